@@ -1,0 +1,26 @@
+//! The vocabulary every part of Saker shares: what a sensor saw ([`Event`]), what a rule made of it
+//! ([`Alert`]), and what a person is told ([`Notification`]).
+//!
+//! Nothing here does I/O. The words and their one meaning each are in `ARCHITECTURE.md`.
+
+#[expect(clippy::module_inception, reason = "the crate is named for its main word")]
+mod alert;
+mod event;
+mod extract;
+mod field;
+mod fingerprint;
+mod notification;
+mod priority;
+mod value;
+pub mod wire;
+
+pub use alert::{Alert, AlertId, Fields};
+pub use event::{
+    Access, Connection, Container, Detail, Event, EventKind, Executable, FileType, OpenFile,
+    Process, ProcessKey, StandardStream,
+};
+pub use field::{Argument, ArgumentRule, Field, FieldError, Type};
+pub use fingerprint::Fingerprint;
+pub use notification::{Finding, GroupId, GroupState, Notification, NotificationId, ScoreItem};
+pub use priority::{Priority, UnknownPriority};
+pub use value::Value;

@@ -1,0 +1,121 @@
+//! What a person is told: one group of findings, for one output, at one moment.
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Alert, Fingerprint, Priority};
+
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                u64::from_str_radix(text, 16).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+hex_id! {
+    /// Names a group: the route and the values it groups by. Stable while the group is open.
+    GroupId
+}
+hex_id! {
+    /// Names a notification. The same one, sent again after a crash, has the same id, so that a
+    /// receiver can tell; it is the delivery id outputs pass on.
+    NotificationId
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupState {
+    /// Something in it is active.
+    Open,
+    /// Nothing happened for the route's quiet time.
+    Closed,
+}
+
+/// One item of a score, so that a person can see why it is what it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoreItem {
+    pub reason: String,
+    pub points: i32,
+}
+
+/// All alerts of one fingerprint while it is active.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub fingerprint: Fingerprint,
+    pub count: u64,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    /// 0 to 100: how much it matters here and now.
+    pub score: u8,
+    pub score_items: Vec<ScoreItem>,
+    /// The first alert of the finding.
+    pub sample: Alert,
+}
+
+/// One group of findings for one output. This is what templates see; the shape is documented in
+/// `docs/templates.md` and its changes are versioned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notification {
+    pub id: NotificationId,
+    pub group: GroupId,
+    /// 1 for the first notification of the group, 2 for its first update, and so on.
+    pub sequence: u32,
+    pub state: GroupState,
+    /// Name of the route that made the group.
+    pub route: String,
+    /// Name of the configured output.
+    pub output: String,
+    /// The values the route grouped by.
+    pub labels: BTreeMap<String, String>,
+    /// The most severe priority in the group.
+    pub priority: Priority,
+    /// The highest score in the group.
+    pub score: u8,
+    /// Alerts in the group, duplicates included.
+    pub alerts_count: u64,
+    /// Alerts since the group's last notification to this output.
+    pub alerts_new_count: u64,
+    /// Findings in the group; may be more than are listed.
+    pub findings_count: u64,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub created: Timestamp,
+    /// The findings with the highest scores, at most 20.
+    pub findings: Vec<Finding>,
+}
+
+impl Notification {
+    /// Returns the finding to show first, if the group still has one.
+    pub fn top(&self) -> Option<&Finding> {
+        self.findings.first()
+    }
+}
