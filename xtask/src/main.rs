@@ -1,2 +1,53 @@
-//! xtask.
-fn main() {}
+//! The engine room behind `make`: what developers and CI run.
+
+mod check;
+mod run;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of Saker.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every test.
+    Test,
+    /// Check format, lints, crate directions, licences, documents, examples and rule files.
+    Check,
+    /// Check only what needs no compiler: crate directions, inherited lints, files.
+    Tidy,
+    /// Measure, in release mode, and print the figures of docs/benchmarks.md.
+    Bench {
+        /// Names of the benchmarks to run; all when empty.
+        names: Vec<String>,
+    },
+    /// Accept the current output as the expected one in every golden test.
+    Bless,
+}
+
+fn main() -> std::process::ExitCode {
+    match execute(Arguments::parse().command) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(&format!("error: {error:#}"));
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
+    match command {
+        Command::Test => check::test(),
+        Command::Check => check::check(),
+        Command::Tidy => tidy::tidy(),
+        Command::Bench { names } => check::bench(&names),
+        Command::Bless => check::bless(),
+    }
+}
