@@ -1,0 +1,1 @@
+//! Turns raw records of the probe into events.

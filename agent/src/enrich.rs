@@ -1,0 +1,1 @@
+//! Adds what the kernel does not tell: ancestors, users, containers.

@@ -1,0 +1,1 @@
+//! Loads and attaches the probe and hands out what it sees.
