@@ -1,13 +1,33 @@
 //! A durable log of records in segment files: appended in groups, read by many, deleted behind the
 //! slowest cursor. The format and its guarantees are in `docs/journal.md`.
 
+mod cursor;
 mod error;
+mod frame;
+mod log;
+mod queue;
+mod reader;
+mod segment;
+mod writer;
 
-use std::{ops::Range, path::Path};
+use std::{
+    ops::Range,
+    path::Path,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, JoinHandle, Thread},
+};
 
 use bytes::Bytes;
-pub use error::{AppendError, CursorError, OpenError, ReadError};
 use tokio::sync::watch;
+
+pub use crate::{
+    cursor::Cursor,
+    error::{AppendError, CursorError, OpenError, ReadError},
+    reader::Reader,
+};
+use crate::{log::Log, queue::Queue, writer::Writer};
 
 /// Version in every segment's header.
 pub const FORMAT_VERSION: u32 = 1;
@@ -77,95 +97,179 @@ pub struct Stat {
     pub failure: Option<String>,
 }
 
+impl Options {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.segment_bytes < 4096 || !self.segment_bytes.is_multiple_of(8) {
+            return Err("`segment_bytes` must be at least 4096 and a multiple of 8");
+        }
+        if self.bytes_max < 2 * self.segment_bytes {
+            return Err("`bytes_max` must have room for two segments");
+        }
+        if self.group_records_max == 0 || self.queue_records_max == 0 || self.queue_bytes_max == 0 {
+            return Err("a group and the queue must have room for a record");
+        }
+        if self.queue_records_max.max(self.queue_bytes_max) > u32::MAX as usize {
+            return Err("the queue must be smaller than 4 GiB");
+        }
+        if self.record_bytes_max > frame::PAYLOAD_BYTES_MAX {
+            return Err("`record_bytes_max` must be below 256 MiB");
+        }
+        Ok(())
+    }
+}
+
 /// A handle to an open journal. The last one dropped closes it.
 #[derive(Clone, Debug)]
-pub struct Journal {}
+pub struct Journal {
+    open: Arc<Open>,
+}
+
+/// Ends the writer when the last handle goes.
+#[derive(Debug)]
+struct Open {
+    log: Arc<Log>,
+    queue: Arc<Queue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Open {
+    fn close(&self) {
+        self.queue.close();
+        let thread = locked(&self.thread).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(dir = %self.log.dir.display(), "the journal's writer panicked");
+        }
+        locked(&self.log.lock).take();
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
 
 impl Journal {
-    /// Opens the journal in `dir`, making it if needed, and cuts a torn tail.
+    /// Opens the journal in `dir`, making it if needed, and cuts an unfinished commit from its end.
+    ///
+    /// Every record is read and checked. One process has it open at a time.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), OpenError> {
-        todo!()
+        let (log, recovery) = Log::open(dir, options)?;
+        let queue_bytes_max =
+            log.options.queue_bytes_max.min(writer::call_bytes_max(log.options.segment_bytes));
+        let queue = Arc::new(Queue::new(
+            log.options.queue_records_max,
+            queue_bytes_max,
+            log.options.record_bytes_max,
+        ));
+        let log = Arc::new(log);
+        let writer = Writer::new(Arc::clone(&log), Arc::clone(&queue));
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(|| writer.run())
+            .map_err(|source| OpenError::Io {
+                action: "start the writer of",
+                path: dir.to_owned(),
+                source,
+            })?;
+        log.delete_passed();
+        Ok((
+            Self { open: Arc::new(Open { log, queue, thread: Mutex::new(Some(thread)) }) },
+            recovery,
+        ))
     }
 
     /// Appends all records or none, and returns their sequences once they are durable.
+    ///
+    /// Waits while the queue is full. Dropping the future does not take back what is queued.
     pub async fn append(&self, records: Vec<Bytes>) -> Result<Range<u64>, AppendError> {
-        todo!()
+        if records.is_empty() {
+            return Ok(self.durable()..self.durable());
+        }
+        self.open.queue.append(records).await
     }
 
     /// As [`Self::append`], for a thread without a runtime.
     pub fn append_blocking(&self, records: Vec<Bytes>) -> Result<Range<u64>, AppendError> {
-        todo!()
+        block_on(self.append(records))
     }
 
     /// Returns the sequence after the last durable record.
     pub fn durable(&self) -> u64 {
-        todo!()
+        self.open.log.next()
     }
 
-    /// Returns the sequence of the oldest record.
+    /// Returns the sequence of the oldest record, or of the next one if there is none.
     pub fn first(&self) -> u64 {
-        todo!()
+        self.open.log.first()
     }
 
     /// Returns a receiver that follows [`Self::durable`].
     pub fn watch(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.open.log.durable.subscribe()
     }
 
     /// Returns a reader of the records from `from` on.
     pub fn read(&self, from: u64) -> Result<Reader, ReadError> {
-        todo!()
+        Reader::open(&self.open.log, from)
     }
 
     /// Returns the cursor with this name, making it at [`Self::first`] if it is new.
     pub fn cursor(&self, name: &str) -> Result<Cursor, CursorError> {
-        todo!()
+        Cursor::open(&self.open.log, name)
     }
 
     /// Forgets a cursor, so that it holds back no deletion.
     pub fn remove_cursor(&self, name: &str) -> Result<(), CursorError> {
-        todo!()
+        Cursor::remove(&self.open.log, name)
     }
 
     pub fn stat(&self) -> Stat {
-        todo!()
+        let (queue_records, queue_bytes) = self.open.queue.held();
+        let log = &self.open.log;
+        let state = locked(&log.state);
+        Stat {
+            records: state.segments.front().map_or(0, |segment| segment.first)..log.next(),
+            segments: state.segments.len(),
+            bytes: state.segments.iter().map(|segment| segment.bytes()).sum(),
+            bytes_max: log.options.bytes_max,
+            queue_records,
+            queue_bytes,
+            cursors: state.cursors.iter().map(|(name, at)| (name.clone(), *at)).collect(),
+            commits: state.commits,
+            full: state.full,
+            failure: state.failure.clone(),
+        }
     }
 
     /// Commits what is queued and closes the journal for all its handles.
     pub fn close(self) {
-        todo!()
+        self.open.close();
     }
 }
 
-/// Reads durable records in order. It never blocks the writer.
-#[derive(Debug)]
-pub struct Reader {}
-
-impl Reader {
-    /// Returns the next record, or `None` when there is none yet: call again later.
-    #[expect(clippy::should_implement_trait, reason = "`None` is not the end")]
-    pub fn next(&mut self) -> Result<Option<(u64, Bytes)>, ReadError> {
-        todo!()
-    }
-
-    /// Returns the sequence of the next record.
-    pub fn position(&self) -> u64 {
-        todo!()
-    }
+/// A thread that panicked while it held the lock has left the state whole: no change here spans two
+/// statements that could panic between them.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A place in the journal that survives a restart and keeps the records after it.
-#[derive(Debug)]
-pub struct Cursor {}
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
 
-impl Cursor {
-    /// Returns the sequence of the next record to handle.
-    pub fn position(&self) -> u64 {
-        todo!()
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
     }
 
-    /// Moves the cursor to `sequence`: everything before it is done and may be deleted.
-    pub fn commit(&self, sequence: u64) -> Result<(), CursorError> {
-        todo!()
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
     }
 }

@@ -1,0 +1,223 @@
+//! The state all handles share: segments, cursors, and what was made of the disk's errors.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::{
+    CursorError, OpenError, Options, ReadError, Recovery, cursor, locked,
+    segment::{self, Place, Segment, sync_dir},
+};
+
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) durable: watch::Sender<u64>,
+    pub(crate) state: Mutex<State>,
+    /// Held while cursor files change; `None` once the journal is closed. Keeps other processes out.
+    pub(crate) lock: Mutex<Option<File>>,
+    /// Held while segments are deleted, so that the oldest always goes first. Taken before `state`.
+    retention: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) segments: VecDeque<Arc<Segment>>,
+    pub(crate) cursors: BTreeMap<String, u64>,
+    pub(crate) commits: u64,
+    pub(crate) full: bool,
+    pub(crate) failure: Option<String>,
+}
+
+impl State {
+    fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes()).sum()
+    }
+
+    /// Returns the sequence below which no cursor needs a record.
+    fn needed(&self) -> Option<u64> {
+        self.cursors.values().copied().min()
+    }
+}
+
+impl Log {
+    /// Reads the directory and makes good what a crash left.
+    pub(crate) fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), OpenError> {
+        options.check().map_err(OpenError::Options)?;
+        let failed = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Io { action, path, source }
+        };
+        fs::create_dir_all(dir).map_err(failed("make", dir))?;
+        let lock_path = dir.join("lock");
+        let lock = File::create(&lock_path).map_err(failed("open", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::Locked(dir.to_owned())),
+            Err(fs::TryLockError::Error(source)) => return Err(failed("lock", &lock_path)(source)),
+        }
+
+        let (mut firsts, mut cursors) = (Vec::new(), BTreeMap::new());
+        for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
+            let path = entry.map_err(failed("list", dir))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if let Some(first) = segment::first_of(name) {
+                firsts.push((first, path));
+            } else if let Some(name) = cursor::name_of(name) {
+                cursors.insert(name.to_owned(), cursor::load(&path)?);
+            } else if name.ends_with(".tmp") {
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
+            }
+        }
+        firsts.sort_unstable();
+
+        let mut segments = VecDeque::with_capacity(firsts.len());
+        let (mut torn_bytes, mut next) = (0, None);
+        for (index, (first, path)) in firsts.iter().enumerate() {
+            if next.is_some_and(|next| next != *first) {
+                return Err(OpenError::Damaged {
+                    file: path.clone(),
+                    offset: 0,
+                    reason: "records before it are missing".to_owned(),
+                });
+            }
+            let place = if index + 1 == firsts.len() { Place::Last } else { Place::Earlier };
+            let (segment, torn) = segment::recover(path, *first, place)?;
+            torn_bytes += torn;
+            next = Some(segment.next());
+            segments.push_back(Arc::new(segment));
+        }
+        let next = next.unwrap_or(0);
+        for (name, position) in &mut cursors {
+            if *position > next && options.sync == crate::Sync::None {
+                *position = next;
+            } else if *position > next {
+                return Err(OpenError::Damaged {
+                    file: cursor::path_of(dir, name),
+                    offset: 0,
+                    reason: format!("it is at {position}, but the records end at {next}"),
+                });
+            }
+        }
+
+        let first = segments.front().map_or(next, |segment| segment.first);
+        if torn_bytes > 0 {
+            info!(dir = %dir.display(), torn_bytes, "cut an unfinished commit from the journal");
+        }
+        let log = Self {
+            dir: dir.to_owned(),
+            options,
+            durable: watch::Sender::new(next),
+            state: Mutex::new(State { segments, cursors, ..State::default() }),
+            lock: Mutex::new(Some(lock)),
+            retention: Mutex::new(()),
+        };
+        Ok((log, Recovery { records: first..next, torn_bytes }))
+    }
+
+    pub(crate) fn next(&self) -> u64 {
+        *self.durable.borrow()
+    }
+
+    pub(crate) fn first(&self) -> u64 {
+        locked(&self.state).segments.front().map_or(0, |segment| segment.first)
+    }
+
+    /// Returns the segment that holds, or will hold, record `sequence`, and its open file.
+    pub(crate) fn locate(&self, sequence: u64) -> Result<Option<(Arc<Segment>, File)>, ReadError> {
+        // The lock is held until the file is open: retention cannot delete it in between.
+        let state = locked(&self.state);
+        let after = state.segments.partition_point(|segment| segment.first <= sequence);
+        let Some(segment) = after.checked_sub(1).and_then(|index| state.segments.get(index)) else {
+            return match state.segments.front() {
+                Some(front) => Err(ReadError::Deleted { sequence, first: front.first }),
+                None => Ok(None),
+            };
+        };
+        let file = File::open(&segment.path)
+            .map_err(|source| ReadError::Io { path: segment.path.clone(), source })?;
+        Ok(Some((Arc::clone(segment), file)))
+    }
+
+    /// Adds the segment just made. An empty one of the same name was replaced by it.
+    pub(crate) fn push(&self, segment: &Arc<Segment>) {
+        let mut state = locked(&self.state);
+        if state.segments.back().is_some_and(|last| last.first == segment.first) {
+            state.segments.pop_back();
+        }
+        state.segments.push_back(Arc::clone(segment));
+    }
+
+    /// Deletes what no cursor needs until `bytes` more fit; returns whether they do. A journal
+    /// without cursors needs nothing but its last segment.
+    pub(crate) fn make_room(&self, bytes: u64) -> bool {
+        self.delete_while(|state| state.bytes() + bytes > self.options.bytes_max);
+        locked(&self.state).bytes() + bytes <= self.options.bytes_max
+    }
+
+    /// Deletes the segments every cursor has passed.
+    pub(crate) fn delete_passed(&self) {
+        self.delete_while(|state| !state.cursors.is_empty());
+    }
+
+    fn delete_while(&self, wanted: impl Fn(&State) -> bool) {
+        let _retention = locked(&self.retention);
+        loop {
+            let segment = {
+                let mut state = locked(&self.state);
+                let free = state.segments.len() > 1
+                    && state.segments.front().is_some_and(|oldest| {
+                        state.needed().is_none_or(|needed| oldest.next() <= needed)
+                    });
+                if !free || !wanted(&state) {
+                    return;
+                }
+                let Some(segment) = state.segments.pop_front() else { return };
+                segment
+            };
+            if let Err(error) = fs::remove_file(&segment.path).and_then(|()| sync_dir(&self.dir)) {
+                warn!(file = %segment.path.display(), %error, "failed to delete a journal segment");
+                if segment.path.exists() {
+                    locked(&self.state).segments.push_front(segment);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Stops the journal for good: after a failed write or sync nobody knows what the disk holds.
+    pub(crate) fn fail(&self, what: &str, error: &io::Error) {
+        error!(dir = %self.dir.display(), %error, "{what}; the journal takes no more records");
+        locked(&self.state).failure = Some(format!("{what}: {error}"));
+    }
+
+    pub(crate) fn set_full(&self, full: bool, why: &str) {
+        let mut state = locked(&self.state);
+        if full && !state.full {
+            warn!(dir = %self.dir.display(), why, "journal is full");
+        } else if !full && state.full {
+            info!(dir = %self.dir.display(), "journal has space again");
+        }
+        state.full = full;
+    }
+
+    /// Runs `change` on the cursor files, which no other process then touches.
+    pub(crate) fn with_cursor_files<T>(
+        &self,
+        change: impl FnOnce() -> Result<T, CursorError>,
+    ) -> Result<T, CursorError> {
+        let lock = locked(&self.lock);
+        if lock.is_none() {
+            return Err(CursorError::Closed);
+        }
+        change()
+    }
+}
