@@ -1,0 +1,297 @@
+//! What is wrong in a rule file or a condition, and where.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::Serialize;
+
+/// Lines of the user's text kept before and after the faulty one.
+const CONTEXT_LINES: usize = 1;
+/// A line longer than this is cut around the fault, so that a hostile file cannot flood a log.
+const LINE_BYTES_MAX: usize = 240;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $severity:ident $doc:literal;)+) => {
+        /// The kind of a [`Diagnostic`]; the names are those of Falco's validator where it has one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        pub enum Code { $(#[doc = $doc] #[serde(rename = $name)] $variant,)+ }
+
+        impl Code {
+            /// Returns the printed name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// Returns how bad it is.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    YamlParse "LOAD_ERR_YAML_PARSE" Error "The text is not YAML.";
+    YamlValidate "LOAD_ERR_YAML_VALIDATE" Error "A key is missing, empty or of the wrong type.";
+    CompileCondition "LOAD_ERR_COMPILE_CONDITION" Error "A condition cannot be compiled.";
+    CompileOutput "LOAD_ERR_COMPILE_OUTPUT" Error "An output format cannot be compiled.";
+    Validate "LOAD_ERR_VALIDATE" Error "Items do not fit together.";
+    UnknownSource "LOAD_UNKNOWN_SOURCE" Warning "The rule's source is not read here; the rule is skipped.";
+    NoEventType "LOAD_NO_EVTTYPE" Warning "The rule restricts no event type.";
+    UnknownFilter "LOAD_UNKNOWN_FILTER" Warning "The rule uses what this version does not know and is skipped.";
+    UnusedMacro "LOAD_UNUSED_MACRO" Warning "A macro is never used.";
+    UnusedList "LOAD_UNUSED_LIST" Warning "A list is never used.";
+    UnknownItem "LOAD_UNKNOWN_ITEM" Warning "An item is none of the known ones.";
+    UnknownKey "LOAD_UNKNOWN_KEY" Warning "A key is not known.";
+    DeprecatedItem "LOAD_DEPRECATED_ITEM" Warning "Something deprecated is used.";
+    AppendNoValues "LOAD_APPEND_NO_VALUES" Warning "An exception is appended without values.";
+    ExceptionNameNotUnique "LOAD_EXCEPTION_NAME_NOT_UNIQUE" Warning "Two exceptions have one name.";
+    InvalidMacroName "LOAD_INVALID_MACRO_NAME" Warning "A macro's name has unusual letters.";
+    InvalidListName "LOAD_INVALID_LIST_NAME" Warning "A list's name has unusual letters.";
+    Suspicious "LOAD_COMPILE_CONDITION" Warning "A condition is valid but hardly what was meant.";
+    Unobservable "SAKER_UNOBSERVABLE" Warning "The rule needs an event that no sensor reports yet.";
+    CaseFailed "SAKER_CASE_FAILED" Error "A rule's test case does not hold.";
+}
+
+/// The part of the user's text that a diagnostic shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Excerpt {
+    first_line: usize,
+    text: String,
+    span: Range<usize>,
+    label: Option<String>,
+}
+
+/// One fault or warning, pointing into the user's file. Prints as an annotated snippet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    pub code: Code,
+    pub message: String,
+    pub file: String,
+    /// From 1; 0 when no place is known.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    pub hints: Vec<String>,
+    #[serde(skip)]
+    excerpt: Option<Excerpt>,
+}
+
+/// A text with its file's name, shared by the diagnostics about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) name: Arc<str>,
+    pub(crate) text: Arc<str>,
+}
+
+/// A byte range in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: File,
+    pub(crate) span: Range<usize>,
+}
+
+impl Diagnostic {
+    /// Returns a diagnostic without a place.
+    pub(crate) fn new(code: Code, file: &str, message: impl Into<String>) -> Self {
+        Self {
+            severity: code.severity(),
+            code,
+            message: printable(&message.into()),
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            hints: Vec::new(),
+            excerpt: None,
+        }
+    }
+
+    /// Returns a diagnostic that points at a place.
+    pub(crate) fn at(code: Code, place: &Place, message: impl Into<String>) -> Self {
+        let mut diagnostic = Self::new(code, &place.file.name, message);
+        let (line, column, excerpt) = excerpt(&place.file.text, place.span.clone());
+        (diagnostic.line, diagnostic.column) = (line, column);
+        diagnostic.excerpt = Some(excerpt);
+        diagnostic
+    }
+
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+        if let Some(excerpt) = &mut self.excerpt {
+            excerpt.label = Some(printable(&label.into()));
+        }
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(printable(&hint.into()));
+        self
+    }
+
+    pub(crate) fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
+        self.hints.extend(hints.into_iter().map(|hint| printable(&hint)));
+        self
+    }
+
+    /// Returns the snippet with its caret, with terminal colours if `color`.
+    pub fn render(&self, color: bool) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(&*self.message).id(self.code.name());
+        let mut group = match &self.excerpt {
+            Some(excerpt) => {
+                let annotation = AnnotationKind::Primary
+                    .span(excerpt.span.clone())
+                    .label(excerpt.label.as_deref());
+                title.element(
+                    Snippet::source(&*excerpt.text)
+                        .line_start(excerpt.first_line)
+                        .path(&*self.file)
+                        .fold(false)
+                        .annotation(annotation),
+                )
+            }
+            None => title.element(Level::NOTE.message(format!("in {}", printable(&self.file)))),
+        };
+        for hint in &self.hints {
+            group = group.element(Level::HELP.message(&**hint));
+        }
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[group])
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// Escapes what a terminal would obey: a rule file may come from a stranger.
+fn printable(text: &str) -> String {
+    let mut printed = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => printed.push(' '),
+            other if other.is_control() => printed.extend(other.escape_default()),
+            other => printed.push(other),
+        }
+    }
+    printed
+}
+
+/// Returns line, column and the lines around `span`, cut and made printable.
+fn excerpt(text: &str, span: Range<usize>) -> (usize, usize, Excerpt) {
+    let start = floor(text, span.start);
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[..line_start].matches('\n').count() + 1;
+    let column = text[line_start..start].chars().count() + 1;
+    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let end = floor(text, span.end).clamp(start, line_end);
+
+    let before = (0..CONTEXT_LINES).fold(line_start, |at, _| match at {
+        0 => 0,
+        at => text[..at - 1].rfind('\n').map_or(0, |at| at + 1),
+    });
+    let after = (0..CONTEXT_LINES).fold(line_end, |at, _| {
+        text.get(at + 1..).map_or(at, |rest| rest.find('\n').map_or(text.len(), |n| at + 1 + n))
+    });
+
+    let mut shown = String::new();
+    for line in text[before..line_start].lines() {
+        shown.push_str(&clean(cut(line)));
+        shown.push('\n');
+    }
+    let cut_from = match start - line_start > LINE_BYTES_MAX / 2 && line_end - line_start > LINE_BYTES_MAX {
+        true => floor(text, start - LINE_BYTES_MAX / 2),
+        false => line_start,
+    };
+    let cut_to = floor(text, line_end.min(cut_from + LINE_BYTES_MAX)).max(start);
+    shown.push_str(&clean(&text[cut_from..start]));
+    let shown_start = shown.len();
+    shown.push_str(&clean(&text[start..end.min(cut_to)]));
+    let shown_end = shown.len();
+    shown.push_str(&clean(&text[end.min(cut_to)..cut_to]));
+    if after > line_end {
+        shown.push('\n');
+        shown.push_str(&clean(cut(&text[line_end + 1..after])));
+    }
+    let first_line = line - text[before..line_start].matches('\n').count();
+    let excerpt = Excerpt { first_line, text: shown, span: shown_start..shown_end, label: None };
+    (line, column, excerpt)
+}
+
+fn clean(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn cut(line: &str) -> &str {
+    &line[..floor(line, LINE_BYTES_MAX)]
+}
+
+/// Returns the greatest character boundary not after `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(text: &str, needle: &str, expect: Expect) {
+        let start = text.find(needle).unwrap();
+        let file = File { name: "my.yaml".into(), text: text.into() };
+        let place = Place { file, span: start..start + needle.len() };
+        let diagnostic = Diagnostic::at(Code::CompileCondition, &place, "no such field").hint("try");
+        expect.assert_eq(&diagnostic.to_string());
+    }
+
+    #[test]
+    fn it_points_at_the_place() {
+        check(
+            "- rule: a\n  condition: proc.nmae = x\n  output: y\n",
+            "proc.nmae",
+            expect![[r#"
+                error[LOAD_ERR_COMPILE_CONDITION]: no such field
+                 --> my.yaml:2:14
+                  |
+                1 | - rule: a
+                2 |   condition: proc.nmae = x
+                  |              ^^^^^^^^^
+                3 |   output: y
+                  |
+                  = help: try"#]],
+        );
+    }
+
+    #[test]
+    fn no_place_in_any_text_panics() {
+        for text in ["", "\n", "é\nü\n", "\u{1b}[31mx", &"x".repeat(5000)] {
+            for start in 0..=text.len().min(40) {
+                for end in start..=text.len().min(40) {
+                    let file = File { name: "f".into(), text: text.into() };
+                    let place = Place { file, span: start..end };
+                    let printed = Diagnostic::at(Code::Validate, &place, text).to_string();
+                    assert!(!printed.contains('\u{1b}'));
+                }
+            }
+        }
+    }
+}
