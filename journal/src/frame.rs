@@ -212,7 +212,9 @@ pub(crate) fn remainder(
     file.read_exact_at(&mut rest, offset)?;
     let written = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let sequences = expected..expected + 1 + (rest.len() / FRAME_BYTES) as u64;
-    let synced = (ALIGN..written.saturating_sub(FRAME_BYTES - 1)).step_by(ALIGN).any(|at| {
+    // The masked sequence of a frame is never zero, so one cannot begin after these.
+    let starts = written.saturating_sub(ALIGN).min(rest.len().saturating_sub(FRAME_BYTES - 1));
+    let synced = (ALIGN..starts).step_by(ALIGN).any(|at| {
         let (word, sequence) = (u32_at(&rest, at), u64_at(&rest, at + 8) ^ salt);
         if !sequences.contains(&sequence) || !Flags(word).has(Flags::SYNCED) {
             return false;
