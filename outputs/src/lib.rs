@@ -1,11 +1,18 @@
 //! The places alerts go: one file per kind, listed once in [`KINDS`].
 
+pub mod human;
 mod output;
 
 pub use output::{
-    BuildContext, BuildError, Delivery, DeliveryError, Descriptor, Kind, Output, Part, Parts,
+    BuildContext, BuildError, Configured, Delivery, DeliveryError, Descriptor, Kind, Output, Parts,
     Receipt,
 };
+pub use templates::Part;
 
 /// Every kind of output, in the order of the documentation.
 pub static KINDS: &[Descriptor] = &[];
+
+/// Returns the kind with this name.
+pub fn kind(name: &str) -> Option<&'static Descriptor> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

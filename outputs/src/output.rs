@@ -3,13 +3,19 @@
 //! An output makes one attempt and tells what came of it. Queues, retries, deadlines, metrics and
 //! logs belong to the dispatcher, so that they are the same for every kind.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use alert::Notification;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use templates::Escape;
+use templates::{Engine, Override, Part, TemplateError};
 
 /// Delivers notifications to one configured destination.
 #[async_trait]
@@ -46,6 +52,12 @@ pub struct Delivery<'a> {
 /// Rendered texts by part name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parts(pub BTreeMap<&'static str, String>);
+
+impl From<templates::Rendered> for Parts {
+    fn from(rendered: templates::Rendered) -> Self {
+        Self(rendered.parts)
+    }
+}
 
 impl Parts {
     /// Returns a part's text; a part that was not rendered is empty.
@@ -93,17 +105,6 @@ pub enum DeliveryError {
     Denied { reason: String },
 }
 
-/// One text a kind renders.
-#[derive(Debug, Clone, Copy)]
-pub struct Part {
-    pub name: &'static str,
-    pub escape: Escape,
-    /// The destination's limit, in characters; longer texts are cut with `…`.
-    pub chars_max: usize,
-    /// The built-in template's source.
-    pub builtin: &'static str,
-}
-
 /// A kind of output. The type is its configuration.
 pub trait Kind: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Config key, metric label, template folder and doc page.
@@ -116,6 +117,12 @@ pub trait Kind: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Checks what the types cannot say. Pure; the message names the key.
     fn validate(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Returns whether a later notification of a group edits what the first one made, so that the
+    /// destination shows the group's state rather than its history.
+    fn updates_in_place(&self) -> bool {
+        false
     }
 
     /// Makes the output. May open clients; must be called inside a tokio runtime.
@@ -142,13 +149,35 @@ pub struct BuildError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl BuildError {
+    /// An error without a source.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), source: None }
+    }
+
+    /// An error that something else caused.
+    pub fn caused(
+        reason: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { reason: reason.into(), source: Some(source.into()) }
+    }
+}
+
 /// A parsed and validated configuration of some kind, ready to build.
 pub trait Configured: Send + Sync {
+    /// Returns whether the output edits what it made; see [`Kind::updates_in_place`].
+    fn updates_in_place(&self) -> bool;
+
     /// Makes the output; see [`Kind::build`].
     fn build(self: Box<Self>, context: &BuildContext) -> Result<Arc<dyn Output>, BuildError>;
 }
 
 impl<K: Kind> Configured for K {
+    fn updates_in_place(&self) -> bool {
+        Kind::updates_in_place(self)
+    }
+
     fn build(self: Box<Self>, context: &BuildContext) -> Result<Arc<dyn Output>, BuildError> {
         Kind::build(*self, context)
     }
@@ -182,5 +211,19 @@ impl Descriptor {
             },
             schema: || schemars::schema_for!(K),
         }
+    }
+
+    /// Compiles the kind's templates. `overrides` gives files by part name; relative ones start in
+    /// `directory`.
+    pub fn engine(
+        &self,
+        overrides: &BTreeMap<String, PathBuf>,
+        directory: &Path,
+    ) -> Result<Engine, TemplateError> {
+        let overrides = overrides
+            .iter()
+            .map(|(part, file)| Override::read(part, &directory.join(file)))
+            .collect::<Result<Vec<_>, _>>()?;
+        Engine::new(self.parts, &overrides)
     }
 }

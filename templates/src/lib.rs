@@ -1,18 +1,17 @@
 //! Text templates for notifications: rendering, and an escape per destination.
+//!
+//! Every string of an alert was written by whoever it is about. A template therefore cannot switch
+//! escaping off, a rendered text is bounded, and rendering never fails: a custom template that
+//! breaks is replaced by the built-in one, and the caller is told.
 
-/// How data is made harmless in the text around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Escape {
-    /// HTML text and attribute values.
-    Html,
-    /// Slack mrkdwn: `&`, `<` and `>`, and no mentions or links from data.
-    SlackMrkdwn,
-    /// Markdown: every punctuation character that could mean something.
-    Markdown,
-    /// One line: control characters and line breaks become visible.
-    Line,
-    /// Plain text: control characters except line breaks become visible.
-    Text,
-    /// A JSON string's inside.
-    Json,
-}
+pub mod context;
+mod engine;
+mod escape;
+mod helpers;
+pub mod samples;
+mod template;
+mod truncate;
+
+pub use engine::{Engine, Fallback, Override, Part, Rendered, TemplateError};
+pub use escape::Escape;
+pub use helpers::{priority_color, priority_emoji};

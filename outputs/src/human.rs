@@ -1,0 +1,193 @@
+//! Prints an alert as one line for people: when, how severe, which rule, where and who, what.
+
+use alert::{Alert, Finding, Priority};
+use jiff::{Timestamp, tz::TimeZone};
+use templates::Escape;
+
+/// Returns one line, without a line break: local time, priority, rule, where and who, output.
+///
+/// Data is escaped for a terminal; colours are ours alone. A line wider than `width_max` characters
+/// is cut with `…`.
+pub fn alert_line(alert: &Alert, color: bool, width_max: Option<usize>) -> String {
+    Line { color, width_max, zone: TimeZone::system(), date: Date::Without }.of(alert, 1)
+}
+
+/// How lines are printed.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) color: bool,
+    pub(crate) width_max: Option<usize>,
+    pub(crate) zone: TimeZone,
+    pub(crate) date: Date,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Date {
+    /// `08:25:30`, for a person who watches.
+    Without,
+    /// `2026-11-21T08:25:30Z`, for a file.
+    With,
+}
+
+impl Line {
+    /// Returns the line of a finding: its first alert, and how often it was seen.
+    pub(crate) fn of_finding(&self, finding: &Finding) -> String {
+        self.of(&finding.sample, finding.count)
+    }
+
+    fn of(&self, alert: &Alert, count: u64) -> String {
+        let times = if count > 1 { format!(" (seen {count} times)") } else { String::new() };
+        let place = place(alert);
+        let pieces = [
+            (self.time(alert.time), "2"),
+            (format!("{:<9}", short(alert.priority)), priority_style(alert.priority)),
+            (Escape::Line.apply(&alert.rule), "1"),
+            (place, "36"),
+            (Escape::Line.apply(&alert.output) + &times, "0"),
+        ];
+        let mut line = String::new();
+        let mut left = self.width_max.unwrap_or(usize::MAX);
+        for (text, style) in pieces.iter().filter(|(text, _)| !text.is_empty()) {
+            if !line.is_empty() {
+                if left < 4 {
+                    break;
+                }
+                line.push_str("  ");
+                left -= 2;
+            }
+            let (text, cut) = fit(text, left);
+            left = left.saturating_sub(text.chars().count());
+            match self.color {
+                true => line.push_str(&format!("\x1b[{style}m{text}\x1b[0m")),
+                false => line.push_str(&text),
+            }
+            if cut {
+                break;
+            }
+        }
+        line
+    }
+
+    fn time(&self, time: Timestamp) -> String {
+        let local = time.to_zoned(self.zone.clone());
+        match self.date {
+            Date::Without => local.strftime("%H:%M:%S").to_string(),
+            Date::With => local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        }
+    }
+}
+
+/// Returns `host ns/pod (container) user process[pid]`, as far as the alert says.
+fn place(alert: &Alert) -> String {
+    let field = |name: &str| {
+        let text = match alert.fields.get(name)? {
+            serde_json::Value::String(text) if !text.is_empty() && text != "<NA>" => {
+                Escape::Line.apply(text)
+            }
+            serde_json::Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        Some(fit(&text, 80).0)
+    };
+    let mut place = fit(&Escape::Line.apply(&alert.hostname), 80).0;
+    let mut add = |text: String| {
+        if !place.is_empty() {
+            place.push(' ');
+        }
+        place.push_str(&text);
+    };
+    match (field("k8s.ns.name"), field("k8s.pod.name")) {
+        (Some(namespace), Some(pod)) => add(format!("{namespace}/{pod}")),
+        (None, Some(name)) | (Some(name), None) => add(name),
+        (None, None) => {}
+    }
+    if let Some(container) = field("container.name").filter(|name| name != "host") {
+        add(format!("({container})"));
+    }
+    if let Some(user) = field("user.name") {
+        add(user);
+    }
+    match (field("proc.name"), field("proc.pid")) {
+        (Some(process), Some(pid)) => add(format!("{process}[{pid}]")),
+        (Some(process), None) => add(process),
+        (None, _) => {}
+    }
+    place
+}
+
+/// Cuts a text to `width` characters with `…`, and says whether it did.
+fn fit(text: &str, width: usize) -> (String, bool) {
+    if text.chars().nth(width).is_none() {
+        return (text.to_owned(), false);
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    (kept + "…", true)
+}
+
+fn short(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Informational => "Info",
+        other => other.name(),
+    }
+}
+
+const fn priority_style(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Emergency | Priority::Alert | Priority::Critical => "1;31",
+        Priority::Error => "31",
+        Priority::Warning => "33",
+        Priority::Notice => "34",
+        Priority::Informational | Priority::Debug => "2",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use templates::samples;
+
+    fn check(alert: &Alert, color: bool, width_max: Option<usize>, expect: &str) {
+        let line = Line { color, width_max, zone: TimeZone::UTC, date: Date::Without };
+        assert_eq!(line.of(alert, 1), expect);
+    }
+
+    #[test]
+    fn a_line_says_when_how_severe_what_where_and_who() {
+        let alert = &samples::typical().findings[0].sample;
+        let place = "node-3 payments/api-7d9c5b7f4-x2x7q (api) node sh[4242]";
+        let output = &alert.output;
+        let line = format!("08:00:00  Warning    Shell in a container  {place}  {output}");
+        check(alert, false, None, &line);
+        check(alert, false, Some(45), "08:00:00  Warning    Shell in a container  n…");
+        check(alert, false, Some(12), "08:00:00  W…");
+        check(alert, true, Some(18), "\x1b[2m08:00:00\x1b[0m  \x1b[33mWarnin…\x1b[0m");
+    }
+
+    #[test]
+    fn an_alert_that_says_little_gives_a_short_line() {
+        let mut alert = samples::typical().findings[0].sample.clone();
+        alert.fields.clear();
+        alert.hostname.clear();
+        alert.output = "x".into();
+        check(&alert, false, None, "08:00:00  Warning    Shell in a container  x");
+    }
+
+    #[test]
+    fn hostile_text_stays_in_its_line_and_steers_no_terminal() {
+        let hostile = &samples::hostile().findings[0].sample;
+        for color in [false, true] {
+            let line = alert_line(hostile, color, None);
+            let escapes = line.matches('\x1b').count();
+            assert_eq!(escapes, if color { 10 } else { 0 });
+            assert!(!line.contains(['\n', '\r', '\0', '\u{202e}', '\u{2028}']), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_files_line_has_the_date_and_how_often() {
+        let line = Line { color: false, width_max: None, zone: TimeZone::UTC, date: Date::With };
+        let text = line.of_finding(&samples::grouped().findings[1]);
+        assert!(text.starts_with("2026-11-21T08:00:00+00:00  Warning"), "{text}");
+        assert!(text.ends_with("(seen 37 times)"), "{text}");
+    }
+}

@@ -1,0 +1,51 @@
+//! What a template sees: a notification, serialised; documented in `docs/templates.md`.
+
+use alert::Notification;
+use serde_json::{Map, Value};
+
+/// Version of the documented shape. It grows when something is removed or changes its meaning;
+/// additions leave it.
+pub const VERSION: u32 = 1;
+
+/// Returns the context of one notification: its own keys, `version`, and `top`, which is the first
+/// finding or null. Every sample has `tags` and `fields`, if only empty ones.
+pub fn of(notification: &Notification) -> Value {
+    let mut context = match serde_json::to_value(notification) {
+        Ok(Value::Object(context)) => context,
+        _ => Map::new(),
+    };
+    if let Some(Value::Array(findings)) = context.get_mut("findings") {
+        for sample in findings.iter_mut().filter_map(|finding| finding.get_mut("sample")) {
+            if let Value::Object(sample) = sample {
+                sample.entry("tags").or_insert_with(|| Value::Array(Vec::new()));
+                sample.entry("fields").or_insert_with(|| Value::Object(Map::new()));
+            }
+        }
+    }
+    let top = context.get("findings").and_then(|findings| findings.get(0)).cloned();
+    context.insert("top".into(), top.unwrap_or(Value::Null));
+    context.insert("version".into(), VERSION.into());
+    Value::Object(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn the_top_finding_is_null_when_there_is_none() {
+        assert_eq!(of(&samples::empty())["top"], Value::Null);
+        assert_eq!(of(&samples::typical())["top"]["sample"]["rule"], "Shell in a container");
+    }
+
+    #[test]
+    fn tags_and_fields_are_there_even_when_the_alert_has_none() {
+        let mut notification = samples::typical();
+        notification.findings[0].sample.tags.clear();
+        notification.findings[0].sample.fields.clear();
+        let sample = &of(&notification)["top"]["sample"];
+        assert_eq!(sample["tags"], serde_json::json!([]));
+        assert_eq!(sample["fields"], serde_json::json!({}));
+    }
+}
