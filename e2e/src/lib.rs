@@ -1,1 +1,29 @@
-//! e2e.
+//! Real servers for end-to-end tests: each on loopback, in a folder of its own, ready when it
+//! answers its protocol, and stopped by its process id.
+//!
+//! `e2e/install.sh` fetches what they need. A server that cannot start panics with the end of its
+//! log: in a test that is the report.
+
+mod certificates;
+mod folder;
+mod http;
+mod kafka;
+mod port;
+mod process;
+mod prometheus;
+mod slack;
+mod smtp;
+mod wait;
+mod webhook;
+
+pub use certificates::{Certificates, Pem};
+pub use folder::Folder;
+pub use http::Http;
+pub use kafka::{Kafka, Received};
+pub use port::Port;
+pub use process::Process;
+pub use prometheus::{Alertmanager, Prometheus};
+pub use slack::{Message as SlackMessage, Slack};
+pub use smtp::{Mail, Smtp};
+pub use wait::{eventually, patience};
+pub use webhook::{Call, Webhook};

@@ -1,0 +1,109 @@
+//! Prometheus and Alertmanager, from the distribution's packages.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+    time::Duration,
+};
+
+use crate::{Folder, Port, Process};
+
+/// A Prometheus that scrapes once a second.
+#[derive(Debug)]
+pub struct Prometheus {
+    pub port: Port,
+    _process: Process,
+    _folder: Folder,
+}
+
+impl Prometheus {
+    /// Starts with one job for each name and `host:port`.
+    pub fn start(targets: &[(&str, String)]) -> Self {
+        let (folder, port) = (Folder::new("prometheus"), Port::reserve());
+        let mut config = "global: { scrape_interval: 1s }\nscrape_configs:\n".to_owned();
+        for (job, target) in targets {
+            config +=
+                &format!("- job_name: {job}\n  static_configs: [{{ targets: [{target}] }}]\n");
+        }
+        let config = folder.write("prometheus.yml", config);
+        let mut command = Command::new("prometheus");
+        command
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+            .arg(format!("--web.listen-address={}", port.address()));
+        let mut process = Process::start("Prometheus", &command, &folder.join("log"));
+        process.ready(|| ask_ready(&port.address()));
+        Self { port, _process: process, _folder: folder }
+    }
+
+    /// Returns the address of a query.
+    pub fn query(&self, expression: &str) -> String {
+        let mut url = url_of(&self.port, "/api/v1/query?query=");
+        for byte in expression.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => url.push(char::from(byte)),
+                _ => url += &format!("%{byte:02X}"),
+            }
+        }
+        url
+    }
+}
+
+/// An Alertmanager that notifies nobody.
+#[derive(Debug)]
+pub struct Alertmanager {
+    pub port: Port,
+    _process: Process,
+    _folder: Folder,
+}
+
+impl Alertmanager {
+    pub fn start() -> Self {
+        let (folder, port) = (Folder::new("alertmanager"), Port::reserve());
+        let config = folder.write(
+            "alertmanager.yml",
+            "route: { receiver: nobody, group_wait: 1s }\nreceivers: [{ name: nobody }]\n",
+        );
+        let mut command = Command::new("prometheus-alertmanager");
+        command
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.path={}", folder.join("data").display()))
+            .arg(format!("--web.listen-address={}", port.address()))
+            .arg("--cluster.listen-address=");
+        let mut process = Process::start("Alertmanager", &command, &folder.join("log"));
+        process.ready(|| ask_ready(&port.address()));
+        Self { port, _process: process, _folder: folder }
+    }
+
+    /// Returns its base address.
+    pub fn url(&self) -> String {
+        url_of(&self.port, "")
+    }
+
+    /// Returns the address that lists the active alerts.
+    pub fn alerts(&self) -> String {
+        url_of(&self.port, "/api/v2/alerts")
+    }
+}
+
+fn url_of(port: &Port, path: &str) -> String {
+    format!("http://{}{path}", port.address())
+}
+
+pub(crate) fn ask_ready(address: &str) -> std::io::Result<()> {
+    get_ok(address, "/-/ready")
+}
+
+/// Asks for a path and wants a 200.
+pub(crate) fn get_ok(address: &str, path: &str) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    match answer.lines().next() {
+        Some(line) if line.starts_with("HTTP/1.1 200") => Ok(()),
+        line => Err(std::io::Error::other(format!("{path} answers {line:?}"))),
+    }
+}
