@@ -167,7 +167,11 @@ fn one_line(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
-            match log.lines().rev().find(|line| !line.trim().is_empty() && !line.contains("processed")) {
+            match log
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty() && !line.contains("processed"))
+            {
                 Some(last) => format!("{io_error}: {}", last.trim()),
                 None => io_error.to_string(),
             }

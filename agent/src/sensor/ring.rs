@@ -35,10 +35,8 @@ impl Rings {
 
     /// Waits at most `timeout` for a record. Returns at once if one is there.
     pub(super) fn wait(&self, timeout: Duration) {
-        let timeout = Timespec {
-            tv_sec: timeout.as_secs() as i64,
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
+        let timeout =
+            Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
         let mut descriptors = [
             PollFd::from_borrowed_fd(self.prio.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.bulk.as_fd(), PollFlags::IN),
