@@ -132,7 +132,8 @@ impl Sensor {
                 self.publish();
             }
         }
-        self.drain(on_event);
+        let stopped = Instant::now();
+        while self.drain(on_event) > 0 && stopped.elapsed() < WAIT {}
         self.publish();
     }
 

@@ -26,7 +26,9 @@ static __always_inline s64 nanoseconds(s64 seconds, s64 rest)
 static __always_inline s64 ctime_of(struct inode *inode)
 {
 	if (bpf_core_field_exists(inode->i_ctime_sec))
-		return nanoseconds(BPF_CORE_READ(inode, i_ctime_sec), BPF_CORE_READ(inode, i_ctime_nsec));
+		/* From 6.13 the highest bit tells that the time was looked at. */
+		return nanoseconds(BPF_CORE_READ(inode, i_ctime_sec),
+				   BPF_CORE_READ(inode, i_ctime_nsec) & 0x7fffffff);
 	struct inode___6_6 *renamed = (void *)inode;
 	if (bpf_core_field_exists(renamed->__i_ctime))
 		return nanoseconds(BPF_CORE_READ(renamed, __i_ctime.tv_sec),
