@@ -17,7 +17,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let mut deny = std::process::Command::new(cached_tool("cargo-deny")?);
     run(
         "licences and bans",
-        deny.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]),
+        deny.args(["--log-level", "error", "check", "licenses", "bans", "sources"]),
     )?;
     run(
         "lints",
