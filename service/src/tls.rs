@@ -1,0 +1,107 @@
+//! TLS by rustls and aws-lc-rs, for servers: certificates, client certificates, reload.
+
+use std::{path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Makes aws-lc-rs the process's TLS provider. May be called any number of times, by any test.
+pub fn install_crypto_provider() {
+    // An error says that one is installed already.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
+
+/// A server's certificate, and whose clients it accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTls {
+    /// PEM file with the certificate and its chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+    /// PEM file of authorities: clients must then present a certificate of one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {doing} {}", path.display())]
+pub struct TlsError {
+    doing: &'static str,
+    path: PathBuf,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// The TLS a server uses for its next connection.
+#[derive(Debug)]
+pub struct Acceptor {
+    files: ServerTls,
+    current: ArcSwap<ServerConfig>,
+}
+
+impl Acceptor {
+    pub fn new(files: ServerTls) -> Result<Self, TlsError> {
+        install_crypto_provider();
+        let current = ArcSwap::from_pointee(server_config(&files)?);
+        Ok(Self { files, current })
+    }
+
+    /// Reads the files again. After an error the old certificates stay; open connections keep
+    /// theirs in any case.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        self.current.store(Arc::new(server_config(&self.files)?));
+        Ok(())
+    }
+
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        self.current.load_full()
+    }
+}
+
+fn server_config(files: &ServerTls) -> Result<ServerConfig, TlsError> {
+    let chain = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(fail("read the private key", &files.key))?;
+    let builder = ServerConfig::builder();
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(fail("use the authority", path))?;
+            }
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+                .build()
+                .map_err(fail("use the authorities", path))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(fail("use the certificate and key", &files.certificate))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = CertificateDer::pem_file_iter(path).map_err(fail("read the certificates", path))?;
+    let found: Vec<_> =
+        read.collect::<Result<_, _>>().map_err(fail("read the certificates", path))?;
+    if found.is_empty() {
+        return Err(fail("read the certificates", path)("it holds no certificate"));
+    }
+    Ok(found)
+}
+
+fn fail<E>(doing: &'static str, path: &PathBuf) -> impl FnOnce(E) -> TlsError
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let path = path.clone();
+    move |error| TlsError { doing, path, source: error.into() }
+}
