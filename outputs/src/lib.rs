@@ -1,6 +1,8 @@
 //! The places alerts go: one file per kind, listed once in [`KINDS`].
 
+mod email;
 pub mod human;
+mod kafka;
 mod output;
 
 pub use output::{
@@ -10,7 +12,8 @@ pub use output::{
 pub use templates::Part;
 
 /// Every kind of output, in the order of the documentation.
-pub static KINDS: &[Descriptor] = &[];
+pub static KINDS: &[Descriptor] =
+    &[Descriptor::of::<kafka::Kafka>(), Descriptor::of::<email::Email>()];
 
 /// Returns the kind with this name.
 pub fn kind(name: &str) -> Option<&'static Descriptor> {

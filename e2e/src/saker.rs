@@ -1,0 +1,126 @@
+//! Saker's own programs, as an operator starts them.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+use crate::{Folder, Port, Process, prometheus::get_ok};
+
+/// A router with its own data folder.
+#[derive(Debug)]
+pub struct Router {
+    pub ingest: Port,
+    pub api: Port,
+    folder: Folder,
+    config: PathBuf,
+    process: Process,
+}
+
+impl Router {
+    /// Starts with these outputs and routes, in the shape of the configuration file.
+    pub fn start(outputs: &Value, routes: &Value) -> Self {
+        Self::start_with(&json!({ "outputs": outputs, "routes": routes }))
+    }
+
+    /// Starts with a configuration that lacks only addresses and folders.
+    pub fn start_with(config: &Value) -> Self {
+        let (folder, ingest, api) = (Folder::new("router"), Port::reserve(), Port::reserve());
+        let mut config = config.clone();
+        let router = &mut config["router"];
+        router["listen"] = json!(ingest.address());
+        router["console"] = json!(api.address());
+        router["data"] = json!(folder.join("data"));
+        let config = folder.write("saker.yaml", config.to_string());
+        let process = launch("saker-router", &config, &folder);
+        let mut router = Self { ingest, api, folder, config, process };
+        router.wait_until_ready();
+        router
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same data and ports.
+    pub fn restart(&mut self) {
+        self.process = launch("saker-router", &self.config, &self.folder);
+        self.wait_until_ready();
+    }
+
+    /// Returns the address of an ingest path.
+    pub fn ingest_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.ingest.address())
+    }
+
+    /// Returns the address of an API path.
+    pub fn api_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.api.address())
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    fn wait_until_ready(&mut self) {
+        let (ingest, api) = (self.ingest.address(), self.api.address());
+        self.process.ready(|| {
+            get_ok(&api, "/ready")?;
+            get_ok(&ingest, "/healthz")
+        });
+    }
+}
+
+/// An agent that watches this machine.
+#[derive(Debug)]
+pub struct Agent {
+    pub admin: Port,
+    _folder: Folder,
+    process: Process,
+}
+
+impl Agent {
+    /// Starts it towards a router; `rules` are files in place of the built-in ones, if any.
+    pub fn start(router: &Router, rules: &[&Path]) -> Self {
+        let (folder, admin) = (Folder::new("agent"), Port::reserve());
+        let mut agent = json!({
+            "router": router.ingest_url("/"),
+            "data": folder.join("data"),
+            "listen": admin.address(),
+        });
+        if !rules.is_empty() {
+            agent["rules"] = json!(rules);
+        }
+        let config = folder.write("saker.yaml", json!({ "agent": agent }).to_string());
+        let mut process = launch("saker-agent", &config, &folder);
+        process.ready(|| get_ok(&admin.address(), "/ready"));
+        Self { admin, _folder: folder, process }
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+fn launch(name: &str, config: &Path, folder: &Folder) -> Process {
+    let mut command = Command::new(program(name));
+    command.arg("--config").arg(config).current_dir(folder.path());
+    Process::start(name, &command, &folder.join("log"))
+}
+
+/// Returns the path of one of our programs, which is built beside the tests.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    // target/debug/deps/some_test-0123 → target/debug
+    let folder = test.ancestors().nth(2).expect("a target folder");
+    let program = folder.join(name);
+    assert!(
+        program.exists(),
+        "{} is missing: `cargo build --workspace --bins` first, as `make test` does",
+        program.display()
+    );
+    program
+}

@@ -1,0 +1,7 @@
+//! The outputs against real servers.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+mod email;
+mod kafka;
+mod sample;

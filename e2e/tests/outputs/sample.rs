@@ -1,0 +1,86 @@
+//! A notification to deliver, and an output to deliver it with.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use alert::{
+    Alert, AlertId, Finding, Fingerprint, GroupId, GroupState, Notification, NotificationId,
+    Priority,
+};
+use jiff::Timestamp;
+use outputs::{BuildContext, Delivery, DeliveryError, KINDS, Output, Parts, Receipt};
+use serde_json::{Value, json};
+
+pub(crate) fn notification(id: u64) -> Notification {
+    let time: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+    Notification {
+        id: NotificationId(id),
+        group: GroupId(0xabc),
+        sequence: 1,
+        state: GroupState::Open,
+        route: "soc".to_owned(),
+        output: "under test".to_owned(),
+        labels: BTreeMap::from([("rule".to_owned(), "Shell in a container".to_owned())]),
+        priority: Priority::Critical,
+        score: 80,
+        alerts_count: 3,
+        alerts_new_count: 3,
+        findings_count: 2,
+        first_seen: time,
+        last_seen: time,
+        created: time,
+        findings: vec![finding(1, "node-1"), finding(2, "node-2")],
+    }
+}
+
+fn finding(number: u128, hostname: &str) -> Finding {
+    let time: Timestamp = "2026-11-21T10:00:00.123456789Z".parse().unwrap();
+    let fields = json!({ "proc.name": "bash", "proc.cmdline": "bash -c 'id; rm -rf /'" });
+    Finding {
+        fingerprint: Fingerprint(number),
+        count: 2,
+        first_seen: time,
+        last_seen: time,
+        score: 80,
+        score_items: Vec::new(),
+        sample: Alert {
+            id: AlertId::from_u128(number),
+            time,
+            received: time,
+            rule: "Shell in a container".to_owned(),
+            priority: Priority::Critical,
+            source: "syscall".to_owned(),
+            hostname: hostname.to_owned(),
+            output: "A shell was started (command=bash)".to_owned(),
+            tags: vec!["container".to_owned(), "shell".to_owned()],
+            fields: fields.as_object().unwrap().clone().into_iter().collect(),
+        },
+    }
+}
+
+pub(crate) fn context() -> BuildContext {
+    BuildContext {
+        output: "under test".to_owned(),
+        directory: "/".into(),
+        attempt_timeout: Duration::from_secs(10),
+    }
+}
+
+/// Builds an output as the router does, from its kind's name and configuration.
+pub(crate) fn build(kind: &str, config: Value) -> Arc<dyn Output> {
+    service::tls::install_crypto_provider();
+    let kind = KINDS.iter().find(|descriptor| descriptor.name == kind).unwrap();
+    let mut deserializer = <dyn erased_serde::Deserializer<'_>>::erase(config);
+    let configured = (kind.parse)(&mut deserializer).unwrap();
+    configured.build(&context()).unwrap()
+}
+
+pub(crate) async fn deliver(
+    output: &Arc<dyn Output>,
+    notification: &Notification,
+    parts: &[(&'static str, &str)],
+    previous: Option<&Receipt>,
+) -> Result<Receipt, DeliveryError> {
+    let parts = Parts(parts.iter().map(|&(name, text)| (name, text.to_owned())).collect());
+    let delivery = Delivery { notification, parts: &parts, previous, attempt: 1 };
+    output.deliver(&delivery).await
+}
