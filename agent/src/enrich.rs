@@ -1,1 +1,8 @@
 //! Adds what the kernel does not tell: ancestors, users, containers.
+
+pub(crate) mod container;
+pub(crate) mod path;
+pub(crate) mod process_tree;
+pub(crate) mod processes;
+pub(crate) mod procfs;
+pub(crate) mod user;

@@ -1,9 +1,39 @@
 //! Watches the kernel: loads and attaches the probe, drains its rings in time order, and hands out
 //! finished [`Event`]s.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use alert::{Event, EventKind};
+use aya::{
+    BtfError, Ebpf, EbpfError,
+    maps::{MapData, MapError, PerCpuArray, ProgramArray},
+    programs::ProgramError,
+};
+use probe::layout::{Counters, Kind, counter};
+
+mod attach;
+mod load;
+mod ring;
+
+pub(crate) use self::load::event_kind;
+use self::{
+    attach::{Plan, attach_families, attach_process},
+    load::{Loaded, load, probe_kind},
+    ring::{Rings, boot_epoch_ns, boot_ns},
+};
+use crate::{decode::Decoder, enrich::processes::Processes};
+
+/// How long an idle sensor waits before it looks whether it should stop.
+const WAIT: Duration = Duration::from_millis(100);
+/// How often the ended are forgotten and the counts published.
+const TICK: Duration = Duration::from_millis(500);
 
 /// How a sensor is set up. The default suits one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +63,15 @@ impl Default for SensorOptions {
 }
 
 /// A probe at work.
-#[derive(Debug)]
 pub struct Sensor {
+    rings: Rings,
+    decoder: Decoder,
     status: Arc<SensorStatus>,
+    /// Kinds to report, by the probe's number.
+    reported: [bool; Kind::ALL.len()],
+    /// Both detach or empty what they hold when dropped.
+    _ebpf: Ebpf,
+    _families: ProgramArray<MapData>,
 }
 
 impl Sensor {
@@ -45,8 +81,35 @@ impl Sensor {
     /// reported when `kinds` has them. A kind no hook can serve is named in the status instead of
     /// failing the start.
     pub fn start(kinds: &[EventKind], options: SensorOptions) -> Result<Self, SensorError> {
-        let (_, _) = (kinds, options);
-        Err(SensorError::NotLinux)
+        let wanted: Vec<Kind> = kinds.iter().map(|kind| probe_kind(*kind)).collect();
+        let Loaded { mut ebpf, btf, prio, bulk, counters, mut families } = load(&wanted, &options)?;
+        let mut plan = Plan::default();
+        attach_process(&mut ebpf, &btf, &mut plan)?;
+        // From here on the ring holds whatever starts; the snapshot has whatever was there before.
+        let mut processes = Processes::new(options.processes_max, boot_epoch_ns());
+        processes.snapshot();
+        attach_families(&mut ebpf, &btf, &mut families, &wanted, &mut plan);
+        let mut reported = [false; Kind::ALL.len()];
+        for kind in wanted {
+            reported[kind as usize] = true;
+        }
+        let status = SensorStatus {
+            hooks: plan.hooks,
+            unavailable: plan.unavailable,
+            counters,
+            received: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            processes: AtomicU64::new(processes.tree().len() as u64),
+        };
+        Ok(Self {
+            rings: Rings::new(prio, bulk),
+            decoder: Decoder::new(processes),
+            status: Arc::new(status),
+            reported,
+            _ebpf: ebpf,
+            _families: families,
+        })
     }
 
     /// Returns what the sensor does and has counted; readable from any thread, at any time.
@@ -55,16 +118,67 @@ impl Sensor {
     }
 
     /// Reports events, oldest first, until `stop` is set; returns within 200 ms of that.
-    pub fn run(self, stop: &AtomicBool, on_event: &mut dyn FnMut(Event)) {
-        let (_, _) = (stop, on_event);
+    pub fn run(mut self, stop: &AtomicBool, on_event: &mut dyn FnMut(Event)) {
+        let mut ticked = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            if self.drain(on_event) == 0 {
+                self.rings.wait(WAIT);
+            } else {
+                self.rings.nap();
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.decoder.processes_mut().tick(boot_ns(), boot_epoch_ns());
+                self.publish();
+            }
+        }
+        let stopped = Instant::now();
+        while self.drain(on_event) > 0 && stopped.elapsed() < WAIT {}
+        self.publish();
+    }
+
+    /// Reports what is in the rings now; returns how many records it found.
+    fn drain(&mut self, on_event: &mut dyn FnMut(Event)) -> usize {
+        let Self { rings, decoder, status, reported, .. } = self;
+        rings.drain(&mut |record| {
+            status.received.fetch_add(1, Ordering::Relaxed);
+            match decoder.decode(record) {
+                Ok(event) => {
+                    if reported[probe_kind(event.kind) as usize] {
+                        on_event(event);
+                    }
+                }
+                Err(error) => {
+                    if status.malformed.fetch_add(1, Ordering::Relaxed) == 0 {
+                        tracing::warn!(%error, bytes = record.len(), "a record cannot be read");
+                    }
+                }
+            }
+        })
+    }
+
+    fn publish(&self) {
+        let tree = self.decoder.processes().tree();
+        self.status.evicted.store(tree.evicted(), Ordering::Relaxed);
+        self.status.processes.store(tree.len() as u64, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Sensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sensor").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
 /// What serves which events, and what was counted.
-#[derive(Debug, Default)]
 pub struct SensorStatus {
     hooks: Vec<Hook>,
     unavailable: Vec<Unavailable>,
+    counters: PerCpuArray<MapData, Counters>,
+    received: AtomicU64,
+    malformed: AtomicU64,
+    evicted: AtomicU64,
+    processes: AtomicU64,
 }
 
 impl SensorStatus {
@@ -73,19 +187,46 @@ impl SensorStatus {
         &self.hooks
     }
 
-    /// Returns what is not watched, or only by a weaker hook, and why.
+    /// Returns what is not watched, and why.
     pub fn unavailable(&self) -> &[Unavailable] {
         &self.unavailable
     }
 
     /// Returns exact counts per kind since the start; reads the kernel's counters.
     pub fn counters(&self) -> Vec<(EventKind, KindCounters)> {
-        Vec::new()
+        Kind::ALL.iter().map(|kind| (event_kind(*kind), self.count(*kind))).collect()
+    }
+
+    fn count(&self, kind: Kind) -> KindCounters {
+        let mut sum = KindCounters::default();
+        let Ok(per_cpu) = self.counters.get(&(kind as u32), 0) else { return sum };
+        for one in per_cpu.iter() {
+            sum.seen += one[counter::SEEN];
+            sum.filtered += one[counter::FILTERED];
+            sum.sent += one[counter::SENT];
+            sum.lost += one[counter::LOST];
+        }
+        sum
     }
 
     /// Returns counts of the user-space side.
     pub fn totals(&self) -> SensorTotals {
-        SensorTotals::default()
+        SensorTotals {
+            received: self.received.load(Ordering::Relaxed),
+            malformed: self.malformed.load(Ordering::Relaxed),
+            evicted: self.evicted.load(Ordering::Relaxed),
+            processes: self.processes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl fmt::Debug for SensorStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SensorStatus")
+            .field("hooks", &self.hooks)
+            .field("unavailable", &self.unavailable)
+            .field("totals", &self.totals())
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,6 +235,8 @@ impl SensorStatus {
 pub struct Hook {
     pub kinds: Vec<EventKind>,
     pub program: String,
+    /// Tracepoint or kernel function it is attached to.
+    pub target: String,
     pub backend: Backend,
     pub note: Option<String>,
 }
@@ -154,6 +297,28 @@ pub struct SensorTotals {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SensorError {
-    #[error("the sensor needs a Linux kernel")]
-    NotLinux,
+    #[error(
+        "the sensor may not {what}: it needs the capability {capability} (run it as root, or grant CAP_BPF and CAP_PERFMON)"
+    )]
+    MissingCapability { capability: &'static str, what: &'static str },
+    #[error(
+        "the sensor needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF), and /sys/kernel/btf/vmlinux cannot be read"
+    )]
+    NoBtf(#[source] Box<BtfError>),
+    #[error("failed to load the probe")]
+    Load(#[source] Box<EbpfError>),
+    #[error("failed to open the probe's map `{map}`")]
+    Map {
+        map: &'static str,
+        #[source]
+        source: Box<MapError>,
+    },
+    #[error("the probe has no map `{0}`")]
+    Object(&'static str),
+    #[error("the kernel refused the probe's program `{program}`")]
+    Program {
+        program: &'static str,
+        #[source]
+        source: Box<ProgramError>,
+    },
 }

@@ -1,1 +1,18 @@
-//! probe.
+//! The probe: programs for the kernel, and the reading of what they send.
+//!
+//! The only crate that sees raw kernel bytes. `include/event.h` is the agreement between both sides;
+//! [`layout`] is its mirror, [`Record`] reads one record without copying and never panics.
+
+#![forbid(unsafe_code)]
+
+pub mod layout;
+pub mod program;
+mod record;
+
+pub use record::{Body, Malformed, Record, texts};
+
+/// The compiled object, for the loader. Aligned as ELF readers want it.
+pub static OBJECT: &[u8] = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/probe.o"))).0;
+
+#[repr(C, align(8))]
+struct Aligned<const N: usize>([u8; N]);

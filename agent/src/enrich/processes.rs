@@ -1,0 +1,333 @@
+//! Answers whose event it is: keeps the process tree up to date and fills in names and containers.
+
+use std::sync::Arc;
+
+use alert::{Executable, Process, ProcessKey, StandardStream};
+use probe::{
+    Record,
+    layout::{Execve, Fork, Header, Stream, flag},
+    texts,
+};
+
+use super::{
+    container::Containers,
+    path::text,
+    process_tree::ProcessTree,
+    procfs::{self, Seen},
+    user::Users,
+};
+
+/// How far up a missing parent is sought in `/proc`.
+const FETCH_ANCESTORS_MAX: u32 = 32;
+
+const CAP_DAC_OVERRIDE: u64 = 1 << 1;
+
+/// All processes, with what is needed to describe a new one.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    tree: ProcessTree,
+    users: Users,
+    containers: Containers,
+    boot_epoch_ns: u64,
+}
+
+impl Processes {
+    pub(crate) fn new(processes_max: usize, boot_epoch_ns: u64) -> Self {
+        Self {
+            tree: ProcessTree::new(processes_max),
+            users: Users::of_host(),
+            containers: Containers::default(),
+            boot_epoch_ns,
+        }
+    }
+
+    pub(crate) fn tree(&self) -> &ProcessTree {
+        &self.tree
+    }
+
+    /// Returns nanoseconds since 1970 at boot.
+    pub(crate) fn boot_epoch_ns(&self) -> u64 {
+        self.boot_epoch_ns
+    }
+
+    /// Does what is due from time to time; `boot_epoch_ns` follows a clock that was set.
+    pub(crate) fn tick(&mut self, time_ns: u64, boot_epoch_ns: u64) {
+        self.boot_epoch_ns = boot_epoch_ns;
+        self.tree.expire(time_ns);
+        self.users.refresh_sometimes();
+    }
+
+    /// Takes in all processes of `/proc`, parents before children.
+    pub(crate) fn snapshot(&mut self) {
+        for pid in procfs::pids() {
+            self.fetch(pid, FETCH_ANCESTORS_MAX);
+        }
+    }
+
+    /// Returns the process a record is about.
+    pub(crate) fn of(&mut self, header: &Header) -> Arc<Process> {
+        let (pid, start_ns) = (header.pid as i32, header.start_ns);
+        if self.tree.get(pid, start_ns).is_none() {
+            self.fetch(pid, FETCH_ANCESTORS_MAX);
+        }
+        if self.tree.get(pid, start_ns).is_none() {
+            // It is gone: what the record tells is all there is.
+            let process = self.from_header(header);
+            self.tree.insert(process, header.cgroup, true);
+        }
+        self.follow(header)
+    }
+
+    /// Brings what can change between two execs up to date: user, capabilities, cgroup.
+    fn follow(&mut self, header: &Header) -> Arc<Process> {
+        let Some(node) = self.tree.get(header.pid as i32, header.start_ns) else {
+            return Arc::new(self.from_header(header));
+        };
+        if node.process.uid != header.uid {
+            let user = self.users.user(header.uid).map(|name| (&*name).into());
+            let process = Arc::make_mut(&mut node.process);
+            process.uid = header.uid;
+            process.user = user;
+        }
+        if node.process.gid != header.gid {
+            let group = self.users.group(header.gid).map(|name| (&*name).into());
+            let process = Arc::make_mut(&mut node.process);
+            process.gid = header.gid;
+            process.group = group;
+        }
+        if node.process.capabilities != header.capabilities {
+            Arc::make_mut(&mut node.process).capabilities = header.capabilities;
+        }
+        if node.cgroup != header.cgroup {
+            node.cgroup = header.cgroup;
+            let cgroups = procfs::cgroups(header.pid as i32);
+            let paths: Vec<&str> = cgroups.iter().map(|path| &**path).collect();
+            // One that is gone tells nothing: it stays where it was.
+            if !paths.is_empty() {
+                let container = self.containers.of(&paths);
+                if container != node.process.container {
+                    Arc::make_mut(&mut node.process).container = container;
+                }
+            }
+        }
+        Arc::clone(&node.process)
+    }
+
+    /// Notes where a process works, as one of its relative paths told.
+    pub(crate) fn works_in(&mut self, header: &Header, cwd: &str) {
+        if let Some(node) = self.tree.get(header.pid as i32, header.start_ns)
+            && *node.process.cwd != *cwd
+        {
+            Arc::make_mut(&mut node.process).cwd = cwd.into();
+        }
+    }
+
+    /// Takes in a new program; returns the process that now runs it.
+    pub(crate) fn exec(&mut self, record: &Record<'_>, exec: &Execve) -> Arc<Process> {
+        let header = &record.header;
+        let parent = match self.tree.get(header.pid as i32, header.start_ns) {
+            Some(node) => node.process.parent.clone(),
+            None => self.parent(header.ppid as i32),
+        };
+        let cgroups = [record.cgroup, record.cgroup_v1].map(|path| text(path.unwrap_or_default()));
+        let login_uid = (exec.login_uid != u32::MAX).then_some(exec.login_uid);
+        let path = text(record.path.unwrap_or_default());
+        let from_memfd =
+            record.has(flag::UNREACHABLE) && exec.links == 0 && path.starts_with("memfd:");
+        let process = Process {
+            ppid: parent.as_ref().map_or(header.ppid as i32, |parent| parent.key.pid),
+            vpid: exec.vpid as i32,
+            sid: exec.sid as i32,
+            name: text(record.name.unwrap_or_default()),
+            executable: Executable {
+                path,
+                inode: exec.inode,
+                ctime_ns: u64::try_from(exec.ctime_ns).unwrap_or(0),
+                mtime_ns: u64::try_from(exec.mtime_ns).unwrap_or(0),
+                from_memfd,
+                upper_layer: exec.upper_layer != 0,
+                writable: is_writable(header, exec),
+                deleted: exec.links == 0 && !from_memfd,
+            },
+            arguments: texts(record.arguments.unwrap_or_default()).map(text).collect(),
+            environment: texts(record.environment.unwrap_or_default()).map(text).collect(),
+            cwd: text(record.cwd.unwrap_or_default()),
+            tty: exec.tty,
+            login_uid,
+            login_user: self.user_name(login_uid),
+            stdin: standard_stream(&exec.input),
+            stdout: standard_stream(&exec.output),
+            container: self.containers.of(&[&cgroups[0], &cgroups[1]]),
+            parent,
+            ..self.from_header(header)
+        };
+        self.tree.insert(process, header.cgroup, true)
+    }
+
+    /// Takes in a child; returns it.
+    pub(crate) fn fork(&mut self, header: &Header, fork: &Fork) -> Arc<Process> {
+        let parent_pid = fork.parent_pid as i32;
+        let parent = match self.tree.get(parent_pid, fork.parent_start_ns) {
+            Some(node) => Some(Arc::clone(&node.process)),
+            None => self.parent(parent_pid),
+        };
+        let own = self.from_header(header);
+        let process = match parent {
+            Some(parent) => Process {
+                key: own.key,
+                ppid: parent_pid,
+                vpid: fork.vpid as i32,
+                start_ns: own.start_ns,
+                parent: Some(Arc::clone(&parent)),
+                ..Process::clone(&parent)
+            },
+            None => Process { ppid: parent_pid, vpid: fork.vpid as i32, ..own },
+        };
+        // The parent's cgroup, not the child's: one that was put elsewhere is found out next.
+        let cgroup = self
+            .tree
+            .get(parent_pid, fork.parent_start_ns)
+            .map_or(header.cgroup, |parent| parent.cgroup);
+        self.tree.insert(process, cgroup, true);
+        self.follow(header)
+    }
+
+    /// Notes an end; returns the process that ended.
+    pub(crate) fn exit(&mut self, header: &Header) -> Arc<Process> {
+        let process = self.of(header);
+        self.tree.end(header.pid as i32, header.start_ns, header.time_ns);
+        process
+    }
+
+    fn parent(&mut self, pid: i32) -> Option<Arc<Process>> {
+        if let Some(node) = self.tree.current(pid) {
+            return Some(Arc::clone(&node.process));
+        }
+        self.fetch(pid, FETCH_ANCESTORS_MAX)
+    }
+
+    /// Reads a process, and its ancestors if they are missing, from `/proc`.
+    fn fetch(&mut self, pid: i32, ancestors: u32) -> Option<Arc<Process>> {
+        let seen = procfs::read(pid)?;
+        if let Some(node) = self.tree.current(pid)
+            && node.process.key.start_boot_ns / procfs::TICK_NS == seen.start_ns / procfs::TICK_NS
+        {
+            return Some(Arc::clone(&node.process));
+        }
+        let parent = match self.tree.current(seen.ppid) {
+            Some(node) => Some(Arc::clone(&node.process)),
+            None if ancestors == 0 || seen.ppid == 0 => None,
+            None => self.fetch(seen.ppid, ancestors - 1),
+        };
+        let process = self.from_seen(seen, parent);
+        Some(self.tree.insert(process, 0, false))
+    }
+
+    fn from_seen(&mut self, seen: Seen, parent: Option<Arc<Process>>) -> Process {
+        let cgroups: Vec<&str> = seen.cgroups.iter().map(|path| &**path).collect();
+        Process {
+            key: ProcessKey { pid: seen.pid, start_boot_ns: seen.start_ns },
+            ppid: seen.ppid,
+            vpid: seen.vpid,
+            sid: seen.sid,
+            start_ns: self.boot_epoch_ns + seen.start_ns,
+            name: seen.name,
+            executable: seen.executable,
+            arguments: seen.arguments.into(),
+            environment: Arc::new([]),
+            cwd: seen.cwd,
+            tty: seen.tty,
+            uid: seen.uid,
+            gid: seen.gid,
+            user: self.user_name(Some(seen.uid)),
+            group: self.group_name(seen.gid),
+            login_uid: seen.login_uid,
+            login_user: self.user_name(seen.login_uid),
+            capabilities: seen.capabilities,
+            stdin: seen.stdin,
+            stdout: seen.stdout,
+            container: self.containers.of(&cgroups),
+            parent,
+        }
+    }
+
+    fn from_header(&self, header: &Header) -> Process {
+        let key = ProcessKey { pid: header.pid as i32, start_boot_ns: header.start_ns };
+        Process {
+            ppid: header.ppid as i32,
+            uid: header.uid,
+            gid: header.gid,
+            user: self.user_name(Some(header.uid)),
+            group: self.group_name(header.gid),
+            capabilities: header.capabilities,
+            ..unknown(key, self.boot_epoch_ns)
+        }
+    }
+
+    fn user_name(&self, uid: Option<u32>) -> Option<Box<str>> {
+        self.users.user(uid?).map(|name| (&*name).into())
+    }
+
+    fn group_name(&self, gid: u32) -> Option<Box<str>> {
+        self.users.group(gid).map(|name| (&*name).into())
+    }
+}
+
+/// Returns a process of which no more than its key is known.
+pub(crate) fn unknown(key: ProcessKey, boot_epoch_ns: u64) -> Process {
+    Process {
+        key,
+        ppid: 0,
+        vpid: key.pid,
+        sid: 0,
+        start_ns: boot_epoch_ns + key.start_boot_ns,
+        name: "".into(),
+        executable: Executable::default(),
+        arguments: Arc::new([]),
+        environment: Arc::new([]),
+        cwd: "".into(),
+        tty: 0,
+        uid: 0,
+        gid: 0,
+        user: None,
+        group: None,
+        login_uid: None,
+        login_user: None,
+        capabilities: 0,
+        stdin: None,
+        stdout: None,
+        container: None,
+        parent: None,
+    }
+}
+
+/// Returns whether the process could write to its own program file.
+fn is_writable(header: &Header, exec: &Execve) -> bool {
+    let owner = header.uid == exec.owner && exec.mode & 0o200 != 0;
+    let group = header.gid == exec.group && exec.mode & 0o020 != 0;
+    let others = exec.mode & 0o002 != 0;
+    let overrides = header.capabilities & CAP_DAC_OVERRIDE != 0;
+    exec.read_only == 0 && (overrides || owner || group || others)
+}
+
+fn standard_stream(stream: &Stream) -> Option<StandardStream> {
+    const AF_UNIX: u16 = 1;
+    const AF_INET: u16 = 2;
+    const AF_INET6: u16 = 10;
+    let (major, minor) = (stream.device >> 20, stream.device & 0xfffff);
+    Some(match stream.mode & 0o170_000 {
+        0 => return None,
+        0o100_000 => StandardStream::File,
+        0o010_000 => StandardStream::Pipe,
+        0o020_000 if (major, minor) == (1, 3) => StandardStream::Null,
+        // tty, console, pseudo-terminals, serial lines.
+        0o020_000 if matches!(major, 4 | 5 | 136..=143 | 204) => StandardStream::Terminal,
+        0o140_000 => match stream.family {
+            AF_UNIX => StandardStream::Unix,
+            AF_INET => StandardStream::Ipv4,
+            AF_INET6 => StandardStream::Ipv6,
+            _ => StandardStream::Other,
+        },
+        _ => StandardStream::Other,
+    })
+}

@@ -1,0 +1,182 @@
+//! Chooses a hook for each kind of event by trying, and says which it was.
+
+use std::collections::BTreeSet;
+
+use aya::{
+    Btf, Ebpf,
+    maps::{MapData, ProgramArray},
+    programs::{BtfTracePoint, FExit, Program, ProgramError},
+};
+use probe::{
+    layout::Kind,
+    program::{self, FAMILIES, Family, PROCESS, SYSCALL_EXIT},
+};
+
+use super::{
+    Backend, Hook, SensorError, Unavailable,
+    load::{event_kind, refused},
+};
+
+/// What was attached, and what could not be.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) hooks: Vec<Hook>,
+    pub(super) unavailable: Vec<Unavailable>,
+}
+
+/// Attaches the hooks of process life; without them there is no sensor.
+pub(super) fn attach_process(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    plan: &mut Plan,
+) -> Result<(), SensorError> {
+    for (kind, hook) in PROCESS {
+        load_tracepoint(ebpf, btf, hook).map_err(|error| required(hook.program, error))?;
+        attach_tracepoint(ebpf, hook.program).map_err(|error| required(hook.program, error))?;
+        plan.hooks.push(Hook {
+            kinds: vec![event_kind(kind)],
+            program: hook.program.to_owned(),
+            target: hook.target.to_owned(),
+            backend: Backend::Syscall,
+            note: None,
+        });
+    }
+    Ok(())
+}
+
+/// Attaches what the wanted kinds need: a trampoline if the kernel grants one, else the system call
+/// exit. A family that gets neither is named in the plan.
+pub(super) fn attach_families(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    families: &mut ProgramArray<MapData>,
+    kinds: &[Kind],
+    plan: &mut Plan,
+) {
+    let mut by_syscall = BTreeSet::new();
+    for (index, family) in FAMILIES.iter().enumerate() {
+        let served: Vec<_> = family.kinds.iter().copied().filter(|k| kinds.contains(k)).collect();
+        if served.is_empty() {
+            continue;
+        }
+        let note = match try_trampoline(ebpf, btf, family) {
+            Ok(Some(hook)) => {
+                plan.hooks.push(hooked(&served, hook, Backend::Trampoline, None));
+                continue;
+            }
+            Ok(None) => None,
+            Err(error) => Some(format!("no trampoline: {}", one_line(&error))),
+        };
+        match enter_from_syscall(ebpf, btf, families, family) {
+            Ok(()) => {
+                let hook = program::Hook { program: family.syscall, ..SYSCALL_EXIT };
+                plan.hooks.push(hooked(&served, hook, Backend::Syscall, note));
+                by_syscall.insert(index);
+            }
+            Err(error) => plan.unavailable.push(unavailable(&served, family.syscall, &error)),
+        }
+    }
+    if by_syscall.is_empty() {
+        return;
+    }
+    let attached = load_tracepoint(ebpf, btf, SYSCALL_EXIT)
+        .and_then(|()| attach_tracepoint(ebpf, SYSCALL_EXIT.program));
+    if let Err(error) = attached {
+        plan.hooks.retain(|hook| hook.target != SYSCALL_EXIT.target);
+        for index in by_syscall {
+            let family = &FAMILIES[index];
+            plan.unavailable.push(unavailable(family.kinds, SYSCALL_EXIT.program, &error));
+        }
+    }
+}
+
+fn hooked(kinds: &[Kind], hook: program::Hook, backend: Backend, note: Option<String>) -> Hook {
+    Hook {
+        kinds: kinds.iter().map(|kind| event_kind(*kind)).collect(),
+        program: hook.program.to_owned(),
+        target: hook.target.to_owned(),
+        backend,
+        note,
+    }
+}
+
+fn unavailable(kinds: &[Kind], program: &str, error: &ProgramError) -> Unavailable {
+    let names: Vec<_> = kinds.iter().map(|kind| event_kind(*kind).name()).collect();
+    Unavailable { what: names.join(", "), why: format!("{program}: {}", one_line(error)) }
+}
+
+fn try_trampoline(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    family: &Family,
+) -> Result<Option<program::Hook>, ProgramError> {
+    let Some(hook) = family.trampoline else { return Ok(None) };
+    let program: &mut FExit = find(ebpf, hook.program)?.try_into()?;
+    program.load(hook.target, btf)?;
+    program.attach()?;
+    Ok(Some(hook))
+}
+
+/// Loads the family's program and puts it where the system call exit jumps to.
+fn enter_from_syscall(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    families: &mut ProgramArray<MapData>,
+    family: &Family,
+) -> Result<(), ProgramError> {
+    load_tracepoint(ebpf, btf, program::Hook { program: family.syscall, ..SYSCALL_EXIT })?;
+    let program = find(ebpf, family.syscall)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
+    for entry in program::entries(family) {
+        families.set(entry, &program, 0)?;
+    }
+    Ok(())
+}
+
+fn load_tracepoint(ebpf: &mut Ebpf, btf: &Btf, hook: program::Hook) -> Result<(), ProgramError> {
+    let program: &mut BtfTracePoint = find(ebpf, hook.program)?.try_into()?;
+    program.load(hook.target, btf)
+}
+
+fn attach_tracepoint(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
+    let program: &mut BtfTracePoint = find(ebpf, name)?.try_into()?;
+    program.attach().map(|_| ())
+}
+
+fn find<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, ProgramError> {
+    ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)
+}
+
+/// With CAP_BPF alone maps are granted and every tracing program is refused.
+fn required(program: &'static str, error: ProgramError) -> SensorError {
+    let denied = match &error {
+        ProgramError::LoadError { io_error, .. } => refused(io_error),
+        ProgramError::SyscallError(error) => refused(&error.io_error),
+        _ => false,
+    };
+    if denied {
+        return SensorError::MissingCapability {
+            capability: "CAP_PERFMON",
+            what: "load tracing programs",
+        };
+    }
+    SensorError::Program { program, source: Box::new(error) }
+}
+
+/// Returns the error without the verifier's log, which runs over many lines; its end tells most.
+fn one_line(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            match log
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty() && !line.contains("processed"))
+            {
+                Some(last) => format!("{io_error}: {}", last.trim()),
+                None => io_error.to_string(),
+            }
+        }
+        ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
+        other => other.to_string(),
+    }
+}

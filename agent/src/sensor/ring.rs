@@ -1,0 +1,160 @@
+//! Takes records out of both rings in the order in which things happened.
+//!
+//! Starts and exits of processes travel in a ring of their own, so that a flood of opens cannot push
+//! them out. Two rings have no common order; it is restored by time. The bulk ring is emptied first:
+//! what a process did before an open was then sent before, and is found in the prio ring after.
+
+use std::{collections::VecDeque, os::fd::AsFd, time::Duration};
+
+use aya::maps::{MapData, RingBuf};
+use probe::Record;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    time::{ClockId, clock_gettime},
+};
+
+/// Records taken from the bulk ring at once.
+const BATCH_RECORDS_MAX: usize = 4096;
+/// Records of the prio ring that may wait for their turn.
+const HELD_RECORDS_MAX: usize = 16_384;
+/// After records came, the next are let gather for this long: one wake-up serves many.
+const NAP: Duration = Duration::from_millis(1);
+
+/// Both rings.
+pub(super) struct Rings {
+    prio: RingBuf<MapData>,
+    bulk: RingBuf<MapData>,
+    batch: Batch,
+    held: VecDeque<(u64, Box<[u8]>)>,
+}
+
+impl Rings {
+    pub(super) fn new(prio: RingBuf<MapData>, bulk: RingBuf<MapData>) -> Self {
+        Self { prio, bulk, batch: Batch::default(), held: VecDeque::new() }
+    }
+
+    /// Waits at most `timeout` for a record. Returns at once if one is there.
+    pub(super) fn wait(&self, timeout: Duration) {
+        let timeout =
+            Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+        let mut descriptors = [
+            PollFd::from_borrowed_fd(self.prio.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.bulk.as_fd(), PollFlags::IN),
+        ];
+        // An interrupted wait is a short one: the caller looks into the rings either way.
+        let _ = poll(&mut descriptors, Some(&timeout));
+    }
+
+    /// Lets records gather.
+    pub(super) fn nap(&self) {
+        std::thread::sleep(NAP);
+    }
+
+    /// Hands out what is there, oldest first. Returns how many records it took out of the rings.
+    pub(super) fn drain(&mut self, on_record: &mut dyn FnMut(&[u8])) -> usize {
+        let now = boot_ns();
+        self.batch.clear();
+        let mut emptied = true;
+        while let Some(item) = self.bulk.next() {
+            self.batch.push(&item);
+            if self.batch.index.len() == BATCH_RECORDS_MAX {
+                emptied = false;
+                break;
+            }
+        }
+        let mut taken = self.batch.index.len();
+        while self.held.len() < HELD_RECORDS_MAX {
+            let Some(item) = self.prio.next() else { break };
+            let time_ns = Record::time_ns(&item).unwrap_or(0);
+            self.held.push_back((time_ns, item.as_ref().into()));
+            taken += 1;
+        }
+        self.batch.sort();
+        self.held.make_contiguous().sort_by_key(|(time_ns, _)| *time_ns);
+
+        for entry in &self.batch.index {
+            release(&mut self.held, entry.time_ns, on_record);
+            on_record(&self.batch.bytes[entry.start..entry.end]);
+        }
+        // What is left in the bulk ring may be older than what is held.
+        let horizon = match self.batch.index.last() {
+            Some(last) if !emptied => last.time_ns,
+            _ => now,
+        };
+        release(&mut self.held, horizon, on_record);
+        taken + self.held.len()
+    }
+}
+
+/// Hands out what is held from before `horizon_ns`.
+fn release(
+    held: &mut VecDeque<(u64, Box<[u8]>)>,
+    horizon_ns: u64,
+    on_record: &mut dyn FnMut(&[u8]),
+) {
+    while let Some((_, record)) = held.pop_front_if(|(time_ns, _)| *time_ns <= horizon_ns) {
+        on_record(&record);
+    }
+}
+
+/// Copies of records, so that the ring is free again before they are worked on.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    index: Vec<Entry>,
+}
+
+struct Entry {
+    time_ns: u64,
+    start: usize,
+    end: usize,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.index.clear();
+    }
+
+    fn push(&mut self, record: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(record);
+        let time_ns = Record::time_ns(record).unwrap_or(0);
+        self.index.push(Entry { time_ns, start, end: self.bytes.len() });
+    }
+
+    /// Stable, and cheap on what is nearly in order.
+    fn sort(&mut self) {
+        self.index.sort_by_key(|entry| entry.time_ns);
+    }
+}
+
+/// Returns the clock of the records: nanoseconds since boot, sleep included.
+pub(super) fn boot_ns() -> u64 {
+    to_ns(clock_gettime(ClockId::Boottime))
+}
+
+/// Returns nanoseconds since 1970 at boot: what to add to a record's time.
+pub(super) fn boot_epoch_ns() -> u64 {
+    to_ns(clock_gettime(ClockId::Realtime)).saturating_sub(boot_ns())
+}
+
+fn to_ns(time: Timespec) -> u64 {
+    u64::try_from(time.tv_sec).unwrap_or(0).saturating_mul(1_000_000_000)
+        + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_records_come_out_up_to_the_horizon_and_in_order() {
+        let mut held: VecDeque<(u64, Box<[u8]>)> =
+            [(1, *b"a"), (2, *b"b"), (5, *b"c")].map(|(at, text)| (at, text.into())).into();
+        let mut out = Vec::new();
+        release(&mut held, 2, &mut |record| out.extend_from_slice(record));
+        assert_eq!(out, b"ab");
+        assert_eq!(held.len(), 1);
+    }
+}

@@ -1,0 +1,197 @@
+//! The sensor itself: what it attaches, knows at the start, counts and says when it may not start.
+
+use std::{
+    io::Write,
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use agent::sensor::{Backend, KindCounters, Sensor, SensorOptions, SensorStatus};
+use alert::{Detail, Event, EventKind};
+
+use crate::{
+    deed::{deed, finish, run},
+    watch::{start, watch},
+};
+
+fn count(status: &SensorStatus, kind: EventKind) -> KindCounters {
+    status.counters().into_iter().find(|(of, _)| *of == kind).unwrap().1
+}
+
+#[test]
+fn every_kind_has_a_hook_and_says_which() {
+    let Some(watch) = watch() else { return };
+    let status = watch.status();
+    assert_eq!(status.unavailable(), []);
+    for kind in EventKind::ALL {
+        let hooks: Vec<_> =
+            status.hooks().iter().filter(|hook| hook.kinds.contains(&kind)).collect();
+        assert_eq!(hooks.len(), 1, "{kind:?}");
+        // A kind served by the weaker back end although it has a better one says why.
+        let opens_or_connects = kind.is_open() || kind == EventKind::Connect;
+        if opens_or_connects && hooks[0].backend == Backend::Syscall {
+            assert!(hooks[0].note.as_deref().unwrap().contains("trampoline"), "{:?}", hooks[0]);
+        }
+    }
+}
+
+#[test]
+fn only_what_is_asked_for_is_attached() {
+    let Some(sensor) = start(&[EventKind::Execve], SensorOptions::default()) else { return };
+    let status = sensor.status();
+    let programs: Vec<_> = status.hooks().iter().map(|hook| &*hook.program).collect();
+    assert_eq!(programs, ["process_exec", "process_fork", "process_exit"]);
+    drop(sensor);
+
+    let Some(sensor) = start(&[EventKind::Ptrace], SensorOptions::default()) else { return };
+    run(deed("creat").arg("/dev/null"));
+    assert_eq!(count(&sensor.status(), EventKind::Creat), KindCounters::default());
+}
+
+#[test]
+fn a_process_older_than_the_sensor_is_known_with_its_ancestors() {
+    let mut old = Command::new("sh")
+        .args(["-c", "read line; : </etc/hostname; :"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = old.id() as i32;
+    let event = first_event(
+        &[EventKind::OpenAt],
+        |event| event.process.key.pid == pid,
+        || {
+            old.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        },
+    );
+    finish(old);
+    let Some(event) = event else { return };
+    assert!(matches!(&event.detail, Detail::Open(file) if &*file.path == "/etc/hostname"));
+    let process = &event.process;
+    assert_eq!(*process.name, *"sh");
+    assert_eq!(*process.arguments[1], *"-c");
+    assert_eq!(process.ppid, std::process::id() as i32);
+    assert_eq!(process.ancestors().next().unwrap().key.pid, std::process::id() as i32);
+    assert_eq!(process.user.as_deref(), Some("root"));
+    assert!(process.executable.inode != 0);
+}
+
+/// Runs a sensor of its own until an event fits; `act` is called once it watches.
+fn first_event(
+    kinds: &[EventKind],
+    fits: impl Fn(&Event) -> bool + Sync,
+    act: impl FnOnce(),
+) -> Option<Event> {
+    let sensor = start(kinds, SensorOptions::default());
+    act();
+    let sensor = sensor?;
+    let stop = AtomicBool::new(false);
+    let (send, receive) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            sensor.run(&stop, &mut |event| {
+                if fits(&event) {
+                    let _ = send.send(event);
+                }
+            });
+        });
+        let event = receive.recv_timeout(Duration::from_secs(20));
+        stop.store(true, Ordering::Relaxed);
+        Some(event.expect("an event"))
+    })
+}
+
+#[test]
+fn what_a_full_ring_loses_is_counted_exactly() {
+    let options = SensorOptions { bulk_ring_bytes: 4096, ..Default::default() };
+    let Some(sensor) = start(&[EventKind::OpenAt], options) else { return };
+    let status = sensor.status();
+    // Nobody drains the ring, so it fills at once.
+    run(deed("open-many").arg("1000"));
+    let counters = count(&status, EventKind::OpenAt);
+    assert!(counters.lost >= 900, "{counters:?}");
+    assert_eq!(counters.seen, counters.filtered + counters.sent + counters.lost, "{counters:?}");
+
+    let stop = AtomicBool::new(true);
+    let mut events = 0;
+    sensor.run(&stop, &mut |_| events += 1);
+    let totals = status.totals();
+    assert!(events > 0);
+    assert_eq!(totals.malformed, 0);
+}
+
+#[test]
+fn all_that_was_sent_is_received() {
+    let Some(sensor) = start(&[EventKind::OpenAt], SensorOptions::default()) else { return };
+    let status = sensor.status();
+    let stop = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let mut events = 0_u64;
+            let null = |event: &Event| matches!(&event.detail, Detail::Open(file) if &*file.path == "/dev/null");
+            sensor.run(&stop, &mut |event| events += u64::from(&*event.process.name == program_name() && null(&event)));
+            events
+        });
+        run(deed("open-many").arg("50000"));
+        let sent = count(&status, EventKind::OpenAt).sent;
+        while status.totals().received < sent {
+            std::thread::yield_now();
+        }
+        stop.store(true, Ordering::Relaxed);
+        thread.join().unwrap()
+    });
+    assert_eq!(count(&status, EventKind::OpenAt).lost, 0);
+    assert!(seen >= 50_000, "{seen}");
+    assert_eq!(status.totals().malformed, 0);
+}
+
+/// `comm` of the deeds: 15 bytes of the file's name.
+fn program_name() -> String {
+    let name = crate::deed::program().file_name().unwrap().to_str().unwrap();
+    name.chars().take(15).collect()
+}
+
+#[test]
+fn without_rights_the_error_names_the_capability() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("\n*** SKIPPED: needs root to give rights up\n");
+        return;
+    }
+    let directory = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let program = directory.path().join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut command = Command::new(&program);
+    command
+        .args(["--exact", "lifecycle::tries_to_start", "--ignored", "--nocapture"])
+        .env_remove("CI")
+        .uid(65534)
+        .gid(65534);
+    let output = loop {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::yield_now()
+            }
+            output => break output.unwrap(),
+        }
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("the sensor may not create eBPF maps: it needs the capability CAP_BPF"),
+        "{said}"
+    );
+}
+
+#[test]
+#[ignore = "run without rights by the test above"]
+fn tries_to_start() {
+    if let Err(error) = Sensor::start(&EventKind::ALL, SensorOptions::default()) {
+        eprintln!("{error}");
+    }
+}

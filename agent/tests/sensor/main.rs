@@ -1,0 +1,11 @@
+//! The sensor on the kernel of this machine: real deeds of child processes and the events they make.
+//!
+//! Needs root. Under `CI=true` missing rights are a failure; elsewhere the tests say loudly that they
+//! did nothing. All tests share one sensor and look at the events of their own children.
+
+mod deed;
+mod file;
+mod lifecycle;
+mod network;
+mod process;
+mod watch;

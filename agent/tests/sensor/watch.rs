@@ -1,0 +1,85 @@
+//! One sensor for all tests, and waiting for an event.
+
+use std::{
+    sync::{Condvar, Mutex, OnceLock, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use agent::sensor::{Sensor, SensorOptions, SensorStatus};
+use alert::{Event, EventKind};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Events of this process's descendants.
+pub struct Watch {
+    events: Mutex<Vec<Event>>,
+    more: Condvar,
+    status: OnceLock<std::sync::Arc<SensorStatus>>,
+}
+
+static WATCH: Watch =
+    Watch { events: Mutex::new(Vec::new()), more: Condvar::new(), status: OnceLock::new() };
+static START: OnceLock<Option<&'static Watch>> = OnceLock::new();
+
+/// Returns the shared sensor, or `None` where there may be none.
+pub fn watch() -> Option<&'static Watch> {
+    *START.get_or_init(|| {
+        let sensor =
+            start(&EventKind::ALL, SensorOptions { environment: true, ..Default::default() })?;
+        WATCH.status.set(sensor.status()).ok()?;
+        std::thread::spawn(move || {
+            static NEVER: AtomicBool = AtomicBool::new(false);
+            let own = std::process::id() as i32;
+            sensor.run(&NEVER, &mut |event| {
+                if event.process.ancestors().any(|process| process.key.pid == own) {
+                    WATCH.events.lock().unwrap().push(event);
+                    WATCH.more.notify_all();
+                }
+            });
+        });
+        Some(&WATCH)
+    })
+}
+
+/// Starts a sensor; without the rights for it, a failure in CI and a loud `None` elsewhere.
+pub fn start(kinds: &[EventKind], options: SensorOptions) -> Option<Sensor> {
+    match Sensor::start(kinds, options) {
+        Ok(sensor) => Some(sensor),
+        Err(error) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => {
+            panic!("{error}: {error:?}")
+        }
+        Err(error) => {
+            eprintln!("\n*** SKIPPED, nothing was tested: {error}\n");
+            None
+        }
+    }
+}
+
+impl Watch {
+    /// Returns the first event that fits, waiting for it.
+    pub fn find(&self, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
+        let deadline = Instant::now() + PATIENCE;
+        let mut events = self.events.lock().unwrap();
+        let mut looked_at = 0;
+        loop {
+            if let Some(event) = events[looked_at..].iter().find(|event| fits(event)) {
+                return event.clone();
+            }
+            looked_at = events.len();
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no event: {what}; {:?}", self.status());
+            events = self.more.wait_timeout(events, left).unwrap().0;
+        }
+    }
+
+    /// Returns the event of this kind by this process that fits.
+    pub fn of(&self, pid: i32, kind: EventKind, fits: impl Fn(&Event) -> bool) -> Event {
+        self.find(&format!("{kind:?} of {pid}"), |event| {
+            event.kind == kind && event.process.key.pid == pid && fits(event)
+        })
+    }
+
+    pub fn status(&self) -> &SensorStatus {
+        self.status.get().unwrap()
+    }
+}

@@ -1,0 +1,128 @@
+/* Opening and unlinking files, loading modules. */
+#include "syscall.h"
+
+static __always_inline void fill_open(struct scratch *s, s32 directory, const void *typed,
+				      u32 flags, u32 create_mode)
+{
+	struct saker_open *e = body_of(s);
+	long result = header_of(s)->result;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->flags = flags;
+	e->create_mode = create_mode;
+	if (result >= 0) {
+		struct file *file = file_of(result);
+		if (file) {
+			struct inode *inode = BPF_CORE_READ(file, f_inode);
+			e->inode = BPF_CORE_READ(inode, i_ino);
+			e->device = user_device(BPF_CORE_READ(inode, i_sb, s_dev));
+			e->mode = BPF_CORE_READ(inode, i_mode);
+			e->opened_flags = BPF_CORE_READ(file, f_flags);
+			put_path(s, SAKER_FIELD_PATH, __builtin_preserve_access_index(&file->f_path));
+		} else {
+			header_of(s)->flags |= SAKER_NO_FILE;
+		}
+	}
+	put_typed_path(s, directory, typed);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(syscall_open, struct pt_regs *regs, long result)
+{
+	struct call call = call_of(regs);
+	u32 kind = call.operation - 1;
+	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_open));
+	if (!s)
+		return 0;
+	u64 a = argument(regs, call.compat, 0), b = argument(regs, call.compat, 1);
+	u64 c = argument(regs, call.compat, 2), d = argument(regs, call.compat, 3);
+	struct open_how how = {};
+	s32 directory = AT_FDCWD;
+	u64 path = a;
+	switch (kind) {
+	case SAKER_OPEN:
+		how.flags = b;
+		how.mode = c;
+		break;
+	case SAKER_CREAT:
+		how.flags = 01101; /* O_CREAT | O_WRONLY | O_TRUNC */
+		how.mode = b;
+		break;
+	case SAKER_OPENAT2:
+		directory = a;
+		path = b;
+		bpf_probe_read_user(&how, sizeof(how), (void *)c);
+		break;
+	default:
+		directory = a;
+		path = b;
+		how.flags = c;
+		how.mode = d;
+	}
+	fill_open(s, directory, (void *)path, how.flags, how.mode);
+	send(s, &bulk, kind);
+	return 0;
+}
+
+/* The same from a trampoline: its `how` is the kernel's own copy. */
+SEC("fexit/do_sys_openat2")
+int BPF_PROG(trampoline_open, s32 directory, const char *typed, struct open_how *how, long result)
+{
+	if (bpf_get_current_pid_tgid() >> 32 == saker_muted_pid)
+		return 0;
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct call call = call_of((void *)bpf_task_pt_regs((void *)task));
+	u32 kind = call.operation - 1;
+	if (!call.operation)
+		return 0;
+	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_open));
+	if (!s)
+		return 0;
+	fill_open(s, directory, typed, how->flags, how->mode);
+	send(s, &bulk, kind);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(syscall_unlink, struct pt_regs *regs, long result)
+{
+	struct call call = call_of(regs);
+	u32 kind = call.operation - 1;
+	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_unlink));
+	if (!s)
+		return 0;
+	struct saker_unlink *e = body_of(s);
+	u64 a = argument(regs, call.compat, 0), b = argument(regs, call.compat, 1);
+	e->reserved = 0;
+	if (kind == SAKER_UNLINK) {
+		e->flags = 0;
+		put_typed_path(s, AT_FDCWD, (void *)a);
+	} else {
+		e->flags = argument(regs, call.compat, 2);
+		put_typed_path(s, a, (void *)b);
+	}
+	send(s, &bulk, kind);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(syscall_module, struct pt_regs *regs, long result)
+{
+	struct call call = call_of(regs);
+	u32 kind = call.operation - 1;
+	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_module));
+	if (!s)
+		return 0;
+	struct saker_module *e = body_of(s);
+	e->flags = e->reserved = 0;
+	u64 parameters = argument(regs, call.compat, 2);
+	if (kind == SAKER_FINIT_MODULE) {
+		parameters = argument(regs, call.compat, 1);
+		e->flags = argument(regs, call.compat, 2);
+		struct file *file = file_of(argument(regs, call.compat, 0));
+		if (file)
+			put_path(s, SAKER_FIELD_PATH, __builtin_preserve_access_index(&file->f_path));
+	}
+	put_user_text(s, SAKER_FIELD_PARAMETERS, (void *)parameters);
+	send(s, &bulk, kind);
+	return 0;
+}

@@ -1,0 +1,158 @@
+/* The kernel's types as far as we read them; CO-RE puts in the offsets of the running kernel. */
+#pragma once
+#define __VMLINUX_H__ 1 /* makes bpf_tracing.h use the kernel's names in pt_regs */
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+#define NULL ((void *)0)
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct { unsigned int val; } kuid_t;
+typedef struct { unsigned int val; } kgid_t;
+typedef struct { u64 val; } kernel_cap_t; /* two u32 before 6.3: the same 8 bytes */
+
+struct qstr {
+	union { struct { u32 hash; u32 len; }; u64 hash_len; };
+	const unsigned char *name;
+};
+struct super_block { u32 s_dev; unsigned long s_flags; unsigned long s_magic; };
+struct timespec64 { s64 tv_sec; long tv_nsec; };
+struct inode {
+	unsigned short i_mode;
+	kuid_t i_uid;
+	kgid_t i_gid;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	u32 i_rdev;
+	s64 i_ctime_sec, i_mtime_sec; /* from 6.11 */
+	u32 i_ctime_nsec, i_mtime_nsec;
+};
+struct inode___6_6 { struct timespec64 __i_ctime; };
+struct inode___6_7 { struct timespec64 __i_mtime; };
+struct inode___old { struct timespec64 i_ctime, i_mtime; };
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+};
+struct vfsmount { struct dentry *mnt_root; struct super_block *mnt_sb; int mnt_flags; };
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+struct path { struct vfsmount *mnt; struct dentry *dentry; };
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	unsigned int f_flags;
+	void *private_data;
+};
+struct fs_struct { struct path root, pwd; };
+struct fdtable { unsigned int max_fds; struct file **fd; };
+struct files_struct { struct fdtable *fdt; };
+struct mm_struct {
+	unsigned long arg_start, arg_end, env_start, env_end;
+	struct file *exe_file;
+};
+struct cred { kuid_t euid; kgid_t egid; kernel_cap_t cap_effective; };
+struct upid { int nr; };
+struct pid { unsigned int level; struct upid numbers[1]; };
+struct kernfs_node { struct kernfs_node *parent; const char *name; u64 id; };
+struct kernfs_node___6_15 { struct kernfs_node *__parent; };
+struct cgroup { struct kernfs_node *kn; int level; };
+struct cgroup_subsys_state { struct cgroup *cgroup; };
+struct css_set { struct cgroup *dfl_cgrp; struct cgroup_subsys_state *subsys[16]; };
+struct tty_driver { int major; int minor_start; };
+struct tty_struct { int index; struct tty_driver *driver; };
+typedef struct { int counter; } atomic_t;
+struct signal_struct {
+	atomic_t live;
+	struct tty_struct *tty;
+	int group_exit_code;
+	struct pid *pids[4];
+};
+struct thread_info { unsigned long flags; u32 status; };
+struct task_struct {
+	struct thread_info thread_info;
+	unsigned int flags;
+	int pid;
+	int tgid;
+	int exit_code;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	u64 start_boottime;
+	const struct cred *cred;
+	char comm[16];
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct signal_struct *signal;
+	struct pid *thread_pid;
+	struct css_set *cgroups;
+	kuid_t loginuid;
+};
+struct linux_binprm { const char *filename; };
+struct in6_addr { union { u8 u6_addr8[16]; } in6_u; };
+struct sock_common {
+	union { struct { u32 skc_daddr; u32 skc_rcv_saddr; }; };
+	union { struct { u16 skc_dport; u16 skc_num; }; };
+	unsigned short skc_family;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+struct sock { struct sock_common __sk_common; u16 sk_type; u16 sk_protocol; };
+struct socket { short type; struct sock *sk; };
+struct open_how { u64 flags; u64 mode; u64 resolve; };
+struct filename { const char *name; };
+struct io_kiocb { u8 opcode; struct file *file; };
+struct io_open { int dfd; struct filename *filename; struct open_how how; };
+struct io_connect { void *addr; int addr_len; };
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip,
+		cs, flags, sp, ss;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs { u64 regs[31]; u64 sp, pc, pstate; };
+struct pt_regs {
+	union {
+		struct user_pt_regs user_regs;
+		struct { u64 regs[31]; u64 sp, pc, pstate; };
+	};
+	u64 orig_x0;
+	int syscallno;
+};
+#endif
+
+#pragma clang attribute pop
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define PF_KTHREAD 0x00200000
+#define AT_FDCWD (-100)
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define EINPROGRESS 115
+#define SB_RDONLY 1
+#define MNT_READONLY 0x40
+#define OVERLAYFS_MAGIC 0x794c7630
+
+/* Keeps a bound in one register: verifiers before 6.8 do not carry it to a 32-bit copy. */
+#define CLAMP(value, max) \
+	asm volatile("if %0 <= %1 goto +1\n%0 = %1" : "+r"(value) : "i"(max))

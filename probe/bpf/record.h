@@ -1,0 +1,210 @@
+/* Builds a record in per-processor memory and sends exactly its length. */
+#pragma once
+#include "kernel.h"
+#include "../include/event.h"
+
+#define RECORD_BYTES_MAX 22528
+#define PATH_BYTES SAKER_PATH_MAX
+
+/* Set before the load, so the verifier drops the code of what is off. */
+const volatile u32 saker_muted_pid = 0;
+const volatile u32 saker_wanted = 0;      /* bit per kind: user space wants these records */
+const volatile u8 saker_environment = 0;
+
+struct walk {
+	struct vfsmount *mnt, *root_mnt;
+	struct dentry *dentry, *mnt_root, *root_dentry;
+	struct mount *mount;
+	u32 position;
+	u32 flags;
+};
+
+struct scratch {
+	u64 busy;
+	u64 length;
+	struct walk walk;
+	u8 data[RECORD_BYTES_MAX];
+	u8 path[2 * PATH_BYTES]; /* filled from the end of the first half; the second is never used */
+};
+
+struct sequence { u64 next; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} prio SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} bulk SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SAKER_KIND_COUNT);
+	__type(key, u32);
+	__type(value, struct saker_counters);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct sequence);
+} sequences SEC(".maps");
+
+static __always_inline int wanted(u32 kind)
+{
+	return saker_wanted >> kind & 1;
+}
+
+static __always_inline struct saker_counters *counters_of(u32 kind)
+{
+	return bpf_map_lookup_elem(&counters, &kind);
+}
+
+static __always_inline struct saker_header *header_of(struct scratch *s)
+{
+	return (void *)s->data;
+}
+
+/* Returns a kernel device number as stat(2) shows it. */
+static __always_inline u32 user_device(u32 device)
+{
+	u32 major = device >> 20, minor = device & 0xfffff;
+	return (minor & 0xff) | major << 8 | (minor & ~0xff) << 12;
+}
+
+/* Starts a record about `task`, which is current or its new child; NULL when it cannot be built.
+ * Every record begun is ended by `send`. */
+static __always_inline struct scratch *begin(u32 kind, struct task_struct *task, u32 body_bytes)
+{
+	u32 zero = 0;
+	struct saker_counters *c = counters_of(kind);
+	struct sequence *q = bpf_map_lookup_elem(&sequences, &zero);
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	if (!c || !q || !s)
+		return NULL;
+	c->seen++;
+	if (!wanted(kind)) {
+		c->filtered++;
+		return NULL;
+	}
+	/* A trampoline may be preempted by another one on this processor. */
+	if (__sync_lock_test_and_set(&s->busy, 1)) {
+		c->lost++;
+		q->next++;
+		return NULL;
+	}
+	struct saker_header *h = header_of(s);
+	const struct cred *cred = task->cred;
+	h->kind = kind;
+	h->flags = 0;
+	h->time_ns = bpf_ktime_get_boot_ns();
+	h->sequence = q->next++;
+	h->cpu = bpf_get_smp_processor_id();
+	h->tid = task->pid;
+	h->pid = task->tgid;
+	h->ppid = task->real_parent->tgid;
+	h->uid = cred->euid.val;
+	h->gid = cred->egid.val;
+	h->start_ns = task->group_leader->start_boottime;
+	h->cgroup = task->cgroups->dfl_cgrp->kn->id;
+	bpf_core_read(&h->capabilities, 8, &cred->cap_effective);
+	h->result = 0;
+	s->length = sizeof(*h) + body_bytes;
+	return s;
+}
+
+static __always_inline void *body_of(struct scratch *s)
+{
+	return s->data + sizeof(struct saker_header);
+}
+
+/* Hands the record to a ring. */
+static __always_inline void send(struct scratch *s, void *ring, u32 kind)
+{
+	struct saker_counters *c = counters_of(kind);
+	u64 length = s->length;
+	CLAMP(length, RECORD_BYTES_MAX);
+	header_of(s)->length = length;
+	/* No flag: the kernel wakes the reader once for the first record after it caught up, and the
+	 * reader naps before it drains, so a wake-up is paid per batch. */
+	long failed = bpf_ringbuf_output(ring, s->data, length, 0);
+	if (c) {
+		if (failed)
+			c->lost++;
+		else
+			c->sent++;
+	}
+	__sync_lock_test_and_set(&s->busy, 0);
+}
+
+/* Returns where the next field's bytes go, or NULL when `bytes_max` of them no longer fit. */
+static __always_inline u8 *field_at(struct scratch *s, u32 bytes_max)
+{
+	u64 position = s->length;
+	if (position > RECORD_BYTES_MAX - sizeof(struct saker_field) - bytes_max) {
+		header_of(s)->flags |= SAKER_TRUNCATED;
+		return NULL;
+	}
+	return s->data + position;
+}
+
+static __always_inline void field_end(struct scratch *s, u8 *at, u16 type, u32 length)
+{
+	struct saker_field field = { .type = type, .length = length };
+	__builtin_memcpy(at, &field, sizeof(field));
+	s->length += sizeof(field) + length;
+}
+
+/* Appends a text of user memory; one that cannot be read is left out and flagged. */
+static __always_inline void put_user_text(struct scratch *s, u16 type, const void *text)
+{
+	u8 *at = field_at(s, SAKER_PATH_MAX);
+	if (!at)
+		return;
+	long length = bpf_probe_read_user_str(at + sizeof(struct saker_field), SAKER_PATH_MAX, text);
+	if (length < 0) {
+		header_of(s)->flags |= SAKER_FAULT;
+		return;
+	}
+	if (length == SAKER_PATH_MAX)
+		header_of(s)->flags |= SAKER_TRUNCATED;
+	field_end(s, at, type, length > 0 ? length - 1 : 0);
+}
+
+static __always_inline void put_kernel_text(struct scratch *s, u16 type, const void *text)
+{
+	u8 *at = field_at(s, SAKER_PATH_MAX);
+	if (!at)
+		return;
+	long length = bpf_probe_read_kernel_str(at + sizeof(struct saker_field), SAKER_PATH_MAX, text);
+	if (length > 0)
+		field_end(s, at, type, length - 1);
+}
+
+/* Appends the user memory between two addresses, cut at `bytes_max`. */
+#define put_user_range(s, type, start, end, bytes_max)                                          \
+	do {                                                                                     \
+		u8 *at_ = field_at(s, bytes_max);                                                \
+		u64 from_ = (start), length_ = (end) - from_;                                    \
+		if (!at_ || (end) <= from_)                                                      \
+			break;                                                                   \
+		if (length_ > (bytes_max))                                                       \
+			header_of(s)->flags |= SAKER_TRUNCATED;                                  \
+		CLAMP(length_, bytes_max);                                                       \
+		if (bpf_probe_read_user(at_ + sizeof(struct saker_field), length_,               \
+					(void *)from_)) {                                        \
+			header_of(s)->flags |= SAKER_FAULT;                                      \
+			break;                                                                   \
+		}                                                                                \
+		field_end(s, at_, type, length_);                                                \
+	} while (0)

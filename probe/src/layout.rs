@@ -1,0 +1,325 @@
+//! `include/event.h` in Rust: same names, same order, same offsets, as a test checks.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// What a record says happened; the number on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    Execve,
+    Clone,
+    ProcExit,
+    Open,
+    OpenAt,
+    OpenAt2,
+    Creat,
+    Connect,
+    Ptrace,
+    InitModule,
+    FinitModule,
+    Unlink,
+    UnlinkAt,
+}
+
+impl Kind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::Execve,
+        Self::Clone,
+        Self::ProcExit,
+        Self::Open,
+        Self::OpenAt,
+        Self::OpenAt2,
+        Self::Creat,
+        Self::Connect,
+        Self::Ptrace,
+        Self::InitModule,
+        Self::FinitModule,
+        Self::Unlink,
+        Self::UnlinkAt,
+    ];
+
+    /// Returns the kind with this number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
+/// Bits of [`Header::flags`].
+pub mod flag {
+    pub const TRUNCATED: u16 = 1 << 0;
+    pub const FAULT: u16 = 1 << 1;
+    pub const UNREACHABLE: u16 = 1 << 2;
+    pub const IO_URING: u16 = 1 << 3;
+    pub const COMPAT: u16 = 1 << 4;
+    pub const NO_FILE: u16 = 1 << 5;
+    pub const BASE_IS_CWD: u16 = 1 << 6;
+}
+
+/// Values of [`Field::kind`].
+pub mod field {
+    pub const PATH: u16 = 1;
+    pub const RAW: u16 = 2;
+    pub const BASE: u16 = 3;
+    pub const ARGUMENTS: u16 = 4;
+    pub const ENVIRONMENT: u16 = 5;
+    pub const CWD: u16 = 6;
+    pub const CGROUP: u16 = 7;
+    pub const CGROUP_V1: u16 = 8;
+    pub const NAME: u16 = 9;
+    pub const UNIX: u16 = 10;
+    pub const PARAMETERS: u16 = 11;
+}
+
+/// In front of every record.
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Header {
+    pub kind: u16,
+    pub flags: u16,
+    pub length: u32,
+    pub time_ns: u64,
+    pub sequence: u64,
+    pub cpu: u32,
+    pub tid: u32,
+    pub pid: u32,
+    pub ppid: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub start_ns: u64,
+    pub cgroup: u64,
+    pub capabilities: u64,
+    pub result: i64,
+}
+
+/// A standard stream at exec.
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Stream {
+    pub mode: u16,
+    pub family: u16,
+    pub device: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Execve {
+    pub inode: u64,
+    pub ctime_ns: i64,
+    pub mtime_ns: i64,
+    pub device: u32,
+    pub links: u32,
+    pub owner: u32,
+    pub group: u32,
+    pub mode: u16,
+    pub upper_layer: u8,
+    pub read_only: u8,
+    pub login_uid: u32,
+    pub tty: u32,
+    pub sid: u32,
+    pub vpid: u32,
+    pub reserved: u32,
+    pub input: Stream,
+    pub output: Stream,
+}
+
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Fork {
+    pub flags: u64,
+    pub parent_start_ns: u64,
+    pub parent_pid: u32,
+    pub vpid: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ProcExit {
+    pub status: i32,
+    pub reserved: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Open {
+    pub inode: u64,
+    pub device: u32,
+    pub flags: u32,
+    pub create_mode: u32,
+    pub opened_flags: u32,
+    pub mode: u16,
+    pub reserved: [u16; 3],
+}
+
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Connect {
+    pub descriptor: i32,
+    pub family: u16,
+    pub socket_type: u16,
+    pub protocol: u16,
+    pub local_port: u16,
+    pub remote_port: u16,
+    pub reserved: u16,
+    pub local: [u8; 16],
+    pub remote: [u8; 16],
+}
+
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Ptrace {
+    pub request: u64,
+    pub pid: i32,
+    pub reserved: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Module {
+    pub flags: u32,
+    pub reserved: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Unlink {
+    pub flags: u32,
+    pub reserved: u32,
+}
+
+/// In front of every field.
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Field {
+    pub kind: u16,
+    pub length: u16,
+}
+
+/// What became of the events of one kind, on one processor. The kernel side counts in four `u64`.
+pub type Counters = [u64; 4];
+
+/// Places in [`Counters`].
+pub mod counter {
+    pub const SEEN: usize = 0;
+    pub const FILTERED: usize = 1;
+    pub const SENT: usize = 2;
+    pub const LOST: usize = 3;
+}
+
+const _: () = {
+    assert!(size_of::<Header>() == 80);
+    assert!(size_of::<Execve>() == 80);
+    assert!(size_of::<Fork>() == 24);
+    assert!(size_of::<ProcExit>() == 8);
+    assert!(size_of::<Open>() == 32);
+    assert!(size_of::<Connect>() == 48);
+    assert!(size_of::<Ptrace>() == 16);
+    assert!(size_of::<Module>() == 8);
+    assert!(size_of::<Unlink>() == 8);
+    assert!(size_of::<Field>() == 4);
+    assert!(size_of::<Counters>() == 32);
+};
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt::Write, mem::offset_of, process::Command};
+
+    use super::*;
+
+    /// Collects `C type, C field, Rust offset` and sizes of all structures.
+    macro_rules! mirror {
+        ($($c:literal = $rust:ident { $($field:ident $(as $c_field:ident)?),* $(,)? })*) => {{
+            let mut sizes: Vec<(&str, usize)> = Vec::new();
+            let mut offsets: Vec<(&str, String, usize)> = Vec::new();
+            $(
+                sizes.push(($c, size_of::<$rust>()));
+                $(
+                    let name = stringify!($field).to_owned();
+                    $( let name = { let _ = name; stringify!($c_field).to_owned() }; )?
+                    offsets.push(($c, name, offset_of!($rust, $field)));
+                )*
+            )*
+            (sizes, offsets)
+        }};
+    }
+
+    #[test]
+    fn every_size_and_offset_is_that_of_the_header_file() {
+        let (sizes, offsets) = mirror! {
+            "saker_header" = Header {
+                kind, flags, length, time_ns, sequence, cpu, tid, pid, ppid, uid, gid, start_ns,
+                cgroup, capabilities, result,
+            }
+            "saker_stream" = Stream { mode, family, device }
+            "saker_execve" = Execve {
+                inode, ctime_ns, mtime_ns, device, links, owner, group, mode, upper_layer,
+                read_only, login_uid, tty, sid, vpid, reserved, input, output,
+            }
+            "saker_clone" = Fork { flags, parent_start_ns, parent_pid, vpid }
+            "saker_procexit" = ProcExit { status, reserved }
+            "saker_open" = Open { inode, device, flags, create_mode, opened_flags, mode, reserved }
+            "saker_connect" = Connect {
+                descriptor, family, socket_type as type, protocol, local_port, remote_port,
+                reserved, local, remote,
+            }
+            "saker_ptrace" = Ptrace { request, pid, reserved }
+            "saker_module" = Module { flags, reserved }
+            "saker_unlink" = Unlink { flags, reserved }
+            "saker_field" = Field { kind as type, length }
+        };
+        let numbers = [
+            ("SAKER_KIND_COUNT", Kind::ALL.len() as u64),
+            ("SAKER_EXECVE", Kind::Execve as u64),
+            ("SAKER_CONNECT", Kind::Connect as u64),
+            ("SAKER_UNLINKAT", Kind::UnlinkAt as u64),
+            ("SAKER_TRUNCATED", flag::TRUNCATED.into()),
+            ("SAKER_FAULT", flag::FAULT.into()),
+            ("SAKER_UNREACHABLE", flag::UNREACHABLE.into()),
+            ("SAKER_IO_URING", flag::IO_URING.into()),
+            ("SAKER_COMPAT", flag::COMPAT.into()),
+            ("SAKER_NO_FILE", flag::NO_FILE.into()),
+            ("SAKER_BASE_IS_CWD", flag::BASE_IS_CWD.into()),
+            ("SAKER_FIELD_PATH", field::PATH.into()),
+            ("SAKER_FIELD_RAW", field::RAW.into()),
+            ("SAKER_FIELD_BASE", field::BASE.into()),
+            ("SAKER_FIELD_ARGUMENTS", field::ARGUMENTS.into()),
+            ("SAKER_FIELD_ENVIRONMENT", field::ENVIRONMENT.into()),
+            ("SAKER_FIELD_CWD", field::CWD.into()),
+            ("SAKER_FIELD_CGROUP", field::CGROUP.into()),
+            ("SAKER_FIELD_CGROUP_V1", field::CGROUP_V1.into()),
+            ("SAKER_FIELD_NAME", field::NAME.into()),
+            ("SAKER_FIELD_UNIX", field::UNIX.into()),
+            ("SAKER_FIELD_PARAMETERS", field::PARAMETERS.into()),
+            ("SAKER_OPERATION_SOCKETCALL", crate::program::SOCKETCALL.into()),
+        ];
+
+        let mut source = String::from("#include <stddef.h>\n#include \"event.h\"\n");
+        for (name, size) in sizes {
+            writeln!(source, "_Static_assert(sizeof(struct {name}) == {size}, \"{name}\");")
+                .unwrap();
+        }
+        for (name, field, offset) in offsets {
+            writeln!(
+                source,
+                "_Static_assert(offsetof(struct {name}, {field}) == {offset}, \"{name}.{field}\");"
+            )
+            .unwrap();
+        }
+        for (name, number) in numbers {
+            writeln!(source, "_Static_assert({name} == {number}, \"{name}\");").unwrap();
+        }
+        writeln!(source, "_Static_assert(sizeof(struct saker_counters) == 32, \"counters\");")
+            .unwrap();
+
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("check.c");
+        std::fs::write(&file, source).unwrap();
+        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+        let output = Command::new(compiler)
+            .args(["-fsyntax-only", concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include")])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
