@@ -1,0 +1,93 @@
+//! Notices that files changed: configuration, rules, certificates, templates.
+//!
+//! Folders are watched, not files, since editors and Kubernetes replace files by renaming
+//! (`..data` links). What changed is told once the changes have paused.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+/// Tells when watched files changed. Stops watching when dropped.
+#[derive(Debug)]
+pub struct Changes {
+    events: mpsc::Receiver<()>,
+    debounce: Duration,
+    _watcher: RecommendedWatcher,
+}
+
+/// The folders cannot be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to watch {}", path.display())]
+pub struct WatchError {
+    path: PathBuf,
+    #[source]
+    source: notify::Error,
+}
+
+/// Watches the folders of `paths`.
+pub fn watch(paths: &[PathBuf], debounce: Duration) -> Result<Changes, WatchError> {
+    // One waiting change says all there is to say, so a full channel loses nothing.
+    let (sender, events) = mpsc::channel(1);
+    let names: BTreeSet<PathBuf> = paths.iter().cloned().collect();
+    let of_interest = move |event: &notify::Event| {
+        let reading = matches!(event.kind, notify::EventKind::Access(_));
+        let ours = |path: &PathBuf| {
+            names.contains(path) || path.file_name().is_some_and(|name| name == "..data")
+        };
+        !reading && event.paths.iter().any(ours)
+    };
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.as_ref().map_or(true, &of_interest) {
+            // A full channel holds the same news.
+            sender.try_send(()).ok();
+        }
+    })
+    .map_err(|source| WatchError { path: PathBuf::new(), source })?;
+    let folders: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+    for folder in folders {
+        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+        watcher
+            .watch(folder, RecursiveMode::NonRecursive)
+            .map_err(|source| WatchError { path: folder.to_owned(), source })?;
+    }
+    Ok(Changes { events, debounce, _watcher: watcher })
+}
+
+impl Changes {
+    /// Returns once something changed and nothing more has for the debounce time.
+    pub async fn next(&mut self) {
+        if self.events.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        while let Ok(Some(())) = tokio::time::timeout(self.debounce, self.events.recv()).await {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn told(changes: &mut Changes) -> bool {
+        tokio::time::timeout(Duration::from_secs(5), changes.next()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_written_a_renamed_and_a_relinked_file_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.yaml");
+        std::fs::write(&file, "a").unwrap();
+        let mut changes = watch(std::slice::from_ref(&file), Duration::from_millis(50)).unwrap();
+        std::fs::write(&file, "b").unwrap();
+        assert!(told(&mut changes).await);
+        std::fs::write(folder.path().join("new"), "c").unwrap();
+        std::fs::rename(folder.path().join("new"), &file).unwrap();
+        assert!(told(&mut changes).await);
+        std::os::unix::fs::symlink("x", folder.path().join("..data")).unwrap();
+        assert!(told(&mut changes).await);
+    }
+}
