@@ -1,6 +1,6 @@
 //! Prints an alert as one line for people: when, how severe, which rule, where and who, what.
 
-use alert::{Alert, Finding, Priority};
+use alert::{Alert, Finding, GroupState, Notification, Priority};
 use jiff::{Timestamp, tz::TimeZone};
 use templates::Escape;
 
@@ -30,8 +30,34 @@ pub(crate) enum Date {
 }
 
 impl Line {
+    /// Returns a line for each finding of a group, and one that says what they do not.
+    pub(crate) fn of_group(&self, notification: &Notification) -> String {
+        let mut lines: Vec<String> =
+            notification.findings.iter().map(|finding| self.of_finding(finding)).collect();
+        let left = notification.findings_count.saturating_sub(notification.findings.len() as u64);
+        if lines.is_empty() || left > 0 || notification.state == GroupState::Closed {
+            lines.push(self.of_rest(notification, left));
+        }
+        lines.join("\n")
+    }
+
+    fn of_rest(&self, notification: &Notification, left: u64) -> String {
+        let state = match notification.state {
+            GroupState::Open => "open",
+            GroupState::Closed => "closed",
+        };
+        let more = if left > 0 { format!(", {left} findings not listed") } else { String::new() };
+        format!(
+            "{}  {:<9}  group {} {state}, {} alerts{more}",
+            self.time(notification.created),
+            short(notification.priority),
+            notification.group,
+            notification.alerts_count,
+        )
+    }
+
     /// Returns the line of a finding: its first alert, and how often it was seen.
-    pub(crate) fn of_finding(&self, finding: &Finding) -> String {
+    fn of_finding(&self, finding: &Finding) -> String {
         self.of(&finding.sample, finding.count)
     }
 

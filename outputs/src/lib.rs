@@ -1,19 +1,45 @@
 //! The places alerts go: one file per kind, listed once in [`KINDS`].
 
-mod email;
 pub mod human;
-mod kafka;
 mod output;
 
+mod envelope;
+mod http;
+mod lines;
+
+mod alertmanager;
+mod email;
+mod file;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod slack;
+mod stdout;
+mod webhook;
+
+pub use alertmanager::Alertmanager;
+pub use file::File;
+pub use http::Tls;
+pub use lines::Format;
 pub use output::{
     BuildContext, BuildError, Configured, Delivery, DeliveryError, Descriptor, Kind, Output, Parts,
     Receipt,
 };
+pub use slack::Slack;
+pub use stdout::Stdout;
 pub use templates::Part;
+pub use webhook::Webhook;
 
 /// Every kind of output, in the order of the documentation.
-pub static KINDS: &[Descriptor] =
-    &[Descriptor::of::<kafka::Kafka>(), Descriptor::of::<email::Email>()];
+pub static KINDS: &[Descriptor] = &[
+    Descriptor::of::<Slack>(),
+    Descriptor::of::<email::Email>(),
+    Descriptor::of::<Webhook>(),
+    #[cfg(feature = "kafka")]
+    Descriptor::of::<kafka::Kafka>(),
+    Descriptor::of::<Alertmanager>(),
+    Descriptor::of::<File>(),
+    Descriptor::of::<Stdout>(),
+];
 
 /// Returns the kind with this name.
 pub fn kind(name: &str) -> Option<&'static Descriptor> {

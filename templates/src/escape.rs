@@ -54,6 +54,22 @@ impl Escape {
         out
     }
 
+    /// Returns `data` made harmless and cut to `chars_max` with `…`; see [`Self::cut`].
+    pub fn apply_max(self, data: &str, chars_max: usize) -> String {
+        // No escape shortens its data, so what is beyond the limit need not be escaped.
+        let head = match data.char_indices().nth(chars_max.saturating_add(1)) {
+            Some((end, _)) => &data[..end],
+            None => data,
+        };
+        self.cut(&self.apply(head), chars_max)
+    }
+
+    /// Returns a text that is escaped already, cut to `chars_max` with `…`: never inside an escape
+    /// sequence, and with what it opened closed again.
+    pub fn cut(self, text: &str, chars_max: usize) -> String {
+        crate::truncate::truncate(self, text, chars_max, false).into_owned()
+    }
+
     fn visible(self, data: &str, out: &mut String) {
         let mut characters = data.chars().peekable();
         while let Some(character) = characters.next() {

@@ -55,6 +55,7 @@ const HELPERS: &[(&str, Function)] = &[
     ("color", |helper, _| Ok(priority_color(priority(helper, "color")?).into())),
     ("plural", plural),
     ("join", join),
+    ("minus", minus),
     ("upper", |helper, _| Ok(text(helper, "upper", 0)?.to_uppercase().into())),
     ("lower", |helper, _| Ok(text(helper, "lower", 0)?.to_lowercase().into())),
 ];
@@ -175,6 +176,16 @@ fn join(helper: &Helper<'_>, _: &Context) -> Result<Value, RenderError> {
     }
 }
 
+/// `{{minus count 1}}`, never below 0.
+fn minus(helper: &Helper<'_>, _: &Context) -> Result<Value, RenderError> {
+    let number = |index| {
+        argument(helper, "minus", index)?
+            .as_u64()
+            .ok_or_else(|| RenderError::from(RenderErrorReason::InvalidParamType("a count")))
+    };
+    Ok(number(0)?.saturating_sub(number(1)?).into())
+}
+
 fn argument<'a>(
     helper: &'a Helper<'_>,
     name: &'static str,
@@ -266,6 +277,7 @@ mod tests {
 
     #[test]
     fn words_and_lists_are_shaped() {
+        check("{{minus alerts_count 1}} {{minus 1 2}}", "40 0");
         check(r#"{{plural alerts_count "alert" "alerts"}}"#, "41 alerts");
         check(r#"{{plural 1 "alert" "alerts"}}"#, "1 alert");
         check(

@@ -15,3 +15,12 @@ mod truncate;
 pub use engine::{Engine, Fallback, Override, Part, Rendered, TemplateError};
 pub use escape::Escape;
 pub use helpers::{priority_color, priority_emoji};
+
+/// Embeds a built-in template: `builtin!("slack/text.mrkdwn.hbs")` is that file of
+/// `templates/builtin/`.
+#[macro_export]
+macro_rules! builtin {
+    ($file:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../templates/builtin/", $file))
+    };
+}

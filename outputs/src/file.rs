@@ -1,0 +1,140 @@
+//! Appends to a local file: JSON lines for machines, or a line per finding for people.
+
+mod log;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use templates::{Escape, builtin};
+
+use self::log::{Log, Rotation};
+use service::config::{HumanBytes, HumanDuration};
+
+use crate::{
+    BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Part, Receipt,
+    lines::{Format, Lines},
+};
+
+/// A file on this machine.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// The file; its folder must exist. It is created with mode 0600, and never through a
+    /// symbolic link.
+    path: PathBuf,
+    /// `json` (default): one notification a line. `human`: one finding a line.
+    #[serde(default = "json")]
+    format: Format,
+    /// Whether each notification is on disk before it counts as delivered. Default false.
+    #[serde(default)]
+    fsync: bool,
+    /// Rename the file to `<path>.1` when it would grow beyond this. Default 100MiB.
+    #[serde(default = "default_bytes")]
+    rotate_bytes_max: HumanBytes,
+    /// Rename the file when it is older than this. Default: never.
+    #[serde(default)]
+    rotate_age_max: Option<HumanDuration>,
+    /// How many renamed files are kept. Default 5.
+    #[serde(default = "default_keep")]
+    keep_files_max: u32,
+}
+
+const fn json() -> Format {
+    Format::Json
+}
+
+const fn default_bytes() -> HumanBytes {
+    HumanBytes::new(100 << 20)
+}
+
+const fn default_keep() -> u32 {
+    5
+}
+
+/// Longest line of a template.
+const LINE_CHARS_MAX: usize = 16_000;
+const KEEP_FILES_MAX: u32 = 1_000;
+
+impl Kind for File {
+    const NAME: &'static str = "file";
+    /// Without a template a line per finding is printed.
+    const PARTS: &'static [Part] = &[Part {
+        name: "line",
+        escape: Escape::Line,
+        chars_max: LINE_CHARS_MAX,
+        builtin: builtin!("file/line.line.hbs"),
+    }];
+    const EXAMPLE: &'static str = "path: /var/log/saker/alerts.jsonl";
+
+    fn validate(&self) -> Result<(), String> {
+        if self.path.file_name().is_none() {
+            return Err("`path` names no file".into());
+        }
+        if self.rotate_bytes_max.get() == 0 {
+            return Err("`rotate_bytes_max` is zero".into());
+        }
+        if self.keep_files_max > KEEP_FILES_MAX {
+            return Err(format!("`keep_files_max` is more than {KEEP_FILES_MAX}"));
+        }
+        Ok(())
+    }
+
+    fn build(self, context: &BuildContext) -> Result<Arc<dyn Output>, BuildError> {
+        let path = context.directory.join(&self.path);
+        let rotation = Rotation {
+            bytes_max: self.rotate_bytes_max.get(),
+            age_max: self.rotate_age_max.map(HumanDuration::get),
+            keep_max: self.keep_files_max,
+        };
+        let log = Log::open(&path, rotation, self.fsync).map_err(|error| {
+            BuildError::caused(format!("failed to open {}", path.display()), error)
+        })?;
+        Ok(Arc::new(FileOutput {
+            lines: Lines::to_file(self.format),
+            log: Arc::new(Mutex::new(log)),
+        }))
+    }
+}
+
+struct FileOutput {
+    lines: Lines,
+    log: Arc<Mutex<Log>>,
+}
+
+#[async_trait]
+impl Output for FileOutput {
+    async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Receipt, DeliveryError> {
+        let text = self.lines.print(delivery)?;
+        let log = Arc::clone(&self.log);
+        // A dropped future lets the write end: whole lines are written, or none.
+        let written = tokio::task::spawn_blocking(move || {
+            log.lock().unwrap_or_else(PoisonError::into_inner).append(&text)
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(Receipt::accepted()),
+            Ok(Err(error)) => Err(unavailable(error.to_string())),
+            Err(error) => Err(unavailable(error.to_string())),
+        }
+    }
+
+    async fn check(&self) -> Result<(), DeliveryError> {
+        let log = Arc::clone(&self.log);
+        let opened = tokio::task::spawn_blocking(move || {
+            log.lock().unwrap_or_else(PoisonError::into_inner).reopen_if_moved()
+        });
+        match opened.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(unavailable(error.to_string())),
+            Err(error) => Err(unavailable(error.to_string())),
+        }
+    }
+}
+
+fn unavailable(reason: String) -> DeliveryError {
+    DeliveryError::Unavailable { reason, retry_after: None }
+}
