@@ -1,6 +1,6 @@
 //! Posts each finding as an alert to Prometheus Alertmanager (API v2), and resolves it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alert::{Finding, GroupState, Notification};
 use async_trait::async_trait;
@@ -43,7 +43,7 @@ fn default_fields() -> Vec<String> {
 }
 
 const fn default_active() -> HumanDuration {
-    HumanDuration::from_secs(4 * 60 * 60)
+    HumanDuration(Duration::from_secs(4 * 60 * 60))
 }
 
 const URLS_MAX: usize = 9;
@@ -72,7 +72,7 @@ impl Kind for Alertmanager {
             let fixed = label_name(name);
             return Err(format!("`labels`: `{name}` is no label name, for example `{fixed}` is"));
         }
-        if self.active_for.get().is_zero() {
+        if self.active_for.0.is_zero() {
             return Err("`active_for` is zero".into());
         }
         self.tls.validate()
@@ -91,7 +91,7 @@ impl Kind for Alertmanager {
         Ok(Arc::new(AlertmanagerOutput {
             http: Client::new(context, &self.tls, secrets)?,
             urls: urls.map_err(BuildError::new)?,
-            active_for: SignedDuration::try_from(self.active_for.get())
+            active_for: SignedDuration::try_from(self.active_for.0)
                 .map_err(|error| BuildError::caused("`active_for` is too long", error))?,
             label_fields: self.label_fields,
             labels: self.labels,

@@ -49,7 +49,7 @@ const fn json() -> Format {
 }
 
 const fn default_bytes() -> HumanBytes {
-    HumanBytes::new(100 << 20)
+    HumanBytes(100 << 20)
 }
 
 const fn default_keep() -> u32 {
@@ -75,7 +75,7 @@ impl Kind for File {
         if self.path.file_name().is_none() {
             return Err("`path` names no file".into());
         }
-        if self.rotate_bytes_max.get() == 0 {
+        if self.rotate_bytes_max.0 == 0 {
             return Err("`rotate_bytes_max` is zero".into());
         }
         if self.keep_files_max > KEEP_FILES_MAX {
@@ -87,8 +87,8 @@ impl Kind for File {
     fn build(self, context: &BuildContext) -> Result<Arc<dyn Output>, BuildError> {
         let path = context.directory.join(&self.path);
         let rotation = Rotation {
-            bytes_max: self.rotate_bytes_max.get(),
-            age_max: self.rotate_age_max.map(HumanDuration::get),
+            bytes_max: self.rotate_bytes_max.0,
+            age_max: self.rotate_age_max.map(|age| age.0),
             keep_max: self.keep_files_max,
         };
         let log = Log::open(&path, rotation, self.fsync).map_err(|error| {

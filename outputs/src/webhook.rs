@@ -14,11 +14,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use templates::{Escape, builtin};
 
-use service::{clock, config::{HumanBytes, SafeUrl, Secret}};
+use service::{
+    clock,
+    config::{HumanBytes, SafeUrl, Secret},
+};
 
 use crate::{
-    BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Part, Receipt,
-    envelope,
+    BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Part, Receipt, envelope,
     http::{Client, Secrets, Tls},
 };
 
@@ -55,7 +57,7 @@ enum Verb {
 }
 
 const fn default_body() -> HumanBytes {
-    HumanBytes::new(256 << 10)
+    HumanBytes(256 << 10)
 }
 
 const HEADERS_MAX: usize = 32;
@@ -98,7 +100,7 @@ impl Kind for Webhook {
             http: Client::new(context, &self.tls, secrets)?,
             headers: self.header_map().map_err(BuildError::new)?,
             keys: keys.map_err(BuildError::new)?,
-            body_bytes_max: usize::try_from(self.body_bytes_max.get()).unwrap_or(usize::MAX),
+            body_bytes_max: usize::try_from(self.body_bytes_max.0).unwrap_or(usize::MAX),
             method: match self.method {
                 Verb::Post => Method::POST,
                 Verb::Put => Method::PUT,
