@@ -24,7 +24,7 @@ mod ring;
 
 pub(crate) use self::load::event_kind;
 use self::{
-    attach::{Plan, attach_families, attach_process},
+    attach::{Plan, attach_families, attach_io_uring, attach_process},
     load::{Loaded, load, probe_kind},
     ring::{Rings, boot_epoch_ns, boot_ns},
 };
@@ -89,6 +89,7 @@ impl Sensor {
         let mut processes = Processes::new(options.processes_max, boot_epoch_ns());
         processes.snapshot();
         attach_families(&mut ebpf, &btf, &mut families, &wanted, &mut plan);
+        attach_io_uring(&mut ebpf, &btf, &wanted, &mut plan);
         let mut reported = [false; Kind::ALL.len()];
         for kind in wanted {
             reported[kind as usize] = true;

@@ -118,7 +118,8 @@ struct sock { struct sock_common __sk_common; u16 sk_type; u16 sk_protocol; };
 struct socket { short type; struct sock *sk; };
 struct open_how { u64 flags; u64 mode; u64 resolve; };
 struct filename { const char *name; };
-struct io_kiocb { u8 opcode; struct file *file; };
+struct io_cqe { int fd; };
+struct io_kiocb { u8 opcode; struct io_cqe cqe; };
 struct io_open { int dfd; struct filename *filename; struct open_how how; };
 struct io_connect { void *addr; int addr_len; };
 

@@ -1,12 +1,6 @@
 /* Sockets that connect. */
 #include "syscall.h"
 
-struct unix_address { int len; };
-struct unix_sock {
-	struct unix_address *addr;
-	struct sock *peer;
-} __attribute__((preserve_access_index));
-
 /* Appends the address a Unix socket was asked to reach; a leading NUL is an abstract name. */
 static __always_inline void put_unix_typed(struct scratch *s, u64 address, u64 length)
 {
@@ -34,38 +28,43 @@ static __always_inline void fill_remote_typed(struct saker_connect *e, u64 addre
 		bpf_probe_read_user(e->remote, 16, (void *)(address + 8));
 }
 
-static __always_inline int fill_connect(struct scratch *s, s32 descriptor, u64 address, u64 length)
+static __always_inline void fill_connect(struct scratch *s, s32 descriptor, u64 address, u64 length)
 {
 	struct saker_connect *e = body_of(s);
 	struct file *file = file_of(descriptor);
+	struct sock *sock = NULL;
+	long result = header_of(s)->result;
 	__builtin_memset(e, 0, sizeof(*e));
 	e->descriptor = descriptor;
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	struct socket *socket = BPF_CORE_READ(file, private_data);
-	struct sock *sock = BPF_CORE_READ(socket, sk);
-	e->family = BPF_CORE_READ(sock, __sk_common.skc_family);
-	e->type = BPF_CORE_READ(socket, type);
-	e->protocol = BPF_CORE_READ(sock, sk_protocol);
-	if (e->family == AF_UNIX) {
-		put_unix_typed(s, address, length);
-		return 0;
-	}
-	if (e->family != AF_INET && e->family != AF_INET6)
-		return 0;
-	e->local_port = BPF_CORE_READ(sock, __sk_common.skc_num);
-	e->remote_port = bpf_ntohs(BPF_CORE_READ(sock, __sk_common.skc_dport));
-	if (e->family == AF_INET) {
-		BPF_CORE_READ_INTO((u32 *)e->local, sock, __sk_common.skc_rcv_saddr);
-		BPF_CORE_READ_INTO((u32 *)e->remote, sock, __sk_common.skc_daddr);
+	if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK) {
+		struct socket *socket = BPF_CORE_READ(file, private_data);
+		sock = BPF_CORE_READ(socket, sk);
+		e->family = BPF_CORE_READ(sock, __sk_common.skc_family);
+		e->type = BPF_CORE_READ(socket, type);
+		e->protocol = BPF_CORE_READ(sock, sk_protocol);
 	} else {
-		BPF_CORE_READ_INTO((struct in6_addr *)e->local, sock, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO((struct in6_addr *)e->remote, sock, __sk_common.skc_v6_daddr);
+		/* Closed again, or a registered file of io_uring. */
+		header_of(s)->flags |= SAKER_NO_FILE;
+		bpf_probe_read_user(&e->family, sizeof(e->family), (void *)address);
 	}
-	long result = header_of(s)->result;
-	if (e->remote_port == 0 || (result != 0 && result != -EINPROGRESS))
+	if (e->family == AF_UNIX)
+		put_unix_typed(s, address, length);
+	if (e->family != AF_INET && e->family != AF_INET6)
+		return;
+	if (sock) {
+		e->local_port = BPF_CORE_READ(sock, __sk_common.skc_num);
+		e->remote_port = bpf_ntohs(BPF_CORE_READ(sock, __sk_common.skc_dport));
+		if (e->family == AF_INET) {
+			BPF_CORE_READ_INTO((u32 *)e->local, sock, __sk_common.skc_rcv_saddr);
+			BPF_CORE_READ_INTO((u32 *)e->remote, sock, __sk_common.skc_daddr);
+		} else {
+			BPF_CORE_READ_INTO((struct in6_addr *)e->local, sock, __sk_common.skc_v6_rcv_saddr);
+			BPF_CORE_READ_INTO((struct in6_addr *)e->remote, sock, __sk_common.skc_v6_daddr);
+		}
+	}
+	if (e->remote_port == 0 || header_of(s)->flags & SAKER_IO_URING ||
+	    (result != 0 && result != -EINPROGRESS))
 		fill_remote_typed(e, address);
-	return 0;
 }
 
 SEC("tp_btf/sys_exit")

@@ -137,21 +137,27 @@ static __always_inline struct file *file_of(s32 descriptor)
 	return file;
 }
 
-/* Appends a path as typed and, if it is relative, the directory it starts at. */
+/* Appends the directory at which a path starts, if it is relative: begins with anything but `/`. */
+static __always_inline void put_base(struct scratch *s, char first, s32 directory)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	if (first == '/')
+		return;
+	if (directory == AT_FDCWD) {
+		header_of(s)->flags |= SAKER_BASE_IS_CWD;
+		put_path(s, SAKER_FIELD_BASE, &task->fs->pwd);
+		return;
+	}
+	struct file *file = file_of(directory);
+	if (file)
+		put_path(s, SAKER_FIELD_BASE, __builtin_preserve_access_index(&file->f_path));
+}
+
+/* Appends a path as typed, and the directory it starts at. */
 static __always_inline void put_typed_path(struct scratch *s, s32 directory, const void *text)
 {
 	char first = 0;
 	put_user_text(s, SAKER_FIELD_RAW, text);
 	bpf_probe_read_user(&first, 1, text);
-	if (first == '/')
-		return;
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
-	if (directory == AT_FDCWD) {
-		header_of(s)->flags |= SAKER_BASE_IS_CWD;
-		put_path(s, SAKER_FIELD_BASE, &task->fs->pwd);
-	} else {
-		struct file *file = file_of(directory);
-		if (file)
-			put_path(s, SAKER_FIELD_BASE, __builtin_preserve_access_index(&file->f_path));
-	}
+	put_base(s, first, directory);
 }

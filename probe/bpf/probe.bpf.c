@@ -1,7 +1,7 @@
 /* The whole probe: one object, so that all programs share its maps. */
 #include "process.bpf.c"
 #include "file.bpf.c"
-#include "network.bpf.c"
+#include "io_uring.bpf.c"
 #include "trace.bpf.c"
 
 char saker_license[] SEC("license") = "Dual BSD/GPL";

@@ -78,6 +78,12 @@ pub const FAMILIES: [Family; 5] = [
     Family { kinds: &[Kind::Unlink, Kind::UnlinkAt], trampoline: None, syscall: "syscall_unlink" },
 ];
 
+/// Requests of io_uring, which pass all system calls by; attached beside the families.
+pub const IO_URING: [(&[Kind], Hook); 2] = [
+    (&[Kind::OpenAt, Kind::OpenAt2], Hook { program: "ring_open", target: "io_uring_submit_req" }),
+    (&[Kind::Connect], Hook { program: "ring_connect", target: "io_uring_submit_req" }),
+];
+
 /// Numbers of one system call: of the 64-bit table and of the 32-bit one, where each has it.
 struct Numbers {
     kind: Kind,

@@ -90,6 +90,29 @@ pub(super) fn attach_families(
     }
 }
 
+/// Attaches what sees opens and connects through io_uring; a kernel that cannot is named as blind.
+pub(super) fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf, kinds: &[Kind], plan: &mut Plan) {
+    for (of, hook) in program::IO_URING {
+        let served: Vec<_> = of.iter().copied().filter(|kind| kinds.contains(kind)).collect();
+        if served.is_empty() {
+            continue;
+        }
+        let attached =
+            load_tracepoint(ebpf, btf, hook).and_then(|()| attach_tracepoint(ebpf, hook.program));
+        match attached {
+            Ok(()) => {
+                let note = "through io_uring; the outcome is not known".to_owned();
+                plan.hooks.push(hooked(&served, hook, Backend::Syscall, Some(note)));
+            }
+            Err(error) => {
+                let mut blind = unavailable(&served, hook.program, &error);
+                blind.what.push_str(" through io_uring");
+                plan.unavailable.push(blind);
+            }
+        }
+    }
+}
+
 fn hooked(kinds: &[Kind], hook: program::Hook, backend: Backend, note: Option<String>) -> Hook {
     Hook {
         kinds: kinds.iter().map(|kind| event_kind(*kind)).collect(),

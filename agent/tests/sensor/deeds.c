@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/io_uring.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -99,6 +100,34 @@ static int compat(const char *path)
 static int compat(const char *path) { return open(path, O_RDONLY); }
 #endif
 
+// Carries out one request through io_uring, without the system call of that name.
+static int ring(struct io_uring_sqe request)
+{
+	struct io_uring_params params = {0};
+	int fd = syscall(SYS_io_uring_setup, 1, &params);
+	if (fd < 0)
+		return 2;
+	char *rings = mmap(NULL, params.sq_off.array + 64, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	struct io_uring_sqe *requests = mmap(NULL, sizeof *requests, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	requests[0] = request;
+	*(unsigned *)(rings + params.sq_off.array) = 0;
+	__atomic_store_n((unsigned *)(rings + params.sq_off.tail), 1, __ATOMIC_RELEASE);
+	return syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1;
+}
+
+static int ring_open(int directory, const char *path)
+{
+	return ring((struct io_uring_sqe){.opcode = IORING_OP_OPENAT, .fd = directory, .addr = (unsigned long)path, .open_flags = O_RDWR | O_CREAT, .len = 0600});
+}
+
+static int ring_connect(int port)
+{
+	static struct sockaddr_in address = {.sin_family = AF_INET};
+	address.sin_port = htons(port);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return ring((struct io_uring_sqe){.opcode = IORING_OP_CONNECT, .fd = socket(AF_INET, SOCK_STREAM, 0), .addr = (unsigned long)&address, .off = sizeof address});
+}
+
 int main(int count, char **arguments)
 {
 	const char *deed = count > 1 ? arguments[1] : "";
@@ -139,6 +168,10 @@ int main(int count, char **arguments)
 		return syscall(SYS_finit_module, open(rest[0], O_RDONLY), rest[1], 0) == 0;
 	if (!strcmp(deed, "module-memory"))
 		return syscall(SYS_init_module, "not a module", 12ul, rest[0]) == 0;
+	if (!strcmp(deed, "ring-open"))
+		return ring_open(AT_FDCWD, rest[0]);
+	if (!strcmp(deed, "ring-connect"))
+		return ring_connect(atoi(rest[0]));
 	if (!strcmp(deed, "rmdir"))
 		return unlinkat(AT_FDCWD, rest[0], AT_REMOVEDIR);
 	if (!strcmp(deed, "open-many")) {

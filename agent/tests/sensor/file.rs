@@ -113,6 +113,20 @@ fn the_32_bit_way_in_is_no_way_past() {
 }
 
 #[test]
+fn an_open_through_io_uring_is_seen() {
+    let Some(watch) = watch() else { return };
+    let (pid, status) = run_status(deed("ring-open").arg("hostname").current_dir("/etc"));
+    if status.code() == Some(2) {
+        eprintln!("\n*** SKIPPED: this kernel has no io_uring\n");
+        return;
+    }
+    let event = watch.of(pid, EventKind::OpenAt, |event| event.via_io_uring);
+    assert_eq!((&*file(&event).raw, &*file(&event).path), ("hostname", "/etc/hostname"));
+    assert_eq!((file(&event).flags & 3, file(&event).mode), (2, 0o600));
+    assert_eq!(file(&event).resolved, None);
+}
+
+#[test]
 fn a_very_long_and_deep_path_arrives_whole() {
     let Some(watch) = watch() else { return };
     let directory = tempfile::tempdir().unwrap();

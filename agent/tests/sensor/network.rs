@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use alert::{Connection, Detail, Event, EventKind};
 
 use crate::{
-    deed::{deed, run},
+    deed::{deed, run, run_status},
     watch::watch,
 };
 
@@ -35,6 +35,21 @@ fn a_connection_shows_both_ends() {
         assert_ne!(local.port(), 0, "{deed_name}");
         assert!(connection.descriptor >= 3, "{deed_name}");
     }
+}
+
+#[test]
+fn a_connection_through_io_uring_is_seen() {
+    let Some(watch) = watch() else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (pid, status) = run_status(deed("ring-connect").arg(port.to_string()));
+    if status.code() == Some(2) {
+        eprintln!("\n*** SKIPPED: this kernel has no io_uring\n");
+        return;
+    }
+    let event = watch.of(pid, EventKind::Connect, |event| event.via_io_uring);
+    assert_eq!(connection(&event).remote, loopback(port));
+    assert_eq!(connection(&event).protocol.as_deref(), Some("tcp"));
 }
 
 #[test]
