@@ -3,7 +3,6 @@
 //!
 //! Nothing here does I/O. The words and their one meaning each are in `ARCHITECTURE.md`.
 
-#[expect(clippy::module_inception, reason = "the crate is named for its main word")]
 mod alert;
 mod event;
 mod extract;

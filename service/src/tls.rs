@@ -1,6 +1,9 @@
 //! TLS by rustls and aws-lc-rs, for servers: certificates, client certificates, reload.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
@@ -88,7 +91,7 @@ fn server_config(files: &ServerTls) -> Result<ServerConfig, TlsError> {
     Ok(config)
 }
 
-fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(path).map_err(fail("read the certificates", path))?;
     let found: Vec<_> =
         read.collect::<Result<_, _>>().map_err(fail("read the certificates", path))?;
@@ -98,10 +101,10 @@ fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError
     Ok(found)
 }
 
-fn fail<E>(doing: &'static str, path: &PathBuf) -> impl FnOnce(E) -> TlsError
+fn fail<E>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> TlsError
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let path = path.clone();
+    let path = path.to_owned();
     move |error| TlsError { doing, path, source: error.into() }
 }
