@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -29,17 +30,16 @@ pub struct WatchError {
     source: notify::Error,
 }
 
-/// Watches the folders of `paths`.
+/// Watches files, by their folders, and whole folders: any file in one counts.
 pub fn watch(paths: &[PathBuf], debounce: Duration) -> Result<Changes, WatchError> {
+    let watched = paths.iter().map(|path| Watched::of(path)).collect::<Result<Vec<_>, _>>()?;
+    let folders: BTreeSet<PathBuf> = watched.iter().map(|watched| watched.folder.clone()).collect();
     // One waiting change says all there is to say, so a full channel loses nothing.
     let (sender, events) = mpsc::channel(1);
-    let names: BTreeSet<PathBuf> = paths.iter().cloned().collect();
     let of_interest = move |event: &notify::Event| {
         let reading = matches!(event.kind, notify::EventKind::Access(_));
-        let ours = |path: &PathBuf| {
-            names.contains(path) || path.file_name().is_some_and(|name| name == "..data")
-        };
-        !reading && event.paths.iter().any(ours)
+        !reading
+            && event.paths.iter().any(|path| watched.iter().any(|watched| watched.covers(path)))
     };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if event.as_ref().map_or(true, &of_interest) {
@@ -48,14 +48,43 @@ pub fn watch(paths: &[PathBuf], debounce: Duration) -> Result<Changes, WatchErro
         }
     })
     .map_err(|source| WatchError { path: PathBuf::new(), source })?;
-    let folders: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
     for folder in folders {
-        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
         watcher
-            .watch(folder, RecursiveMode::NonRecursive)
-            .map_err(|source| WatchError { path: folder.to_owned(), source })?;
+            .watch(&folder, RecursiveMode::NonRecursive)
+            .map_err(|source| WatchError { path: folder, source })?;
     }
     Ok(Changes { events, debounce, _watcher: watcher })
+}
+
+/// A file in its folder, or a whole folder when `file` is absent. The folder's path is absolute
+/// and without links, as the events' paths are.
+struct Watched {
+    folder: PathBuf,
+    file: Option<OsString>,
+}
+
+impl Watched {
+    fn of(path: &Path) -> Result<Self, WatchError> {
+        let (folder, file) = if path.is_dir() {
+            (path, None)
+        } else {
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            (folder.unwrap_or(Path::new(".")), path.file_name().map(OsString::from))
+        };
+        let folder = folder.canonicalize().map_err(|error| WatchError {
+            path: folder.to_owned(),
+            source: notify::Error::io(error),
+        })?;
+        Ok(Self { folder, file })
+    }
+
+    fn covers(&self, path: &Path) -> bool {
+        let name = path.file_name();
+        path.parent() == Some(&self.folder)
+            && (self.file.is_none()
+                || name == self.file.as_deref()
+                || name == Some(OsStr::new("..data")))
+    }
 }
 
 impl Changes {
@@ -88,6 +117,14 @@ mod tests {
         std::fs::rename(folder.path().join("new"), &file).unwrap();
         assert!(told(&mut changes).await);
         std::os::unix::fs::symlink("x", folder.path().join("..data")).unwrap();
+        assert!(told(&mut changes).await);
+    }
+
+    #[tokio::test]
+    async fn a_new_file_in_a_watched_folder_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut changes = watch(&[folder.path().to_owned()], Duration::from_millis(50)).unwrap();
+        std::fs::write(folder.path().join("new.yaml"), "a").unwrap();
         assert!(told(&mut changes).await);
     }
 }
