@@ -16,6 +16,11 @@ mod slack;
 mod stdout;
 mod webhook;
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod peer;
+
 pub use alertmanager::Alertmanager;
 pub use email::Email;
 pub use file::File;
