@@ -1,0 +1,132 @@
+//! Errors as RFC 9457 has them.
+
+use axum::{
+    Json,
+    extract::rejection::{BytesRejection, PathRejection, QueryRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use journal::{AppendError, ReadError};
+use serde::de::DeserializeOwned;
+use service::ErrorChain;
+
+use super::types::Problem;
+use crate::core::{Stopped, SubmitError};
+
+/// Why a request is not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("{0}")]
+    Invalid(String),
+    #[error("a bearer token is needed")]
+    Unauthorized,
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// It is well formed, but the router's state does not allow it.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Busy(&'static str),
+    #[error("the journal takes no records: {0}")]
+    Journal(AppendError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error("failed to read the decision log: {}", ErrorChain(.0))]
+    Read(#[from] ReadError),
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Append(error) => Self::Journal(error),
+            SubmitError::Stopped(stopped) => Self::Stopped(stopped),
+        }
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::Invalid(rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::Invalid(rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        Self::Invalid(rejection.body_text())
+    }
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Journal(_) | Self::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let problem = Problem {
+            title: status.canonical_reason().unwrap_or("error").to_owned(),
+            status: status.as_u16(),
+            detail: Some(self.to_string()),
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        let problem = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, problem);
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// Reads a body; an empty one stands for `{}`.
+pub(crate) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    serde_json::from_slice(bytes).map_err(|error| ApiError::Invalid(format!("body: {error}")))
+}
+
+/// Reads an id that is part of the path.
+pub(crate) fn id<T: std::str::FromStr<Err: std::fmt::Display>>(
+    text: &str,
+    what: &str,
+) -> Result<T, ApiError> {
+    text.parse().map_err(|error| ApiError::Invalid(format!("{what} id: {error}")))
+}
+
+/// Checks a text a person wrote.
+pub(crate) fn text(name: &str, text: &str, chars_max: usize) -> Result<String, ApiError> {
+    let text = text.trim();
+    let count = text.chars().count();
+    if count == 0 || count > chars_max {
+        return Err(ApiError::Invalid(format!("`{name}` must have 1 to {chars_max} characters")));
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(ApiError::Invalid(format!("`{name}` must not have control characters")));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,96 @@
+//! Alerts as they are decided, as server-sent events.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use rules::{Condition, Subject};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use super::{Api, ApiError};
+use crate::{live::Tail, pipeline::DecisionKind};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Wanted {
+    /// Only alerts for which this holds.
+    condition: Option<String>,
+}
+
+/// One client's tail.
+struct Watcher {
+    alerts: broadcast::Receiver<Arc<Tail>>,
+    condition: Option<Condition>,
+    stop: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Answers with events `alert`, each a [`Tail`], and `dropped`, with the number of alerts this
+/// client missed as `{"alerts": n}`.
+pub(super) async fn tail(
+    State(api): State<Arc<Api>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let condition = wanted?.0.condition.filter(|text| !text.trim().is_empty());
+    let condition = condition
+        .map(|text| Condition::parse(&text))
+        .transpose()
+        .map_err(|diagnostic| ApiError::Invalid(format!("`condition`: {diagnostic}")))?;
+    let permit = Arc::clone(&api.tails)
+        .try_acquire_owned()
+        .map_err(|_| ApiError::Busy("too many live tails are open"))?;
+    let watcher = Watcher {
+        alerts: api.live.subscribe(),
+        condition,
+        stop: api.stop.clone(),
+        _permit: permit,
+    };
+    let events = stream::unfold(watcher, |mut watcher| async move {
+        let event = watcher.next().await?;
+        Some((Ok::<_, Infallible>(event), watcher))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+impl Watcher {
+    /// Returns the next event, or `None` when the router stops.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let received = tokio::select! {
+                received = self.alerts.recv() => received,
+                () = self.stop.cancelled() => return None,
+            };
+            let event = match received {
+                Ok(tail) if self.wants(&tail) => Event::default().event("alert").json_data(&*tail),
+                Ok(_) => continue,
+                Err(broadcast::error::RecvError::Lagged(alerts)) => {
+                    let dropped = serde_json::json!({ "alerts": alerts });
+                    Event::default().event("dropped").json_data(dropped)
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            };
+            return event.ok();
+        }
+    }
+
+    fn wants(&self, tail: &Tail) -> bool {
+        let Some(condition) = &self.condition else { return true };
+        let mut subject = Subject::new(&tail.alert);
+        if let DecisionKind::Alert(decision) = &tail.decision.kind {
+            subject.score = Some(decision.score);
+            subject.count = Some(decision.finding_count);
+            subject.fingerprint = Some(decision.fingerprint);
+        }
+        condition.matches(&subject)
+    }
+}

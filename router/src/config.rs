@@ -1,0 +1,236 @@
+//! The configuration file: one for router and agent, strict, and checked before anything starts.
+
+mod output;
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use service::{
+    config::{ConfigError, Document, HumanBytes, HumanDuration},
+    server::ServerLimits,
+    telemetry::Logs,
+    tls::ServerTls,
+};
+
+pub use self::output::OutputConfig;
+use crate::{
+    api::Auth,
+    ingest::IngestConfig,
+    pipeline::{FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig, Silence},
+};
+
+/// Environment variables that start with this override the file.
+pub const ENVIRONMENT_PREFIX: &str = "SAKER_";
+
+/// The whole file. `A` is the agent's part; a router alone does not read it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, bound(deserialize = "A: Deserialize<'de> + Default"))]
+#[schemars(bound = "A: JsonSchema + Default")]
+pub struct Config<A = Unread> {
+    #[serde(default)]
+    pub router: RouterConfig,
+    /// Destinations, by the name routes know them by.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, OutputConfig>,
+    /// Who hears of which alerts: the first that matches takes an alert. Without any, all outputs
+    /// hear of all alerts.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    #[serde(default)]
+    pub silences: Vec<Silence>,
+    /// What makes two alerts of a rule the same thing, where the default does not fit.
+    #[serde(default)]
+    pub fingerprints: Vec<FingerprintRule>,
+    #[serde(default)]
+    pub score: ScoreConfig,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub logs: Logs,
+    #[serde(default)]
+    pub agent: A,
+    /// Where it was read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+}
+
+/// A part of the file that belongs to another program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread;
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl JsonSchema for Unread {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Unread".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!(true)
+    }
+}
+
+/// The router's own part.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouterConfig {
+    /// Where alerts come in.
+    pub listen: SocketAddr,
+    /// TLS for `listen`; plain HTTP if absent.
+    pub tls: Option<ServerTls>,
+    /// Where the API, health and metrics are.
+    pub api: SocketAddr,
+    /// TLS for `api`; plain HTTP if absent.
+    pub api_tls: Option<ServerTls>,
+    /// Who may use the API.
+    pub auth: Auth,
+    /// Folder of the journal and everything else the router keeps.
+    pub data: PathBuf,
+    pub ingest: IngestConfig,
+    /// Bounds of the connections to each of the two ports.
+    pub connections: ServerLimits,
+    pub journal: JournalConfig,
+    /// Size of the log `explain` searches; the oldest decisions are forgotten.
+    pub decisions_bytes_max: HumanBytes,
+    /// Time deliveries under way have to end when the router stops.
+    pub drain: HumanDuration,
+}
+
+impl Default for RouterConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 2801)),
+            tls: None,
+            api: SocketAddr::from(([127, 0, 0, 1], 2802)),
+            api_tls: None,
+            auth: Auth::default(),
+            data: PathBuf::from("/var/lib/saker"),
+            ingest: IngestConfig::default(),
+            connections: ServerLimits::default(),
+            journal: JournalConfig::default(),
+            decisions_bytes_max: HumanBytes(1 << 30),
+            drain: HumanDuration(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// Bounds of the journal.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalConfig {
+    /// Size of all segments. When they are full, alerts are answered with 503.
+    pub bytes_max: HumanBytes,
+    /// Size of one segment; space is taken in these steps.
+    pub segment_bytes: HumanBytes,
+    /// Records applied after which the state is written down, so that a start need not read them.
+    pub snapshot_records: u64,
+    /// As `snapshot_records`, in time.
+    pub snapshot_interval: HumanDuration,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self {
+            bytes_max: HumanBytes(4 << 30),
+            segment_bytes: HumanBytes(64 << 20),
+            snapshot_records: 100_000,
+            snapshot_interval: HumanDuration(Duration::from_secs(60)),
+        }
+    }
+}
+
+impl<A> Config<A>
+where
+    A: serde::de::DeserializeOwned + Default,
+{
+    /// Reads the file and the environment, and checks everything that can be checked without
+    /// touching a destination: references, conditions, templates.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let (mut config, document) =
+            service::config::load_located::<Self>(path, ENVIRONMENT_PREFIX)?;
+        config.file = path.map(Path::to_owned);
+        config.check(&document)?;
+        Ok(config)
+    }
+}
+
+impl<A> Config<A> {
+    /// Returns the folder that relative paths start from.
+    pub fn folder(&self) -> PathBuf {
+        let folder = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }
+    }
+
+    /// Returns what shapes decisions.
+    pub fn pipeline(&self) -> PipelineConfig {
+        PipelineConfig {
+            outputs: self.outputs.keys().cloned().collect(),
+            outputs_updated_in_place: self
+                .outputs
+                .iter()
+                .filter(|(_, output)| output.updates_in_place())
+                .map(|(name, _)| name.clone())
+                .collect(),
+            routes: self.routes.clone(),
+            silences: self.silences.clone(),
+            fingerprints: self.fingerprints.clone(),
+            score: self.score.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+
+    fn check(&self, document: &Document) -> Result<(), ConfigError> {
+        for name in self.outputs.keys() {
+            if let Err(reason) = output::check_name(name) {
+                return Err(document.error(&format!("outputs.{name}"), reason, None));
+            }
+        }
+        let names: Vec<&str> = self.outputs.keys().map(String::as_str).collect();
+        if let Some(problem) = self.pipeline().validate(&names).into_iter().next() {
+            return Err(document.error(&problem.path, problem.message, problem.hint.as_deref()));
+        }
+        for (name, output) in &self.outputs {
+            for (part, file) in &output.templates {
+                let path = format!("outputs.{name}.templates.{part}");
+                output
+                    .check_template(part, &self.folder().join(file))
+                    .map_err(|error| document.error(&path, error.to_string(), None))?;
+            }
+            if let Some(rate) = output.send.rate
+                && !(rate.per_second.is_finite() && rate.per_second > 0.0)
+            {
+                let path = format!("outputs.{name}.send.rate.per_second");
+                return Err(document.error(&path, "must be more than 0", None));
+            }
+        }
+        self.check_access(document)
+    }
+
+    fn check_access(&self, document: &Document) -> Result<(), ConfigError> {
+        let loopback = match self.router.api.ip() {
+            IpAddr::V4(ip) => ip.is_loopback(),
+            IpAddr::V6(ip) => ip.is_loopback(),
+        };
+        if !loopback && self.router.auth.tokens.is_empty() {
+            let hint = "add `router.auth.tokens`, or listen on 127.0.0.1";
+            let message = "the API would be open to the network without a token";
+            return Err(document.error("router.api", message, Some(hint)));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the JSON schema of the file, for editors and documentation.
+pub fn schema<A: JsonSchema + Default>() -> Schema {
+    schemars::schema_for!(Config<A>)
+}

@@ -1,0 +1,120 @@
+//! The log of everything the pipeline decided, oldest forgotten first. `explain` reads it.
+//!
+//! It can be lost without losing an alert: the journal is the truth, this is the account.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use journal::{AppendError, Journal, ReadError};
+
+use super::{OpenError, decisions_folder};
+use crate::pipeline::Decision;
+
+/// Reads and writes the log. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DecisionLog {
+    journal: Journal,
+}
+
+/// Reads decisions in their order.
+#[derive(Debug)]
+pub struct DecisionReader {
+    reader: journal::Reader,
+}
+
+/// What the log holds already, so that a replay of the journal writes nothing twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Journal sequence of the last decision.
+    sequence: u64,
+    /// Decisions of that very record.
+    count: u64,
+}
+
+/// Writes decisions, several at once.
+#[derive(Debug)]
+pub(super) struct DecisionWriter {
+    log: DecisionLog,
+    written: Written,
+    /// Decisions seen of the record `written.sequence`.
+    seen: u64,
+    waiting: Vec<Bytes>,
+}
+
+impl DecisionWriter {
+    pub(super) fn open(data: &Path, options: journal::Options) -> Result<Self, OpenError> {
+        let (journal, _) =
+            Journal::open(&decisions_folder(data), options).map_err(OpenError::Decisions)?;
+        let log = DecisionLog { journal };
+        let written = log.written().map_err(OpenError::DecisionsRead)?;
+        Ok(Self { log, written, seen: 0, waiting: Vec::new() })
+    }
+
+    pub(super) fn log(&self) -> DecisionLog {
+        self.log.clone()
+    }
+
+    /// Notes a decision, and returns whether it is new: not yet in the log.
+    pub(super) fn note(&mut self, decision: &Decision) -> bool {
+        if decision.sequence < self.written.sequence {
+            return false;
+        }
+        if decision.sequence == self.written.sequence && self.seen < self.written.count {
+            self.seen += 1;
+            return false;
+        }
+        // As for records: a decision has text keys and finite numbers only.
+        self.waiting.push(serde_json::to_vec(decision).expect("a decision serialises").into());
+        true
+    }
+
+    /// Writes what was noted. All of a record's decisions must be noted before.
+    ///
+    /// What cannot be written is dropped; returns how many that were, and why.
+    pub(super) fn flush(&mut self) -> Result<(), (usize, AppendError)> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let count = waiting.len();
+        self.log.journal.append_blocking(waiting).map(drop).map_err(|error| (count, error))
+    }
+}
+
+impl DecisionLog {
+    /// Returns the places of the oldest decision and of the one after the newest.
+    pub fn range(&self) -> std::ops::Range<u64> {
+        self.journal.first()..self.journal.durable()
+    }
+
+    /// Returns a reader from a place on.
+    pub fn read(&self, from: u64) -> Result<DecisionReader, ReadError> {
+        Ok(DecisionReader { reader: self.journal.read(from)? })
+    }
+
+    /// Returns the decision at a place; `None` if it is unreadable.
+    pub fn at(&self, place: u64) -> Result<Option<Decision>, ReadError> {
+        let record = self.journal.read(place)?.next()?;
+        Ok(record.and_then(|(_, bytes)| serde_json::from_slice(&bytes).ok()))
+    }
+
+    fn written(&self) -> Result<Written, ReadError> {
+        let mut written = Written::default();
+        for place in self.range().rev() {
+            let Some(decision) = self.at(place)? else { continue };
+            if written.count > 0 && decision.sequence != written.sequence {
+                break;
+            }
+            written.sequence = decision.sequence;
+            written.count += 1;
+        }
+        Ok(written)
+    }
+}
+
+impl DecisionReader {
+    /// Returns the next decision's bytes, or `None` at the end.
+    pub fn next_bytes(&mut self) -> Result<Option<Bytes>, ReadError> {
+        Ok(self.reader.next()?.map(|(_, bytes)| bytes))
+    }
+}

@@ -1,0 +1,422 @@
+//! The core's thread.
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use journal::{AppendError, Cursor, Journal, ReadError, Reader};
+use service::ErrorChain;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{
+    DecisionLog, OpenError, Options, Sink, decisions::DecisionWriter, handle::Question, snapshot,
+};
+use crate::{
+    live::{Live, Tail},
+    metrics::CoreMetrics,
+    pipeline::{Decision, DecisionKind, Effect, Pipeline, PipelineConfig},
+    record::Record,
+};
+
+/// Name of the journal cursor that keeps what the snapshots need.
+const CURSOR: &str = "pipeline";
+/// Records applied before questions are answered again.
+const TURN_RECORDS_MAX: usize = 512;
+/// Questions answered between two turns of records.
+const TURN_QUESTIONS_MAX: usize = 16;
+/// Records whose decisions are kept for whoever submitted them.
+const ANSWERS_MAX: usize = 1024;
+/// Longest sleep before the wall clock is read again: somebody may set it.
+const CLOCK_CHECK: Duration = Duration::from_secs(5);
+/// Wait before a tick the journal did not take is appended again.
+const TICK_RETRY: Duration = Duration::from_secs(1);
+/// A snapshot is due again only after this many times the time the last one stopped the thread.
+const SNAPSHOT_REST_FACTOR: u32 = 20;
+
+/// What questions are asked about.
+#[derive(Debug)]
+pub struct State {
+    pub pipeline: Pipeline,
+    /// Sequence of the next record to apply.
+    pub position: u64,
+    answers: VecDeque<(u64, Vec<Decision>)>,
+}
+
+impl State {
+    /// Returns what was decided because of a record, if it was not long ago.
+    pub(crate) fn answer(&self, sequence: u64) -> Vec<Decision> {
+        let found = self.answers.binary_search_by_key(&sequence, |(sequence, _)| *sequence);
+        found.map_or_else(|_| Vec::new(), |index| self.answers[index].1.clone())
+    }
+}
+
+/// The pipeline and everything its thread owns.
+#[derive(Debug)]
+pub struct Core {
+    state: State,
+    journal: Journal,
+    reader: Reader,
+    cursor: Arc<Cursor>,
+    decisions: DecisionWriter,
+    options: Options,
+    live: Live,
+    metrics: Arc<CoreMetrics>,
+    stop: CancellationToken,
+    asked: mpsc::Receiver<Question>,
+    applied: watch::Sender<u64>,
+    effects: Vec<Effect>,
+    snapshots: Snapshots,
+}
+
+/// When the next snapshot is due, and the one being written.
+#[derive(Debug)]
+struct Snapshots {
+    /// Of the newest one on disk.
+    sequence: u64,
+    taken: Instant,
+    rest: Duration,
+    writing: Option<oneshot::Receiver<Option<u64>>>,
+}
+
+/// A started core.
+#[derive(Debug)]
+pub struct Started {
+    thread: JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Started {
+    /// Waits until the thread has ended: it was told to stop, or it cannot go on.
+    pub async fn ended(self) {
+        // An error says that the thread panicked.
+        self.ended.await.ok();
+        if self.thread.join().is_err() {
+            error!("the core's thread panicked");
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn restore(
+        journal: Journal,
+        options: Options,
+        live: Live,
+        metrics: Arc<CoreMetrics>,
+        stop: CancellationToken,
+        asked: mpsc::Receiver<Question>,
+        applied: watch::Sender<u64>,
+    ) -> Result<Self, OpenError> {
+        let cursor = Arc::new(journal.cursor(CURSOR)?);
+        let decisions = DecisionWriter::open(&options.data, options.decisions.clone())?;
+        let (pipeline, sequence) = restore_pipeline(&journal, &options.data)?;
+        let reader = journal.read(sequence)?;
+        let snapshots =
+            Snapshots { sequence, taken: Instant::now(), rest: Duration::ZERO, writing: None };
+        let state = State { pipeline, position: sequence, answers: VecDeque::new() };
+        let effects = Vec::new();
+        let mut core = Self {
+            state,
+            journal,
+            reader,
+            cursor,
+            decisions,
+            options,
+            live,
+            metrics,
+            stop,
+            asked,
+            applied,
+            effects,
+            snapshots,
+        };
+        let until = core.journal.durable();
+        while core.state.position < until {
+            core.apply_turn(None)?;
+        }
+        info!(snapshot = sequence, replayed = until - sequence, "restored the router's state");
+        Ok(core)
+    }
+
+    pub(super) fn decision_log(&self) -> DecisionLog {
+        self.decisions.log()
+    }
+
+    /// Returns the configuration the journal last held.
+    pub fn config(&self) -> &PipelineConfig {
+        self.state.pipeline.config()
+    }
+
+    /// Puts a configuration in force, if it is another than the one that is.
+    pub fn configure(&mut self, config: PipelineConfig) -> Result<(), OpenError> {
+        if *self.config() == config {
+            return Ok(());
+        }
+        let at = service::clock::now();
+        let record = Record::Configured { at, config: Box::new(config) };
+        let sequences = self.journal.append_blocking(vec![super::handle::encode(&record)])?;
+        while self.state.position < sequences.end {
+            self.apply_turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what is still to be delivered, and from then on what follows from new records.
+    pub fn start(self, sink: Arc<dyn Sink>) -> std::io::Result<Started> {
+        let (ending, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let thread = thread::Builder::new().name("core".to_owned()).spawn(move || {
+            // Dropped when the thread ends, however it does.
+            let _ending = ending;
+            runtime.block_on(self.run(&*sink));
+        })?;
+        Ok(Started { thread, ended })
+    }
+
+    async fn run(mut self, sink: &dyn Sink) {
+        for effect in self.state.pipeline.pending() {
+            act(effect, sink);
+        }
+        if let Err(error) = self.serve(sink).await {
+            let position = self.state.position;
+            error!(position, error = %ErrorChain(&error), "cannot read the journal: stopping");
+            return;
+        }
+        self.finish().await;
+    }
+
+    async fn serve(&mut self, sink: &dyn Sink) -> Result<(), ReadError> {
+        let stop = self.stop.clone();
+        let mut durable = self.journal.watch();
+        let mut tick = Tick::Idle;
+        while !stop.is_cancelled() {
+            self.apply_turn(Some(sink))?;
+            self.answer_some();
+            self.snapshot_if_due();
+            if *durable.borrow_and_update() > self.state.position {
+                continue;
+            }
+            let due = self.due();
+            if due.is_zero() && matches!(tick, Tick::Idle) {
+                tick = self.tick();
+            }
+            // A due tick is on its way and wakes the thread as a record.
+            let wait = if due.is_zero() { CLOCK_CHECK } else { due.min(CLOCK_CHECK) };
+            tokio::select! {
+                () = tick.done(), if !matches!(tick, Tick::Idle) => tick = Tick::Idle,
+                () = stop.cancelled() => {}
+                Some(question) = self.asked.recv() => question(&self.state),
+                // The journal cannot close before its last handle, which is ours, goes.
+                _ = durable.changed() => {}
+                () = sleep(wait) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the next records there are, up to a bound. Without a sink it is a replay.
+    fn apply_turn(&mut self, sink: Option<&dyn Sink>) -> Result<(), ReadError> {
+        let started = Instant::now();
+        let mut count = 0;
+        while count < TURN_RECORDS_MAX
+            && let Some((sequence, bytes)) = self.reader.next()?
+        {
+            self.apply(sequence, &bytes, sink);
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        if let Err((lost, error)) = self.decisions.flush() {
+            self.metrics.decisions_lost.inc_by(lost as u64);
+            warn!(lost, %error, "failed to write decisions down; alerts are not affected");
+        }
+        self.metrics.turn(count, started.elapsed());
+        self.applied.send_replace(self.state.position);
+        Ok(())
+    }
+
+    fn apply(&mut self, sequence: u64, bytes: &Bytes, sink: Option<&dyn Sink>) {
+        self.state.position = sequence + 1;
+        let record = match serde_json::from_slice::<Record>(bytes) {
+            Ok(record) => record,
+            Err(error) => {
+                self.metrics.unreadable_records.inc();
+                error!(sequence, %error, "a journal record is unreadable; it is passed over");
+                return;
+            }
+        };
+        self.state.pipeline.apply(sequence, &record, &mut self.effects);
+        let submitted = !matches!(record, Record::Alert(_) | Record::Tick { .. });
+        let mut answer = Vec::new();
+        let mut alert = match record {
+            Record::Alert(alert) if sink.is_some() && self.live.watched() => Some(alert),
+            _ => None,
+        };
+        for effect in self.effects.drain(..) {
+            let Effect::Decided(decision) = effect else {
+                if let Some(sink) = sink {
+                    act(effect, sink);
+                }
+                continue;
+            };
+            if self.decisions.note(&decision) {
+                self.metrics.decided(&decision);
+            }
+            if submitted && sink.is_some() {
+                answer.push(decision);
+            } else if matches!(decision.kind, DecisionKind::Alert(_))
+                && let Some(alert) = alert.take()
+            {
+                self.live.show(Tail { alert: *alert, decision });
+            }
+        }
+        if !answer.is_empty() {
+            self.state.answers.push_back((sequence, answer));
+            if self.state.answers.len() > ANSWERS_MAX {
+                self.state.answers.pop_front();
+            }
+        }
+    }
+
+    fn answer_some(&mut self) {
+        for _ in 0..TURN_QUESTIONS_MAX {
+            let Ok(question) = self.asked.try_recv() else { return };
+            question(&self.state);
+        }
+    }
+
+    /// Returns how long until the pipeline wants to know the time; zero if it does now.
+    fn due(&self) -> Duration {
+        let Some(deadline) = self.state.pipeline.deadline() else { return Duration::MAX };
+        let wait = deadline.duration_since(service::clock::now());
+        Duration::try_from(wait).unwrap_or(Duration::ZERO)
+    }
+
+    fn tick(&self) -> Tick {
+        let record = Record::Tick { now: service::clock::now() };
+        let journal = self.journal.clone();
+        Tick::Appending(Box::pin(async move {
+            let appended = journal.append(vec![super::handle::encode(&record)]).await;
+            if let Err(AppendError::Full | AppendError::Failed | AppendError::TooLarge) = appended {
+                // Ingest reports the state of the journal; time stands still until it has room.
+                sleep(TICK_RETRY).await;
+            }
+        }))
+    }
+
+    fn snapshot_if_due(&mut self) {
+        if let Some(writing) = &mut self.snapshots.writing {
+            match writing.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => return,
+                Ok(Some(sequence)) => self.snapshots.sequence = sequence,
+                Ok(None) | Err(oneshot::error::TryRecvError::Closed) => {
+                    self.metrics.snapshots_failed.inc();
+                }
+            }
+            self.snapshots.writing = None;
+        }
+        let records = self.state.position - self.snapshots.sequence;
+        let elapsed = self.snapshots.taken.elapsed();
+        let due = records >= self.options.snapshot_records
+            || (records > 0 && elapsed >= self.options.snapshot_interval);
+        if !due || elapsed < self.snapshots.rest {
+            return;
+        }
+        let started = Instant::now();
+        let mut state = Vec::new();
+        self.state.pipeline.snapshot(&mut state);
+        self.metrics.snapshot_bytes.set(i64::try_from(state.len()).unwrap_or(i64::MAX));
+        self.snapshots.taken = Instant::now();
+        self.snapshots.rest = started.elapsed() * SNAPSHOT_REST_FACTOR;
+        let (finished, writing) = oneshot::channel();
+        let job = self.snapshot_job(state);
+        match thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+            finished.send(job()).ok();
+        }) {
+            Ok(_) => self.snapshots.writing = Some(writing),
+            Err(error) => warn!(%error, "failed to start a thread that writes a snapshot"),
+        }
+    }
+
+    /// Returns what writes a snapshot, and then lets the journal delete what no snapshot needs.
+    fn snapshot_job(&self, state: Vec<u8>) -> impl FnOnce() -> Option<u64> + Send + use<> {
+        let data = self.options.data.clone();
+        let sequence = self.state.position;
+        let previous = self.snapshots.sequence;
+        let cursor = Arc::clone(&self.cursor);
+        move || {
+            if let Err(error) = snapshot::write(&data, sequence, &state) {
+                warn!(error = %ErrorChain(&error), "failed to write a snapshot; will try again");
+                return None;
+            }
+            if let Err(error) = cursor.commit(previous) {
+                warn!(error = %ErrorChain(&error), "failed to move the journal's cursor");
+            }
+            Some(sequence)
+        }
+    }
+
+    async fn finish(mut self) {
+        if let Some(writing) = self.snapshots.writing.take()
+            && let Ok(Some(sequence)) = writing.await
+        {
+            self.snapshots.sequence = sequence;
+        }
+        if self.state.position > self.snapshots.sequence {
+            let mut state = Vec::new();
+            self.state.pipeline.snapshot(&mut state);
+            self.snapshot_job(state)();
+        }
+    }
+}
+
+/// The append of a tick, which happens while records are applied.
+enum Tick {
+    Idle,
+    Appending(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+impl Tick {
+    async fn done(&mut self) {
+        match self {
+            Self::Idle => std::future::pending().await,
+            Self::Appending(append) => append.await,
+        }
+    }
+}
+
+fn act(effect: Effect, sink: &dyn Sink) {
+    match effect {
+        Effect::Notify(notification) => sink.notify(notification),
+        Effect::Withdraw { notification, output } => sink.withdraw(&output, notification),
+        Effect::Decided(_) => {}
+    }
+}
+
+fn restore_pipeline(journal: &Journal, data: &PathBuf) -> Result<(Pipeline, u64), OpenError> {
+    let Some(snapshot) = snapshot::read(data)? else {
+        let first = journal.first();
+        if first > 0 {
+            return Err(OpenError::NoSnapshot { data: data.clone(), first });
+        }
+        return Ok((Pipeline::new(), 0));
+    };
+    let (snapshot_at, end) = (snapshot.sequence, journal.durable());
+    if snapshot_at > end {
+        let data = data.clone();
+        return Err(OpenError::SnapshotAhead { data, snapshot: snapshot_at, journal: end });
+    }
+    let pipeline = Pipeline::restore(&snapshot.state)
+        .map_err(|source| OpenError::Restore { path: snapshot.path, source })?;
+    Ok((pipeline, snapshot_at))
+}

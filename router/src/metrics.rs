@@ -1,0 +1,280 @@
+//! What the router counts. Ingest has its own list beside its code.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+
+use crate::pipeline::{Counts, Decision, DecisionKind, NotifyReason, ReasonKind, Verdict};
+
+/// Bounds of a delivery attempt's duration, in seconds.
+const ATTEMPT_SECONDS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Bounds of the time the core takes for one turn of records, in seconds.
+const TURN_SECONDS: [f64; 8] = [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
+
+/// What the core counts.
+#[derive(Debug)]
+pub struct CoreMetrics {
+    pub(crate) decisions_lost: IntCounter,
+    pub(crate) unreadable_records: IntCounter,
+    pub(crate) snapshots_failed: IntCounter,
+    pub(crate) snapshot_bytes: IntGauge,
+    records: IntCounter,
+    turn_seconds: Histogram,
+    routed: IntCounter,
+    suppressed: IntCounterVec,
+    notifications: IntCounterVec,
+}
+
+/// What the dispatcher counts, by output.
+#[derive(Debug)]
+pub struct DispatchMetrics {
+    pub(crate) sidekick: IntCounterVec,
+    pub(crate) attempts: IntCounterVec,
+    pub(crate) deliveries: IntCounterVec,
+    pub(crate) attempt_seconds: HistogramVec,
+    pub(crate) fallbacks: IntCounterVec,
+    pub(crate) refused: IntCounterVec,
+    pub(crate) queue_notifications: IntGaugeVec,
+    pub(crate) queue_bytes: IntGaugeVec,
+    pub(crate) queue_age: GaugeVec,
+    pub(crate) in_flight: IntGaugeVec,
+    pub(crate) breaker: IntGaugeVec,
+}
+
+/// The journal's and the pipeline's sizes, read when somebody asks.
+#[derive(Debug)]
+pub struct SizeMetrics {
+    journal_bytes: IntGauge,
+    journal_records: IntGauge,
+    journal_full: IntGauge,
+    behind_records: IntGauge,
+    findings: IntGauge,
+    groups: IntGauge,
+    pending: IntGauge,
+    dead_letters: IntGauge,
+    silences: IntGauge,
+}
+
+/// Results of one attempt, as the label `result` has them.
+pub(crate) const ATTEMPT_RESULTS: [&str; 5] =
+    ["delivered", "unavailable", "timeout", "rejected", "denied"];
+/// Ends of a notification, as the label `result` has them.
+pub(crate) const DELIVERY_RESULTS: [&str; 2] = ["delivered", "dead_lettered"];
+
+fn registered<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<C>,
+) -> prometheus::Result<C> {
+    let metric = metric?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+impl CoreMetrics {
+    pub fn register(registry: &Registry) -> prometheus::Result<Arc<Self>> {
+        let counter = |name, help| registered(registry, IntCounter::new(name, help));
+        let labelled = |name, help, label| {
+            registered(registry, IntCounterVec::new(Opts::new(name, help), &[label]))
+        };
+        let metrics = Self {
+            decisions_lost: counter(
+                "saker_core_decisions_lost_total",
+                "Decisions that could not be written down for explain.",
+            )?,
+            unreadable_records: counter(
+                "saker_core_unreadable_records_total",
+                "Journal records that were passed over because they could not be read.",
+            )?,
+            snapshots_failed: counter(
+                "saker_core_snapshots_failed_total",
+                "Snapshots of the state that could not be written.",
+            )?,
+            snapshot_bytes: registered(
+                registry,
+                IntGauge::new("saker_core_snapshot_bytes", "Size of the newest snapshot."),
+            )?,
+            records: counter("saker_core_records_total", "Journal records applied.")?,
+            turn_seconds: registered(
+                registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "saker_core_turn_seconds",
+                        "Time the core took for one turn of records.",
+                    )
+                    .buckets(TURN_SECONDS.to_vec()),
+                ),
+            )?,
+            routed: counter(
+                "saker_pipeline_alerts_routed_total",
+                "Alerts of which at least one output is told.",
+            )?,
+            suppressed: labelled(
+                "saker_pipeline_alerts_suppressed_total",
+                "Alerts of which nobody is told, by reason.",
+                "reason",
+            )?,
+            notifications: labelled(
+                "saker_pipeline_notifications_total",
+                "Notifications made, by what made them.",
+                "why",
+            )?,
+        };
+        for reason in ReasonKind::ALL {
+            metrics.suppressed.with_label_values(&[reason.name()]);
+        }
+        for why in ["opened", "updated", "escalated", "counted", "closed"] {
+            metrics.notifications.with_label_values(&[why]);
+        }
+        Ok(Arc::new(metrics))
+    }
+
+    pub(crate) fn turn(&self, records: usize, took: Duration) {
+        self.records.inc_by(records as u64);
+        self.turn_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn decided(&self, decision: &Decision) {
+        match &decision.kind {
+            DecisionKind::Alert(alert) => match &alert.verdict {
+                Verdict::Routed => self.routed.inc(),
+                Verdict::Suppressed(reason) => {
+                    self.suppressed.with_label_values(&[reason.kind().name()]).inc();
+                }
+            },
+            DecisionKind::Notified(notified) => {
+                let why = match notified.why {
+                    NotifyReason::Opened => "opened",
+                    NotifyReason::Updated => "updated",
+                    NotifyReason::Escalated => "escalated",
+                    NotifyReason::Counted => "counted",
+                    NotifyReason::Closed => "closed",
+                };
+                self.notifications.with_label_values(&[why]).inc();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl DispatchMetrics {
+    pub fn register(registry: &Registry) -> prometheus::Result<Arc<Self>> {
+        let counters = |name, help, labels: &[&str]| {
+            registered(registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauges =
+            |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["output"]));
+        Ok(Arc::new(Self {
+            sidekick: counters(
+                "falcosecurity_falcosidekick_outputs_total",
+                "Attempts to deliver, by kind of output; the name and labels are falcosidekick's.",
+                &["destination", "status"],
+            )?,
+            attempts: counters(
+                "saker_dispatch_attempts_total",
+                "Attempts to deliver a notification.",
+                &["output", "result"],
+            )?,
+            deliveries: counters(
+                "saker_dispatch_notifications_total",
+                "Notifications that came to their end.",
+                &["output", "result"],
+            )?,
+            attempt_seconds: registered(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "saker_dispatch_attempt_seconds",
+                        "Duration of an attempt, rendering included.",
+                    )
+                    .buckets(ATTEMPT_SECONDS.to_vec()),
+                    &["output"],
+                ),
+            )?,
+            fallbacks: counters(
+                "saker_dispatch_template_fallbacks_total",
+                "Parts rendered by the built-in template because the configured one failed.",
+                &["output"],
+            )?,
+            refused: counters(
+                "saker_dispatch_queue_refused_total",
+                "Notifications left in the router's state because the queue was full.",
+                &["output"],
+            )?,
+            queue_notifications: gauges(
+                "saker_dispatch_queue_notifications",
+                "Notifications in the queue.",
+            )?,
+            queue_bytes: gauges("saker_dispatch_queue_bytes", "Size of the queue.")?,
+            queue_age: registered(
+                registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "saker_dispatch_queue_oldest_seconds",
+                        "Age of the oldest notification in the queue.",
+                    ),
+                    &["output"],
+                ),
+            )?,
+            in_flight: gauges("saker_dispatch_in_flight", "Attempts under way.")?,
+            breaker: gauges(
+                "saker_dispatch_breaker_state",
+                "0 closed, 1 trying, 2 open: nothing is sent for a while.",
+            )?,
+        }))
+    }
+
+    /// Makes every series of an output exist, with 0.
+    pub(crate) fn zero(&self, output: &str, kind: &str) {
+        for status in ["ok", "error"] {
+            self.sidekick.with_label_values(&[kind, status]);
+        }
+        for result in ATTEMPT_RESULTS {
+            self.attempts.with_label_values(&[output, result]);
+        }
+        for result in DELIVERY_RESULTS {
+            self.deliveries.with_label_values(&[output, result]);
+        }
+        self.attempt_seconds.with_label_values(&[output]);
+        for counter in [&self.fallbacks, &self.refused] {
+            counter.with_label_values(&[output]);
+        }
+        for gauge in [&self.queue_notifications, &self.queue_bytes, &self.in_flight, &self.breaker]
+        {
+            gauge.with_label_values(&[output]).set(0);
+        }
+        self.queue_age.with_label_values(&[output]).set(0.0);
+    }
+}
+
+impl SizeMetrics {
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name, help| registered(registry, IntGauge::new(name, help));
+        Ok(Self {
+            journal_bytes: gauge("saker_journal_bytes", "Size of the journal's segments.")?,
+            journal_records: gauge("saker_journal_records", "Records in the journal.")?,
+            journal_full: gauge("saker_journal_full", "1 when the last append found no space.")?,
+            behind_records: gauge("saker_core_behind_records", "Records not yet applied.")?,
+            findings: gauge("saker_pipeline_findings", "Live findings.")?,
+            groups: gauge("saker_pipeline_groups", "Open groups.")?,
+            pending: gauge("saker_pipeline_pending_notifications", "Undelivered notifications.")?,
+            dead_letters: gauge("saker_pipeline_dead_letters", "Dead letters kept.")?,
+            silences: gauge("saker_pipeline_silences_active", "Active silences.")?,
+        })
+    }
+
+    pub(crate) fn set(&self, journal: &journal::Stat, applied: u64, counts: &Counts) {
+        let to_gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.journal_bytes.set(to_gauge(journal.bytes));
+        self.journal_records.set(to_gauge(journal.records.end - journal.records.start));
+        self.journal_full.set(i64::from(journal.full));
+        self.behind_records.set(to_gauge(journal.records.end.saturating_sub(applied)));
+        self.findings.set(to_gauge(counts.findings));
+        self.groups.set(to_gauge(counts.groups));
+        self.pending.set(to_gauge(counts.pending));
+        self.dead_letters.set(to_gauge(counts.dead_letters));
+        self.silences.set(to_gauge(counts.silences_active));
+    }
+}

@@ -1,0 +1,377 @@
+//! A whole router in this process: starting it, reloading it, stopping it.
+
+mod door;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use alert::Alert;
+use journal::{AppendError, Journal};
+use prometheus::Registry;
+use service::{
+    ErrorChain,
+    admin::Readiness,
+    shutdown::Shutdown,
+    telemetry::LevelHandle,
+    tls::{Acceptor, TlsError},
+};
+use tokio::sync::{Mutex, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use self::door::Doors;
+use crate::{
+    api::{self, Api, types::ConfigStatus},
+    config::{Config, RouterConfig},
+    core::{self, Core, Handle, SubmitError},
+    dispatch::Dispatcher,
+    ingest::{self, Ingest},
+    live::{Live, Tail},
+    metrics::{CoreMetrics, DispatchMetrics, SizeMetrics},
+    pipeline::PipelineConfig,
+    record::Record,
+    world,
+};
+
+/// Folder of the journal in the data folder.
+const JOURNAL: &str = "journal";
+/// How often the gauges of sizes are brought up to date.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
+/// Size of one segment of the decision log, at most.
+const DECISIONS_SEGMENT_BYTES: u64 = 64 << 20;
+
+/// The router could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("failed to make the folder `{}`", .path.display())]
+    Data { path: PathBuf, source: std::io::Error },
+    #[error("failed to open the journal")]
+    Journal(#[from] journal::OpenError),
+    #[error("failed to come to the state the journal describes")]
+    Core(#[from] core::OpenError),
+    #[error(transparent)]
+    Output(#[from] world::OutputError),
+    #[error("failed to listen on {address}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("failed to use the certificates for {address}")]
+    Tls { address: SocketAddr, source: TlsError },
+    #[error("failed to register metrics")]
+    Metrics(#[from] prometheus::Error),
+    #[error("failed to start a thread")]
+    Thread(#[source] std::io::Error),
+    #[error("the start was interrupted")]
+    Interrupted(#[from] tokio::task::JoinError),
+}
+
+/// A new configuration was not taken; the old one stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    #[error(transparent)]
+    Output(#[from] world::OutputError),
+    #[error("failed to put the configuration in force")]
+    Submit(#[from] SubmitError),
+}
+
+/// A started router. It stops when its [`Shutdown`] is cancelled.
+#[derive(Debug)]
+pub struct Running {
+    /// Where alerts come in.
+    pub ingest_addr: SocketAddr,
+    /// Where the API, health and metrics are.
+    pub api_addr: SocketAddr,
+    core: Handle,
+    dispatcher: Arc<Dispatcher>,
+    live: Live,
+    api: Arc<Api>,
+    acceptors: Vec<Arc<Acceptor>>,
+    fixed: Fixed,
+    reloading: Mutex<()>,
+    ended: watch::Receiver<Option<End>>,
+}
+
+/// Hands alerts to the router without a network.
+#[derive(Clone, Debug)]
+pub struct IngestHandle {
+    journal: Journal,
+}
+
+impl IngestHandle {
+    /// Takes alerts; they are durable when this returns.
+    pub async fn append(&self, alerts: Vec<Alert>) -> Result<(), AppendError> {
+        let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert)));
+        self.journal.append(records.map(|record| core::encode(&record)).collect()).await.map(drop)
+    }
+}
+
+/// How a router ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to stop, and what it knew is on disk.
+    Stopped,
+    /// It could not go on; the log says why. Nothing acknowledged is lost.
+    Failed,
+}
+
+/// Starts a router. Its tasks belong to `shutdown`; it has stopped when they have.
+pub async fn start<A>(
+    mut config: Config<A>,
+    shutdown: Shutdown,
+    logs: LevelHandle,
+) -> Result<Running, StartError> {
+    let registry = Registry::new();
+    service::metrics::register_process(&registry, env!("CARGO_PKG_VERSION"));
+    let core_metrics = CoreMetrics::register(&registry)?;
+    let dispatch_metrics = DispatchMetrics::register(&registry)?;
+    let sizes = SizeMetrics::register(&registry)?;
+
+    // Whatever can be wrong is found before anything is written.
+    let opening = Opening::new(&config);
+    let outputs = world::outputs(&mut config)?;
+    let doors = Doors::open(&config.router).await?;
+    let live = Live::new();
+    let stop_core = CancellationToken::new();
+    let (core, core_handle) = {
+        let (live, stop) = (live.clone(), stop_core.clone());
+        let opened = tokio::task::spawn_blocking(move || opening.open(live, core_metrics, stop));
+        opened.await??
+    };
+
+    let dispatcher = Arc::new(Dispatcher::new(core_handle.clone(), dispatch_metrics));
+    dispatcher.add(outputs);
+    let core = core.start(dispatcher.clone()).map_err(StartError::Thread)?;
+    let router = config.router;
+    let api = Arc::new(Api::new(
+        core_handle.clone(),
+        Arc::clone(&dispatcher),
+        live.clone(),
+        router.auth.clone(),
+        ConfigStatus::loaded(config.file.as_deref()),
+        shutdown.token().clone(),
+    ));
+    let ingest = Ingest::new(core_handle.journal().clone(), router.ingest.clone(), &registry)?;
+    let readiness = Readiness::default();
+    let routes = api::routes(Arc::clone(&api), registry.clone(), readiness.clone(), logs);
+    let (ingest_addr, api_addr) = (doors.ingest.addr, doors.api.addr);
+    let acceptors = doors.acceptors();
+    doors.ingest.serve("ingest", ingest::routes(Arc::new(ingest)), &router.connections, &shutdown);
+    doors.api.serve("api", routes, &router.connections, &shutdown);
+
+    let measure = measure(core_handle.clone(), Arc::clone(&dispatcher), sizes, readiness);
+    let measure = shutdown.token().clone().run_until_cancelled_owned(measure);
+    shutdown.spawn("measure", measure);
+    let (end, ended) = watch::channel(None);
+    let stop = Stop { core, stop_core, dispatcher: dispatcher.clone(), drain: router.drain.0 };
+    let journal = core_handle.journal().clone();
+    let watched = shutdown.clone();
+    shutdown.spawn("router", async move {
+        end.send_replace(Some(stop.when(watched).await));
+        // Whoever still appends is told that it is over.
+        journal.close();
+    });
+    info!(%ingest_addr, %api_addr, data = %router.data.display(), "the router is running");
+    Ok(Running {
+        ingest_addr,
+        api_addr,
+        core: core_handle,
+        dispatcher,
+        live,
+        api,
+        acceptors,
+        fixed: Fixed::of(&router),
+        reloading: Mutex::new(()),
+        ended,
+    })
+}
+
+impl Running {
+    /// Returns a way to hand alerts over without a network.
+    pub fn ingest(&self) -> IngestHandle {
+        IngestHandle { journal: self.core.journal().clone() }
+    }
+
+    /// Returns a receiver of every alert decided from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Tail>> {
+        self.live.subscribe()
+    }
+
+    /// Returns once the router has stopped, and how it ended.
+    pub async fn ended(&self) -> End {
+        let mut ended = self.ended.clone();
+        let end = ended.wait_for(Option::is_some).await.ok().and_then(|end| *end);
+        // Without a word, its task was aborted.
+        end.unwrap_or(End::Failed)
+    }
+
+    /// Puts another configuration in force. State, queues and connections stay.
+    pub async fn reload<A>(&self, mut config: Config<A>) -> Result<(), ReloadError> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let pipeline = config.pipeline();
+        let outputs = world::outputs(&mut config)?;
+        // The outputs are there before the pipeline routes to them, and an old one is gone only
+        // when it no longer does.
+        let kept = self.dispatcher.add(outputs);
+        let differs = {
+            let pipeline = pipeline.clone();
+            self.core.ask(move |state| *state.pipeline.config() != pipeline).await
+        };
+        if differs.map_err(SubmitError::from)? {
+            let record =
+                Record::Configured { at: service::clock::now(), config: Box::new(pipeline) };
+            self.core.append(&[record]).await?;
+        }
+        self.dispatcher.keep(&kept);
+        for acceptor in &self.acceptors {
+            if let Err(error) = acceptor.reload() {
+                warn!(error = %ErrorChain(&error), "the old certificates stay in use");
+            }
+        }
+        let fixed = Fixed::of(&config.router);
+        if fixed != self.fixed {
+            warn!("`router.listen`, `api`, `data` or `tls` changed: this needs a restart");
+        }
+        self.api.auth.store(Arc::new(config.router.auth));
+        self.api.config.store(Arc::new(ConfigStatus::loaded(config.file.as_deref())));
+        info!("the new configuration is in force");
+        Ok(())
+    }
+
+    /// Notes that a new configuration was refused, for whoever asks for the status.
+    pub fn refused(&self, reason: String) {
+        let status = self.api.config.load_full();
+        self.api
+            .config
+            .store(Arc::new(ConfigStatus { refused: Some(reason), ..(*status).clone() }));
+    }
+}
+
+/// What a reload cannot change.
+#[derive(Debug, PartialEq, Eq)]
+struct Fixed {
+    listen: SocketAddr,
+    api: SocketAddr,
+    data: PathBuf,
+    tls: [bool; 2],
+}
+
+impl Fixed {
+    fn of(router: &RouterConfig) -> Self {
+        Self {
+            listen: router.listen,
+            api: router.api,
+            data: router.data.clone(),
+            tls: [router.tls.is_some(), router.api_tls.is_some()],
+        }
+    }
+}
+
+/// What is needed to come to the state of before.
+struct Opening {
+    data: PathBuf,
+    journal: journal::Options,
+    core: core::Options,
+    pipeline: PipelineConfig,
+}
+
+impl Opening {
+    fn new<A>(config: &Config<A>) -> Self {
+        let RouterConfig { data, journal, decisions_bytes_max, .. } = &config.router;
+        let decisions_bytes_max = decisions_bytes_max.0;
+        let segment_bytes = (decisions_bytes_max / 4).min(DECISIONS_SEGMENT_BYTES) & !7;
+        Self {
+            data: data.clone(),
+            journal: journal::Options {
+                segment_bytes: journal.segment_bytes.0,
+                bytes_max: journal.bytes_max.0,
+                ..journal::Options::default()
+            },
+            core: core::Options {
+                data: data.clone(),
+                snapshot_records: journal.snapshot_records,
+                snapshot_interval: journal.snapshot_interval.0,
+                decisions: journal::Options {
+                    segment_bytes,
+                    bytes_max: decisions_bytes_max,
+                    sync: journal::Sync::None,
+                    ..journal::Options::default()
+                },
+            },
+            pipeline: config.pipeline(),
+        }
+    }
+
+    fn open(
+        self,
+        live: Live,
+        metrics: Arc<CoreMetrics>,
+        stop: CancellationToken,
+    ) -> Result<(Core, Handle), StartError> {
+        std::fs::create_dir_all(&self.data)
+            .map_err(|source| StartError::Data { path: self.data.clone(), source })?;
+        let (journal, recovery) = Journal::open(&self.data.join(JOURNAL), self.journal)?;
+        info!(
+            first = recovery.records.start,
+            next = recovery.records.end,
+            torn_bytes = recovery.torn_bytes,
+            "opened the journal"
+        );
+        let (mut core, handle) = core::open(journal, self.core, live, metrics, stop)?;
+        core.configure(self.pipeline)?;
+        Ok((core, handle))
+    }
+}
+
+/// Brings gauges and readiness up to date, for ever.
+async fn measure(
+    core: Handle,
+    dispatcher: Arc<Dispatcher>,
+    sizes: SizeMetrics,
+    readiness: Readiness,
+) {
+    loop {
+        let stat = core.journal().stat();
+        match (&stat.failure, stat.full) {
+            (Some(failure), _) => readiness.fail("journal", failure.clone()),
+            (None, true) => {
+                readiness.fail("journal", "the disk or `router.journal.bytes_max` is full")
+            }
+            (None, false) => readiness.pass("journal"),
+        }
+        match core.ask(|state| state.pipeline.counts()).await {
+            Ok(counts) => sizes.set(&stat, core.applied(), &counts),
+            Err(stopped) => return readiness.fail("core", stopped.to_string()),
+        }
+        dispatcher.measure();
+        tokio::time::sleep(MEASURE_INTERVAL).await;
+    }
+}
+
+/// What is stopped, in its order.
+struct Stop {
+    core: core::Started,
+    stop_core: CancellationToken,
+    dispatcher: Arc<Dispatcher>,
+    drain: Duration,
+}
+
+impl Stop {
+    /// Waits for the shutdown, and stops: first deliveries, then the core, which writes its state
+    /// down. If the core cannot go on, it shuts everything down.
+    async fn when(self, shutdown: Shutdown) -> End {
+        let Self { core, stop_core, dispatcher, drain } = self;
+        let mut ended = std::pin::pin!(core.ended());
+        let failed = tokio::select! {
+            () = shutdown.cancelled() => false,
+            () = &mut ended => true,
+        };
+        shutdown.cancel();
+        for output in dispatcher.drain(drain).await {
+            warn!(output, "still delivering at the end; it comes again after the next start");
+        }
+        if failed {
+            error!("the router stops because its core did");
+            return End::Failed;
+        }
+        stop_core.cancel();
+        ended.await;
+        End::Stopped
+    }
+}
