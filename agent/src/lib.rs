@@ -1,5 +1,33 @@
 //! Watches one machine: turns kernel events into alerts and brings them to the router.
+//!
+//! The path of one event: [`sensor`] ▶ [`detect`] ▶ [`sink`] ▶ [`spool`] ▶ [`uplink`] ▶ the router.
+//! [`Agent`] runs it all; [`recorder`] takes the kernel's place.
 
+pub mod cli;
+pub mod config;
 mod decode;
+pub mod detect;
 mod enrich;
+mod lifecycle;
+mod metrics;
+pub mod recorder;
+mod rulefiles;
 pub mod sensor;
+pub mod sink;
+pub mod spool;
+pub mod status;
+pub mod uplink;
+
+pub use crate::{
+    config::AgentConfig,
+    lifecycle::{Agent, AgentError, AgentHandle, Events, Setup},
+    recorder::replay,
+    rulefiles::{RulesError, RulesStatus},
+    sink::{AlertSink, Sinks},
+    status::AgentStatus,
+};
+
+/// Returns the machine's name.
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -233,7 +233,7 @@ fn label_value(value: &str) -> String {
 
 /// Go's RFC 3339 reads the years 0 to 9999 and rejects the rest.
 fn go_time(time: Timestamp) -> Timestamp {
-    let latest = Timestamp::constant(253_402_000_000, 0);
+    let latest = Timestamp::constant(253_402_214_400, 0);
     time.clamp(Timestamp::UNIX_EPOCH, latest)
 }
 

@@ -271,8 +271,3 @@ impl Place {
         receipt
     }
 }
-
-#[cfg(test)]
-mod strict;
-#[cfg(test)]
-mod tests;

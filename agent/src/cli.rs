@@ -1,0 +1,246 @@
+//! The agent's command line, shared by `saker-agent` and `saker agent`.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use axum::{Json, Router, routing::get};
+use clap::Args;
+use prometheus::Registry;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use service::{
+    ErrorChain,
+    admin::{self, Readiness},
+    config::{ConfigError, HumanBytes},
+    server::{self, Connections, ServerLimits},
+    shutdown::Shutdown,
+    telemetry::{LevelError, LevelHandle, Logs},
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing::{info, warn};
+
+use crate::{Agent, AgentConfig, AgentError, AgentHandle, Events, Setup, Sinks, sink::Lines};
+
+const READINESS_EVERY: Duration = Duration::from_secs(2);
+const RELOAD_DEBOUNCE: Duration = Duration::from_millis(200);
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Watch this machine and bring alerts to the router.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AgentArgs {
+    /// Configuration file; the agent reads `agent` and `logs` of it
+    #[arg(short, long, value_name = "FILE", env = "SAKER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Rule files or folders, instead of those in the configuration
+    #[arg(short, long, value_name = "FILE", num_args = 1..)]
+    pub rules: Vec<PathBuf>,
+    /// Print alerts as Falco's JSON lines, also when there is a router
+    #[arg(long)]
+    pub stdout: bool,
+    /// Also write all events to this file, for `--replay`
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Size at which the recording ends
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    pub record_bytes_max: Option<HumanBytes>,
+    /// Take events from a recording instead of the kernel, then end
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+}
+
+/// The file all of Saker shares; each program reads its part.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    agent: AgentConfig,
+    logs: Logs,
+    #[serde(rename = "router")]
+    _router: Option<IgnoredAny>,
+    #[serde(rename = "outputs")]
+    _outputs: Option<IgnoredAny>,
+    #[serde(rename = "routes")]
+    _routes: Option<IgnoredAny>,
+    #[serde(rename = "silences")]
+    _silences: Option<IgnoredAny>,
+    #[serde(rename = "fingerprints")]
+    _fingerprints: Option<IgnoredAny>,
+    #[serde(rename = "score")]
+    _score: Option<IgnoredAny>,
+    #[serde(rename = "limits")]
+    _limits: Option<IgnoredAny>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Logs(#[from] LevelError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error("failed to listen on {address} for status and metrics")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("failed to start")]
+    Start(#[from] io::Error),
+}
+
+impl Failure {
+    /// Exit codes: 1 the environment, 2 the configuration or rules, 3 the kernel or our rights.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Logs(_) | Self::Agent(AgentError::Rules(_)) => 2,
+            Self::Agent(AgentError::Replay(_) | AgentError::File(_)) => 2,
+            Self::Agent(AgentError::Sensor(_)) => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the agent until it is told to end. Errors are told on standard error.
+pub fn run(args: AgentArgs) -> ExitCode {
+    service::tls::install_crypto_provider();
+    match prepare(&args).and_then(|(config, level)| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(Failure::Start)?;
+        runtime.block_on(serve(args, config, level))
+    }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when standard error is gone as well.
+            drop(writeln!(io::stderr().lock(), "error: {}", ErrorChain(&failure)));
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn prepare(args: &AgentArgs) -> Result<(AgentConfig, LevelHandle), Failure> {
+    let File { mut agent, logs, .. } = service::config::load(args.config.as_deref(), "SAKER_")?;
+    if !args.rules.is_empty() {
+        agent.rules.clone_from(&args.rules);
+    }
+    Ok((agent, service::telemetry::init(&logs)?))
+}
+
+async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Result<(), Failure> {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let mut setup = Setup::default();
+    if args.stdout || config.router.is_none() {
+        setup.sinks = Sinks::default().with(Lines::new(io::stdout())?);
+    }
+    if let Some(path) = &args.replay {
+        setup.events = Events::Recording(path.clone());
+    }
+    let bytes_max = args.record_bytes_max.unwrap_or(HumanBytes(256 << 20)).0;
+    setup.record = args.record.map(|path| (path, bytes_max));
+
+    let registry = Registry::new();
+    service::metrics::register_process(&registry, env!("CARGO_PKG_VERSION"));
+    // A replay is over soon and may run beside the real agent.
+    let listener = match args.replay {
+        Some(_) => None,
+        None => Some(listen(config.admin).await?),
+    };
+    let agent = {
+        let (config, registry) = (config.clone(), registry.clone());
+        tokio::task::spawn_blocking(move || Agent::start(&config, setup, &registry))
+            .await
+            .map_err(io::Error::other)??
+    };
+    let handle = agent.handle();
+    if let Some(listener) = listener {
+        let readiness = Readiness::default();
+        shutdown.spawn("readiness", follow(handle.clone(), readiness.clone(), shutdown.clone()));
+        shutdown.spawn("reload", reload(handle.clone(), shutdown.clone()));
+        let routes = admin::router(registry, readiness, level).merge(status(handle.clone()));
+        let served = server::serve(
+            listener,
+            None,
+            routes,
+            ServerLimits::default(),
+            Connections::default(),
+            shutdown.clone(),
+        );
+        shutdown.spawn("admin", served);
+    }
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = handle.finished() => {}
+    }
+    let summary = handle.status();
+    agent.stop().await;
+    shutdown.cancel();
+    let running = shutdown.drain(DRAIN_MAX).await;
+    if !running.is_empty() {
+        warn!(tasks = running.join(", "), "did not end in time");
+    }
+    info!(events = summary.events.total, alerts = handle.status().alerts.total, "the agent ended");
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
+}
+
+/// Returns `/status` as JSON and `/status/text` for a person.
+pub fn status(handle: AgentHandle) -> Router {
+    let json = handle.clone();
+    Router::new()
+        .route("/status", get(async move || Json(json.status())))
+        .route("/status/text", get(async move || handle.status().to_string()))
+}
+
+async fn follow(handle: AgentHandle, readiness: Readiness, shutdown: Shutdown) {
+    loop {
+        match handle.ready() {
+            Ok(()) => readiness.pass("spool"),
+            Err(reason) => readiness.fail("spool", reason),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(READINESS_EVERY) => {}
+        }
+    }
+}
+
+/// Loads the rules again on SIGHUP and when their files change.
+async fn reload(handle: AgentHandle, shutdown: Shutdown) {
+    let paths: Vec<_> =
+        handle.rule_paths().iter().filter_map(|path| std::path::absolute(path).ok()).collect();
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return warn!(%error, "rules are not loaded again on SIGHUP"),
+    };
+    let mut changes = match service::reload::watch(&paths, RELOAD_DEBOUNCE) {
+        Ok(changes) => Some(changes),
+        Err(error) => {
+            warn!(error = %ErrorChain(&error), "rules are loaded again on SIGHUP only");
+            None
+        }
+    };
+    loop {
+        let changed = async {
+            match &mut changes {
+                Some(changes) => changes.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = hangup.recv() => {}
+            () = changed => {}
+        }
+        handle.reload();
+    }
+}

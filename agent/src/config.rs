@@ -1,0 +1,216 @@
+//! The agent's part of the configuration file. Every default suits one machine without a file.
+
+use std::{fs, io, net::SocketAddr, path::PathBuf};
+
+use alert::Priority;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service::config::{HumanBytes, HumanDuration, SafeUrl, Secret};
+
+use crate::{detect::Limits, sensor::SensorOptions, uplink::UplinkOptions};
+
+/// What the agent watches, which rules it applies and where its alerts go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentConfig {
+    /// Rule files, or folders of them, in order; later ones may change earlier ones. Without any,
+    /// the built-in rules apply.
+    pub rules: Vec<PathBuf>,
+    /// Load the built-in rules before `rules`.
+    pub builtin_rules: bool,
+    /// Rules less severe than this raise no alerts.
+    #[schemars(with = "String")]
+    pub priority: Priority,
+    /// The name in alerts; the machine's own if absent.
+    pub hostname: Option<String>,
+    /// Address of `/live`, `/ready`, `/metrics` and `/status`.
+    pub admin: SocketAddr,
+    pub limits: LimitsConfig,
+    pub sensor: SensorConfig,
+    /// The router to bring alerts to; without one they are only printed.
+    pub router: Option<RouterConfig>,
+    pub spool: SpoolConfig,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            builtin_rules: false,
+            priority: Priority::Debug,
+            hostname: None,
+            admin: SocketAddr::from(([127, 0, 0, 1], 2803)),
+            limits: LimitsConfig::default(),
+            sensor: SensorConfig::default(),
+            router: None,
+            spool: SpoolConfig::default(),
+        }
+    }
+}
+
+/// What one rule may raise, so that a noisy one cannot flood everything behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Alerts a second one rule may raise in the long run.
+    pub rule_alerts_per_second_max: u32,
+    /// Alerts one rule may raise at once.
+    pub rule_alerts_burst_max: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { rule_alerts_per_second_max: 100, rule_alerts_burst_max: 2000 }
+    }
+}
+
+/// How much memory watching the kernel may take.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SensorConfig {
+    /// Ring for starts, forks and exits of processes; a power of two.
+    pub prio_ring_bytes: HumanBytes,
+    /// Ring for everything else; a power of two.
+    pub bulk_ring_bytes: HumanBytes,
+    /// Processes remembered at once.
+    pub processes_max: usize,
+}
+
+impl Default for SensorConfig {
+    fn default() -> Self {
+        let options = SensorOptions::default();
+        Self {
+            prio_ring_bytes: HumanBytes(options.prio_ring_bytes.into()),
+            bulk_ring_bytes: HumanBytes(options.bulk_ring_bytes.into()),
+            processes_max: options.processes_max,
+        }
+    }
+}
+
+/// How to reach the router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouterConfig {
+    /// For example `https://router:2801`.
+    pub url: SafeUrl,
+    /// Sent as a bearer token.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// PEM file of the authorities to trust instead of the system's.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// PEM file of the agent's own certificate, for a router that asks for one.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its key.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Time for one batch, answer included.
+    #[serde(default = "default_timeout")]
+    pub timeout: HumanDuration,
+    #[serde(default = "default_batch_alerts_max")]
+    pub batch_alerts_max: usize,
+    /// Size of a batch before compression.
+    #[serde(default = "default_batch_bytes_max")]
+    pub batch_bytes_max: HumanBytes,
+}
+
+const fn default_timeout() -> HumanDuration {
+    HumanDuration(std::time::Duration::from_secs(30))
+}
+
+const fn default_batch_alerts_max() -> usize {
+    500
+}
+
+const fn default_batch_bytes_max() -> HumanBytes {
+    HumanBytes(1 << 20)
+}
+
+/// Where alerts wait for the router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpoolConfig {
+    /// Absent: `/var/lib/saker/spool` for root, else below the user's state folder.
+    pub dir: Option<PathBuf>,
+    pub bytes_max: HumanBytes,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self { dir: None, bytes_max: HumanBytes(256 << 20) }
+    }
+}
+
+impl SpoolConfig {
+    /// Returns the folder to use.
+    pub fn dir(&self) -> PathBuf {
+        if let Some(dir) = &self.dir {
+            return dir.clone();
+        }
+        if rustix::process::geteuid().is_root() {
+            return PathBuf::from("/var/lib/saker/spool");
+        }
+        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        state.or_else(home).unwrap_or_else(std::env::temp_dir).join("saker/spool")
+    }
+}
+
+/// A file the configuration names could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read `{}`", path.display())]
+pub struct FileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl AgentConfig {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            rate: self.limits.rule_alerts_per_second_max.into(),
+            burst: self.limits.rule_alerts_burst_max.max(1).into(),
+            priority_min: self.priority,
+        }
+    }
+}
+
+impl SensorConfig {
+    pub(crate) fn options(&self, environment: bool) -> SensorOptions {
+        let ring = |bytes: HumanBytes| {
+            let bytes = u32::try_from(bytes.0).unwrap_or(1 << 30);
+            bytes.clamp(4096, 1 << 30).next_power_of_two()
+        };
+        SensorOptions {
+            prio_ring_bytes: ring(self.prio_ring_bytes),
+            bulk_ring_bytes: ring(self.bulk_ring_bytes),
+            processes_max: self.processes_max,
+            environment,
+            ..SensorOptions::default()
+        }
+    }
+}
+
+impl RouterConfig {
+    /// Reads the files named.
+    pub(crate) fn options(&self) -> Result<UplinkOptions, FileError> {
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|source| FileError { path: path.clone(), source })
+        };
+        let mut identity = self.certificate.as_ref().map(read).transpose()?;
+        if let (Some(identity), Some(key)) = (&mut identity, &self.key) {
+            identity.push(b'\n');
+            identity.extend(read(key)?);
+        }
+        Ok(UplinkOptions {
+            url: self.url.expose().clone(),
+            token: self.token.as_ref().map(|token| token.expose().to_owned()),
+            authorities: self.ca.as_ref().map(read).transpose()?,
+            identity,
+            timeout: self.timeout.0,
+            batch_alerts_max: self.batch_alerts_max.clamp(1, 10_000),
+            batch_bytes_max: usize::try_from(self.batch_bytes_max.0.clamp(1 << 10, 16 << 20))
+                .unwrap_or(1 << 20),
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! Turns events into alerts: one for every rule an event matches, unless the rule is too noisy.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use alert::{Alert, AlertId, Event, EventKind, Fields, Priority};
+use arc_swap::ArcSwap;
+use hashbrown::HashMap;
+use jiff::Timestamp;
+use rules::{Matcher, Rule, RuleSet};
+use serde_json::json;
+
+use crate::sink::AlertSink;
+
+/// Rule of the alert that says a rule was too noisy.
+pub const HELD_BACK: &str = "Saker: alerts held back";
+/// Rule of the alert that says the kernel dropped events.
+pub const EVENTS_LOST: &str = "Saker: events lost";
+/// Rule of the alert that says the spool refused alerts.
+pub const ALERTS_LOST: &str = "Saker: alerts lost";
+
+const INTERNAL: &str = "internal";
+const OUTPUT_BYTES_MAX: usize = 32 << 10;
+const FIELD_BYTES_MAX: usize = 8 << 10;
+/// Time between two alerts about the same trouble of our own.
+const REPORT_EVERY: Duration = Duration::from_mins(1);
+
+/// How many alerts one rule may raise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Alerts per second in the long run; infinite for no limit.
+    pub rate: f64,
+    /// Alerts at once.
+    pub burst: f64,
+    /// Rules less severe than this raise none.
+    pub priority_min: Priority,
+}
+
+impl Limits {
+    pub const fn none() -> Self {
+        Self { rate: f64::INFINITY, burst: f64::INFINITY, priority_min: Priority::Debug }
+    }
+}
+
+/// What was counted, readable from any thread.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub events: AtomicU64,
+    pub alerts: [AtomicU64; 8],
+    pub held_back: AtomicU64,
+}
+
+impl Counts {
+    pub fn alerts_total(&self) -> u64 {
+        self.alerts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// Matches events. One thread at a time uses it; the rules may be replaced meanwhile.
+#[derive(Debug)]
+pub struct Detector {
+    rules: Arc<ArcSwap<RuleSet>>,
+    current: Arc<RuleSet>,
+    matcher: Matcher,
+    hostname: String,
+    limits: Limits,
+    buckets: HashMap<String, Bucket>,
+    counts: Arc<Counts>,
+    /// The latest time an event told.
+    now_ns: u64,
+    lost: Reported,
+    refused: Reported,
+}
+
+/// One rule's allowance, and what it cost.
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    filled_ns: u64,
+    held_back: u64,
+    reported_ns: u64,
+}
+
+/// A growing count and the part of it an alert has told.
+#[derive(Debug, Default)]
+struct Reported {
+    count: u64,
+    reported_ns: Option<u64>,
+}
+
+impl Reported {
+    /// Returns how much is to be told now, at most once a minute.
+    fn due(&mut self, count: u64, now_ns: u64) -> Option<u64> {
+        let new = count.saturating_sub(self.count);
+        let waited = self.reported_ns.is_none_or(|last| since(now_ns, last) >= REPORT_EVERY);
+        if new == 0 || !waited {
+            return None;
+        }
+        (self.count, self.reported_ns) = (count, Some(now_ns));
+        Some(new)
+    }
+}
+
+fn since(now_ns: u64, then_ns: u64) -> Duration {
+    Duration::from_nanos(now_ns.saturating_sub(then_ns))
+}
+
+impl Detector {
+    pub fn new(rules: Arc<RuleSet>, hostname: String, limits: Limits) -> Self {
+        Self::following(Arc::new(ArcSwap::new(rules)), hostname, limits)
+    }
+
+    /// Takes its rules from `rules`, now and whenever they are replaced there.
+    pub fn following(rules: Arc<ArcSwap<RuleSet>>, hostname: String, limits: Limits) -> Self {
+        let current = rules.load_full();
+        let matcher = current.matcher();
+        Self {
+            rules,
+            current,
+            matcher,
+            hostname,
+            limits,
+            buckets: HashMap::new(),
+            counts: Arc::default(),
+            now_ns: 0,
+            lost: Reported::default(),
+            refused: Reported::default(),
+        }
+    }
+
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// Hands the alerts this event is worth to `sink`.
+    pub fn observe(&mut self, event: &Event, sink: &mut dyn AlertSink) {
+        let loaded = self.rules.load();
+        if !Arc::ptr_eq(&loaded, &self.current) {
+            self.current = Arc::clone(&loaded);
+            self.matcher = self.current.matcher();
+            self.buckets
+                .retain(|name, _| self.current.rules().iter().any(|rule| rule.name == *name));
+        }
+        drop(loaded);
+        self.counts.events.fetch_add(1, Ordering::Relaxed);
+        self.now_ns = self.now_ns.max(event.time_ns);
+        let (now_ns, limits) = (self.now_ns, self.limits);
+        let (buckets, hostname, counts) = (&mut self.buckets, &self.hostname, &self.counts);
+        self.matcher.matches(event, &mut |rule| {
+            if rule.priority < limits.priority_min {
+                return;
+            }
+            let allowed = match buckets.get_mut(&rule.name) {
+                Some(bucket) => bucket.take(limits, now_ns),
+                None => {
+                    buckets.insert(rule.name.clone(), Bucket::new(limits, now_ns));
+                    true
+                }
+            };
+            if !allowed {
+                counts.held_back.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            counts.alerts[rule.priority as usize].fetch_add(1, Ordering::Relaxed);
+            sink.alert(&alert_of(rule, event, hostname));
+        });
+    }
+
+    /// Tells what went wrong since it last did: noisy rules, events the sensor lost by kind, and
+    /// alerts the spool refused. Called about once a second.
+    pub fn tick(
+        &mut self,
+        now: Timestamp,
+        lost: &[(EventKind, u64)],
+        refused: u64,
+        sink: &mut dyn AlertSink,
+    ) {
+        let now_ns = u64::try_from(now.as_nanosecond()).unwrap_or_default();
+        self.now_ns = self.now_ns.max(now_ns);
+        for (rule, count) in self.noisy_rules() {
+            let output = format!(
+                "Rule was too noisy, {count} of its alerts were held back (rule={rule} count={count})"
+            );
+            let fields = [("rule", json!(rule)), ("count", json!(count))];
+            self.raise(HELD_BACK, Priority::Warning, output, fields, now, sink);
+        }
+        if let Some(new) = self.lost.due(lost.iter().map(|(_, count)| count).sum(), self.now_ns) {
+            let kinds = lost.iter().filter(|(_, count)| *count > 0);
+            let kinds: Vec<_> =
+                kinds.map(|(kind, count)| format!("{}={count}", kind.name())).collect();
+            let kinds = kinds.join(" ");
+            let output = format!(
+                "Events were lost before rules could see them, the machine was too busy or somebody keeps it so (new={new} since start: {kinds})"
+            );
+            let fields = [("count", json!(new)), ("since_start", json!(kinds))];
+            self.raise(EVENTS_LOST, Priority::Error, output, fields, now, sink);
+        }
+        if let Some(new) = self.refused.due(refused, self.now_ns) {
+            let output = format!(
+                "Alerts were lost because the spool was full, the router is away or slow (count={new})"
+            );
+            let fields = [("count", json!(new))];
+            self.raise(ALERTS_LOST, Priority::Error, output, fields, now, sink);
+        }
+    }
+
+    /// Returns the rules held back since the last report, and how often.
+    fn noisy_rules(&mut self) -> Vec<(String, u64)> {
+        let now_ns = self.now_ns;
+        let due = self.buckets.iter_mut().filter_map(|(rule, bucket)| {
+            if bucket.held_back == 0 || since(now_ns, bucket.reported_ns) < REPORT_EVERY {
+                return None;
+            }
+            bucket.reported_ns = now_ns;
+            Some((rule.clone(), std::mem::take(&mut bucket.held_back)))
+        });
+        due.collect()
+    }
+
+    fn raise<const N: usize>(
+        &self,
+        rule: &str,
+        priority: Priority,
+        output: String,
+        fields: [(&str, serde_json::Value); N],
+        time: Timestamp,
+        sink: &mut dyn AlertSink,
+    ) {
+        self.counts.alerts[priority as usize].fetch_add(1, Ordering::Relaxed);
+        sink.alert(&Alert {
+            id: AlertId::random(),
+            time,
+            received: time,
+            rule: rule.to_owned(),
+            priority,
+            source: INTERNAL.to_owned(),
+            hostname: self.hostname.clone(),
+            output,
+            tags: Vec::new(),
+            fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        });
+    }
+}
+
+impl Bucket {
+    /// A full bucket with one alert taken.
+    fn new(limits: Limits, now_ns: u64) -> Self {
+        Self { tokens: limits.burst - 1.0, filled_ns: now_ns, held_back: 0, reported_ns: 0 }
+    }
+
+    fn take(&mut self, limits: Limits, now_ns: u64) -> bool {
+        let seconds = since(now_ns, self.filled_ns).as_secs_f64();
+        self.filled_ns = now_ns;
+        // Infinity times zero is no number; `max` and `min` then pick the other side.
+        let gained = (seconds * limits.rate).max(0.0);
+        self.tokens = (self.tokens + gained).min(limits.burst);
+        if self.tokens < 1.0 {
+            self.held_back += 1;
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+}
+
+fn alert_of(rule: &Rule, event: &Event, hostname: &str) -> Alert {
+    let rendered = rule.render(event);
+    let time = Timestamp::from_nanosecond(event.time_ns.into()).unwrap_or_default();
+    Alert {
+        id: AlertId::random(),
+        time,
+        received: time,
+        rule: rule.name.clone(),
+        priority: rule.priority,
+        source: rule.source.clone(),
+        hostname: hostname.to_owned(),
+        output: cut(rendered.output, OUTPUT_BYTES_MAX),
+        tags: rule.tags.clone(),
+        fields: bounded(rendered.fields),
+    }
+}
+
+/// A process chooses how long its arguments are; an alert has a size all the same.
+fn bounded(mut fields: Fields) -> Fields {
+    for value in fields.values_mut() {
+        if let serde_json::Value::String(text) = value {
+            *text = cut(std::mem::take(text), FIELD_BYTES_MAX);
+        }
+    }
+    fields
+}
+
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,137 @@
+//! What Prometheus learns about the agent. Names and meanings are declared here, once.
+
+use alert::{EventKind, Priority};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::{detect::Counts, status::AgentStatus};
+
+/// The agent's metrics. Updated once a second.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    events: IntCounter,
+    alerts: IntCounterVec,
+    held_back: IntCounter,
+    kernel_events: IntCounterVec,
+    processes: IntGauge,
+    rules: IntGauge,
+    rules_stale: IntGauge,
+    spool_alerts: IntGauge,
+    spool_lag_seconds: Gauge,
+    spool_bytes: IntGauge,
+    delivered: IntCounter,
+    delivery_failures: IntCounter,
+    refused: IntCounter,
+    dead_letters: IntCounter,
+}
+
+impl Metrics {
+    /// Registers all of them, at zero.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(format!("saker_agent_{name}"), help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters =
+                IntCounterVec::new(Opts::new(format!("saker_agent_{name}"), help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(format!("saker_agent_{name}"), help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let spool_lag_seconds = Gauge::new(
+            "saker_agent_spool_lag_seconds",
+            "Age of the oldest alert the router does not have.",
+        )?;
+        registry.register(Box::new(spool_lag_seconds.clone()))?;
+        let metrics = Self {
+            events: counter("events_total", "Events matched against the rules.")?,
+            alerts: counters("alerts_total", "Alerts raised.", &["priority"])?,
+            held_back: counter(
+                "alerts_held_back_total",
+                "Alerts not raised because their rule was too noisy.",
+            )?,
+            kernel_events: counters(
+                "kernel_events_total",
+                "Events by kind, as the kernel side counted them.",
+                &["kind", "outcome"],
+            )?,
+            processes: gauge("processes", "Processes remembered.")?,
+            rules: gauge("rules", "Rules in force.")?,
+            rules_stale: gauge(
+                "rules_stale",
+                "1 while changed rule files are bad and the old ones stay in force.",
+            )?,
+            spool_alerts: gauge("spool_alerts", "Alerts the router does not have.")?,
+            spool_lag_seconds,
+            spool_bytes: gauge("spool_bytes", "Size of the spool.")?,
+            delivered: counter("delivered_total", "Alerts the router acknowledged.")?,
+            delivery_failures: counter(
+                "delivery_failures_total",
+                "Attempts to deliver a batch that failed.",
+            )?,
+            refused: counter("refused_total", "Alerts lost because the spool was full.")?,
+            dead_letters: counter(
+                "dead_letters_total",
+                "Alerts put aside because the router refuses them.",
+            )?,
+        };
+        for priority in Priority::ALL {
+            metrics.alerts.with_label_values(&[priority.name()]).reset();
+        }
+        for kind in EventKind::ALL {
+            for outcome in ["seen", "filtered", "sent", "lost"] {
+                metrics.kernel_events.with_label_values(&[kind.name(), outcome]).reset();
+            }
+        }
+        Ok(metrics)
+    }
+
+    pub(crate) fn update(&self, status: &AgentStatus, counts: &Counts) {
+        raise(&self.events, status.events.total);
+        for (priority, count) in Priority::ALL.iter().zip(&counts.alerts) {
+            let count = count.load(std::sync::atomic::Ordering::Relaxed);
+            raise(&self.alerts.with_label_values(&[priority.name()]), count);
+        }
+        raise(&self.held_back, status.alerts_held_back);
+        for kind in &status.sensor.kinds {
+            for (outcome, count) in [
+                ("seen", kind.seen),
+                ("filtered", kind.filtered),
+                ("sent", kind.sent),
+                ("lost", kind.lost),
+            ] {
+                raise(&self.kernel_events.with_label_values(&[&kind.kind, outcome]), count);
+            }
+        }
+        self.processes.set(signed(status.sensor.processes));
+        self.rules.set(signed(status.rules.rules as u64));
+        self.rules_stale.set(status.rules.error.is_some().into());
+        if let Some(uplink) = &status.uplink {
+            self.spool_alerts.set(signed(uplink.pending));
+            self.spool_lag_seconds.set(uplink.lag_seconds);
+            self.spool_bytes.set(signed(uplink.spool_bytes));
+            raise(&self.delivered, uplink.delivered);
+            raise(&self.delivery_failures, uplink.failures);
+            raise(&self.refused, uplink.refused);
+            raise(&self.dead_letters, uplink.dead_letters);
+        }
+    }
+}
+
+/// A counter never falls: a sensor started anew counts from zero, and so does Prometheus.
+fn raise(counter: &IntCounter, total: u64) {
+    let before = counter.get();
+    if total < before {
+        counter.reset();
+    }
+    counter.inc_by(total - counter.get());
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

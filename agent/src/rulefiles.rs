@@ -1,0 +1,150 @@
+//! The rule files in use: found, loaded, loaded again when they change.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use rules::{Diagnostic, Loaded, RuleSet, Source};
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
+
+use crate::config::AgentConfig;
+
+/// Diagnostics kept and logged of one loading; a broken file may have thousands.
+const DIAGNOSTICS_MAX: usize = 20;
+
+/// Why rules could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    #[error("failed to read rules from `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}", printed(.0))]
+    Invalid(Vec<Diagnostic>),
+}
+
+fn printed(diagnostics: &[Diagnostic]) -> String {
+    let mut text: Vec<_> =
+        diagnostics.iter().take(DIAGNOSTICS_MAX).map(ToString::to_string).collect();
+    if diagnostics.len() > DIAGNOSTICS_MAX {
+        text.push(format!("and {} more", diagnostics.len() - DIAGNOSTICS_MAX));
+    }
+    text.join("\n")
+}
+
+/// What is in force, and what became of the last change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RulesStatus {
+    /// Rules in force.
+    pub rules: usize,
+    /// The files they come from.
+    pub files: Vec<String>,
+    pub loaded: Option<Timestamp>,
+    pub warnings: usize,
+    /// Why the last change was not taken; the rules before it are still in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The rules in force, shared with the detector.
+#[derive(Debug)]
+pub(crate) struct RuleFiles {
+    paths: Vec<PathBuf>,
+    builtin: bool,
+    current: Arc<ArcSwap<RuleSet>>,
+    status: Mutex<RulesStatus>,
+}
+
+impl RuleFiles {
+    /// Loads the rules the configuration names.
+    pub(crate) fn load(config: &AgentConfig) -> Result<Self, RulesError> {
+        let (paths, builtin) = (config.rules.clone(), config.builtin_rules);
+        let (loaded, files) = read(&paths, builtin)?;
+        let status = status_of(&loaded, files);
+        let current = Arc::new(ArcSwap::new(loaded.rules));
+        Ok(Self { paths, builtin, current, status: Mutex::new(status) })
+    }
+
+    pub(crate) fn current(&self) -> Arc<ArcSwap<RuleSet>> {
+        Arc::clone(&self.current)
+    }
+
+    /// Returns the files and folders to watch.
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    pub(crate) fn status(&self) -> RulesStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Loads the files again and puts the result in force. If they are bad, says so and keeps what
+    /// was in force. Returns whether it changed.
+    pub(crate) fn reload(&self) -> bool {
+        let result = read(&self.paths, self.builtin);
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok((loaded, files)) => {
+                *status = status_of(&loaded, files);
+                self.current.store(loaded.rules);
+                info!(rules = status.rules, "rules were loaded again");
+                true
+            }
+            Err(error) => {
+                let error = service::ErrorChain(&error).to_string();
+                error!(%error, rules = status.rules, "changed rules are bad, the old ones stay in force");
+                status.error = Some(error);
+                false
+            }
+        }
+    }
+}
+
+fn status_of(loaded: &Loaded, files: Vec<String>) -> RulesStatus {
+    for warning in loaded.warnings.iter().take(DIAGNOSTICS_MAX) {
+        warn!(file = %warning.file, line = warning.line, code = warning.code.name(), "{}", warning.message);
+    }
+    RulesStatus {
+        rules: loaded.rules.rules().len(),
+        files,
+        loaded: Some(service::clock::now()),
+        warnings: loaded.warnings.len(),
+        error: None,
+    }
+}
+
+fn read(paths: &[PathBuf], builtin: bool) -> Result<(Loaded, Vec<String>), RulesError> {
+    let mut sources = match builtin || paths.is_empty() {
+        true => rules::builtin(),
+        false => Vec::new(),
+    };
+    for path in paths {
+        for file in files(path)? {
+            let text = fs::read_to_string(&file)
+                .map_err(|source| RulesError::Read { path: file.clone(), source })?;
+            sources.push(Source { name: file.display().to_string(), text });
+        }
+    }
+    let loaded = RuleSet::load(&sources).map_err(RulesError::Invalid)?;
+    Ok((loaded, sources.into_iter().map(|source| source.name).collect()))
+}
+
+/// Returns a file itself, or a folder's YAML files by name.
+fn files(path: &Path) -> Result<Vec<PathBuf>, RulesError> {
+    let failed = |source| RulesError::Read { path: path.to_owned(), source };
+    if !fs::metadata(path).map_err(failed)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let file = entry.map_err(failed)?.path();
+        if file.extension().is_some_and(|end| end == "yaml" || end == "yml") && file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

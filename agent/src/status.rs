@@ -1,0 +1,208 @@
+//! What the agent is doing, for a person and for `/status`.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    rulefiles::RulesStatus,
+    sensor::{SensorError, SensorStatus},
+};
+
+/// The agent at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    pub version: String,
+    pub hostname: String,
+    pub started: Timestamp,
+    pub time: Timestamp,
+    pub rules: RulesStatus,
+    pub sensor: SensorReport,
+    pub events: Rate,
+    pub alerts: Rate,
+    /// Alerts not raised because their rule was too noisy.
+    pub alerts_held_back: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<UplinkStatus>,
+}
+
+/// A count since the start and how fast it grew in the last seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    pub total: u64,
+    pub per_second: f64,
+}
+
+/// Which hook serves which event, and what is missing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SensorReport {
+    pub running: bool,
+    /// Why it does not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    pub hooks: Vec<HookReport>,
+    pub unavailable: Vec<UnavailableReport>,
+    pub kinds: Vec<KindReport>,
+    pub processes: u64,
+    pub malformed: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HookReport {
+    pub program: String,
+    pub kinds: Vec<String>,
+    /// `S` for system call hooks, `T` for trampolines.
+    pub backend: char,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnavailableReport {
+    pub what: String,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KindReport {
+    pub kind: String,
+    pub seen: u64,
+    pub filtered: u64,
+    pub sent: u64,
+    pub lost: u64,
+}
+
+/// How far behind the router is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UplinkStatus {
+    pub pending: u64,
+    pub lag_seconds: f64,
+    pub delivered: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    pub dead_letters: u64,
+    /// Alerts lost to a full spool.
+    pub refused: u64,
+    pub spool_bytes: u64,
+    pub spool_bytes_max: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+impl SensorReport {
+    pub(crate) fn of(status: &SensorStatus) -> Self {
+        let totals = status.totals();
+        Self {
+            running: true,
+            error: None,
+            hooks: status
+                .hooks()
+                .iter()
+                .map(|hook| HookReport {
+                    program: hook.program.clone(),
+                    kinds: hook.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
+                    backend: hook.backend.letter(),
+                    note: hook.note.clone(),
+                })
+                .collect(),
+            unavailable: status
+                .unavailable()
+                .iter()
+                .map(|missing| UnavailableReport {
+                    what: missing.what.clone(),
+                    why: missing.why.clone(),
+                })
+                .collect(),
+            kinds: status
+                .counters()
+                .into_iter()
+                .map(|(kind, counters)| KindReport {
+                    kind: kind.name().to_owned(),
+                    seen: counters.seen,
+                    filtered: counters.filtered,
+                    sent: counters.sent,
+                    lost: counters.lost,
+                })
+                .collect(),
+            processes: totals.processes,
+            malformed: totals.malformed,
+        }
+    }
+
+    pub(crate) fn failed(error: &SensorError) -> Self {
+        Self { error: Some(service::ErrorChain(error).to_string()), ..Self::default() }
+    }
+
+    /// Returns how many events of all kinds were lost.
+    pub fn lost(&self) -> u64 {
+        self.kinds.iter().map(|kind| kind.lost).sum()
+    }
+}
+
+impl fmt::Display for AgentStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "saker-agent {} on {}, since {}", self.version, self.hostname, self.started)?;
+        let rules = &self.rules;
+        writeln!(
+            f,
+            "rules     {} in force from {} files, {} warnings",
+            rules.rules,
+            rules.files.len(),
+            rules.warnings
+        )?;
+        if let Some(error) = &rules.error {
+            writeln!(f, "          the last change was not taken: {error}")?;
+        }
+        writeln!(
+            f,
+            "events    {} ({:.0}/s), {} lost",
+            self.events.total,
+            self.events.per_second,
+            self.sensor.lost()
+        )?;
+        writeln!(
+            f,
+            "alerts    {} ({:.1}/s), {} held back",
+            self.alerts.total, self.alerts.per_second, self.alerts_held_back
+        )?;
+        if let Some(uplink) = &self.uplink {
+            writeln!(
+                f,
+                "router    {} delivered, {} waiting ({:.0} s behind), {} refused, {} dead letters",
+                uplink.delivered,
+                uplink.pending,
+                uplink.lag_seconds,
+                uplink.refused,
+                uplink.dead_letters
+            )?;
+            if let Some(trouble) = &uplink.trouble {
+                writeln!(f, "          {trouble}")?;
+            }
+        }
+        if let Some(error) = &self.sensor.error {
+            writeln!(f, "sensor    not running: {error}")?;
+        }
+        for hook in &self.sensor.hooks {
+            let note = hook.note.as_deref().unwrap_or_default();
+            writeln!(
+                f,
+                "hook      {} {} {} {note}",
+                hook.backend,
+                hook.program,
+                hook.kinds.join(",")
+            )?;
+        }
+        for missing in &self.sensor.unavailable {
+            writeln!(f, "missing   {}: {}", missing.what, missing.why)?;
+        }
+        for kind in self.sensor.kinds.iter().filter(|kind| kind.seen > 0) {
+            writeln!(
+                f,
+                "kind      {:<14} seen {} filtered {} sent {} lost {}",
+                kind.kind, kind.seen, kind.filtered, kind.sent, kind.lost
+            )?;
+        }
+        Ok(())
+    }
+}
