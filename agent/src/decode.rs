@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use alert::{Connection, Detail, Event, FileType, OpenFile};
 use probe::{
     Body, Malformed, Record,
-    layout::{Connect, Header, Open, flag},
+    layout::{Connect, Open, flag},
 };
 
 use crate::{
@@ -73,7 +73,7 @@ impl Decoder {
         self.number += 1;
         Ok(Event {
             number: self.number,
-            time_ns: self.processes.boot_epoch_ns() + header.time_ns,
+            time_ns: self.processes.boot_epoch_ns().saturating_add(header.time_ns),
             kind: event_kind(record.kind),
             result: header.result,
             tid: header.tid as i32,
@@ -122,7 +122,7 @@ fn open_file(record: &Record<'_>, open: &Open, cwd: &str) -> OpenFile {
         path = resolved.clone();
     }
     // How it was opened is the kernel's word, not that of memory another thread can change.
-    let flags = match header_succeeded(&record.header) && !record.has(flag::NO_FILE) {
+    let flags = match record.header.result >= 0 && !record.has(flag::NO_FILE) {
         true => open.flags & !O_ACCMODE | open.opened_flags & (O_ACCMODE | O_PATH),
         false => open.flags,
     };
@@ -136,10 +136,6 @@ fn open_file(record: &Record<'_>, open: &Open, cwd: &str) -> OpenFile {
         inode: open.inode,
         device: open.device.into(),
     }
-}
-
-fn header_succeeded(header: &Header) -> bool {
-    header.result >= 0
 }
 
 fn file_type(mode: u16) -> FileType {
@@ -214,5 +210,69 @@ fn unix_path(bytes: &[u8]) -> Box<str> {
             format!("@{name}").into()
         }
         path => text(path.split(|byte| *byte == 0).next().unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of one kind, with zeroes in its fixed part but for what the tests need.
+    fn record(kind: u16, body_bytes: usize, fields: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; 80 + body_bytes];
+        bytes[..2].copy_from_slice(&kind.to_ne_bytes());
+        // A pid nobody has.
+        bytes[32..36].copy_from_slice(&0x7fff_fff0_u32.to_ne_bytes());
+        for (kind, value) in fields {
+            bytes.extend_from_slice(&kind.to_ne_bytes());
+            bytes.extend_from_slice(&(value.len() as u16).to_ne_bytes());
+            bytes.extend_from_slice(value);
+        }
+        let length = bytes.len() as u32;
+        bytes[4..8].copy_from_slice(&length.to_ne_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Event {
+        Decoder::new(Processes::new(16, 1000)).decode(bytes).unwrap()
+    }
+
+    const OPENAT: u16 = 4;
+    const OPEN_BYTES: usize = 32;
+
+    #[test]
+    fn an_event_of_a_process_that_is_gone_keeps_what_its_record_tells() {
+        let bytes = record(OPENAT, OPEN_BYTES, &[(2, b"x"), (3, b"/base"), (1, b"/real/x")]);
+        let event = decode(&bytes);
+        assert_eq!(event.process.key.pid, 0x7fff_fff0);
+        assert_eq!(*event.process.name, *"");
+        let Detail::Open(file) = event.detail else { panic!() };
+        assert_eq!((&*file.raw, &*file.path), ("x", "/base/x"));
+        assert_eq!(file.resolved.as_deref(), Some("/real/x"));
+    }
+
+    #[test]
+    fn the_way_of_opening_is_the_kernel_s_word() {
+        let mut bytes = record(OPENAT, OPEN_BYTES, &[]);
+        let body = 80;
+        // Asked for: write, create. Opened: read and write.
+        bytes[body + 12..body + 16].copy_from_slice(&0o101_u32.to_ne_bytes());
+        bytes[body + 20..body + 24].copy_from_slice(&0o2_u32.to_ne_bytes());
+        let Detail::Open(file) = decode(&bytes).detail else { panic!() };
+        assert_eq!(file.flags, 0o102);
+    }
+
+    #[test]
+    fn sockets_print_as_what_they_are() {
+        let local = |bytes: &[u8]| unix_path(bytes);
+        assert_eq!(*local(b"/run/a\0rest"), *"/run/a");
+        assert_eq!(*local(b"\0name"), *"@name");
+        assert_eq!(*local(b""), *"");
+        let mapped = IpAddr::V6(Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
+        let ten = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+        let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        assert_eq!(canonical(any, mapped), (IpAddr::V4(Ipv4Addr::UNSPECIFIED), ten));
+        assert_eq!(canonical(mapped, mapped), (ten, ten));
+        assert_eq!(canonical(any, any), (any, any));
     }
 }

@@ -121,6 +121,7 @@ impl Sensor {
     /// Reports events, oldest first, until `stop` is set; returns within 200 ms of that.
     pub fn run(mut self, stop: &AtomicBool, on_event: &mut dyn FnMut(Event)) {
         let mut ticked = Instant::now();
+        let mut lives_lost = self.status.lives_lost();
         while !stop.load(Ordering::Relaxed) {
             if self.drain(on_event) == 0 {
                 self.rings.wait(WAIT);
@@ -129,7 +130,17 @@ impl Sensor {
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
-                self.decoder.processes_mut().tick(boot_ns(), boot_epoch_ns());
+                let processes = self.decoder.processes_mut();
+                processes.tick(boot_ns(), boot_epoch_ns());
+                let lost = self.status.lives_lost();
+                if lost > lives_lost {
+                    tracing::warn!(
+                        lost = lost - lives_lost,
+                        "starts or ends of processes were lost"
+                    );
+                    processes.resync(boot_ns());
+                    lives_lost = lost;
+                }
                 self.publish();
             }
         }
@@ -208,6 +219,11 @@ impl SensorStatus {
             sum.lost += one[counter::LOST];
         }
         sum
+    }
+
+    /// Returns how many starts and ends of processes were lost.
+    fn lives_lost(&self) -> u64 {
+        [Kind::Execve, Kind::Clone, Kind::ProcExit].map(|kind| self.count(kind).lost).iter().sum()
     }
 
     /// Returns counts of the user-space side.

@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use alert::Process;
+use alert::{Process, ProcessKey};
 use hashbrown::HashMap;
 
 use super::procfs::TICK_NS;
@@ -83,7 +83,7 @@ impl ProcessTree {
     ) -> Arc<Process> {
         let mut ancestors = process.parent.as_ref().map_or(0, |parent| self.depth(parent) + 1);
         if ancestors > ANCESTORS_MAX {
-            process.parent = process.parent.map(|parent| cut(&parent, ANCESTORS_KEPT));
+            process.parent = process.parent.map(|parent| cut(&parent, ANCESTORS_KEPT - 1));
             ancestors = ANCESTORS_KEPT;
         }
         let (pid, start_ns) = (process.key.pid, process.key.start_boot_ns);
@@ -101,7 +101,9 @@ impl ProcessTree {
         match self.by_pid.get(&process.key.pid) {
             Some(node) if node.process.key == process.key => node.ancestors,
             // Not in the table any more: count.
-            _ => process.ancestors().count() as u16,
+            _ => std::iter::successors(process.parent.as_deref(), |above| above.parent.as_deref())
+                .take(usize::from(ANCESTORS_MAX))
+                .count() as u16,
         }
     }
 
@@ -117,6 +119,10 @@ impl ProcessTree {
         {
             self.remove(pid, start_ns);
         }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = ProcessKey> {
+        self.by_pid.values().map(|node| node.process.key)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -167,8 +173,6 @@ fn cut(process: &Arc<Process>, ancestors: u16) -> Arc<Process> {
 
 #[cfg(test)]
 mod tests {
-    use alert::ProcessKey;
-
     use super::{super::processes::unknown, *};
 
     fn process(pid: i32, start_ns: u64, parent: Option<Arc<Process>>) -> Process {

@@ -64,6 +64,28 @@ impl Processes {
         }
     }
 
+    /// Compares all processes with `/proc`, after records of their lives were lost.
+    pub(crate) fn resync(&mut self, time_ns: u64) {
+        let pids = procfs::pids();
+        let gone: Vec<_> = self.tree.keys().filter(|key| !pids.contains(&key.pid)).collect();
+        for key in gone {
+            self.tree.end(key.pid, key.start_boot_ns, time_ns);
+        }
+        for pid in pids {
+            let Some(known) = self.fetch(pid, FETCH_ANCESTORS_MAX) else { continue };
+            let Some(seen) = procfs::read(pid) else { continue };
+            let same_program = known.executable.path == seen.executable.path
+                && known.executable.inode == seen.executable.inode
+                && known.arguments[..] == seen.arguments[..];
+            if same_program {
+                continue;
+            }
+            let parent = known.parent.clone();
+            let process = Process { key: known.key, ..self.process_seen(seen, parent) };
+            self.tree.insert(process, 0, true);
+        }
+    }
+
     /// Returns the process a record is about.
     pub(crate) fn of(&mut self, header: &Header) -> Arc<Process> {
         let (pid, start_ns) = (header.pid as i32, header.start_ns);
@@ -72,7 +94,7 @@ impl Processes {
         }
         if self.tree.get(pid, start_ns).is_none() {
             // It is gone: what the record tells is all there is.
-            let process = self.from_header(header);
+            let process = self.process_told(header);
             self.tree.insert(process, header.cgroup, true);
         }
         self.follow(header)
@@ -81,7 +103,7 @@ impl Processes {
     /// Brings what can change between two execs up to date: user, capabilities, cgroup.
     fn follow(&mut self, header: &Header) -> Arc<Process> {
         let Some(node) = self.tree.get(header.pid as i32, header.start_ns) else {
-            return Arc::new(self.from_header(header));
+            return Arc::new(self.process_told(header));
         };
         if node.process.uid != header.uid {
             let user = self.users.user(header.uid).map(|name| (&*name).into());
@@ -159,7 +181,7 @@ impl Processes {
             stdout: standard_stream(&exec.output),
             container: self.containers.of(&[&cgroups[0], &cgroups[1]]),
             parent,
-            ..self.from_header(header)
+            ..self.process_told(header)
         };
         self.tree.insert(process, header.cgroup, true)
     }
@@ -171,7 +193,7 @@ impl Processes {
             Some(node) => Some(Arc::clone(&node.process)),
             None => self.parent(parent_pid),
         };
-        let own = self.from_header(header);
+        let own = self.process_told(header);
         let process = match parent {
             Some(parent) => Process {
                 key: own.key,
@@ -219,18 +241,18 @@ impl Processes {
             None if ancestors == 0 || seen.ppid == 0 => None,
             None => self.fetch(seen.ppid, ancestors - 1),
         };
-        let process = self.from_seen(seen, parent);
+        let process = self.process_seen(seen, parent);
         Some(self.tree.insert(process, 0, false))
     }
 
-    fn from_seen(&mut self, seen: Seen, parent: Option<Arc<Process>>) -> Process {
+    fn process_seen(&mut self, seen: Seen, parent: Option<Arc<Process>>) -> Process {
         let cgroups: Vec<&str> = seen.cgroups.iter().map(|path| &**path).collect();
         Process {
             key: ProcessKey { pid: seen.pid, start_boot_ns: seen.start_ns },
             ppid: seen.ppid,
             vpid: seen.vpid,
             sid: seen.sid,
-            start_ns: self.boot_epoch_ns + seen.start_ns,
+            start_ns: self.boot_epoch_ns.saturating_add(seen.start_ns),
             name: seen.name,
             executable: seen.executable,
             arguments: seen.arguments.into(),
@@ -251,7 +273,7 @@ impl Processes {
         }
     }
 
-    fn from_header(&self, header: &Header) -> Process {
+    fn process_told(&self, header: &Header) -> Process {
         let key = ProcessKey { pid: header.pid as i32, start_boot_ns: header.start_ns };
         Process {
             ppid: header.ppid as i32,
@@ -280,7 +302,7 @@ pub(crate) fn unknown(key: ProcessKey, boot_epoch_ns: u64) -> Process {
         ppid: 0,
         vpid: key.pid,
         sid: 0,
-        start_ns: boot_epoch_ns + key.start_boot_ns,
+        start_ns: boot_epoch_ns.saturating_add(key.start_boot_ns),
         name: "".into(),
         executable: Executable::default(),
         arguments: Arc::new([]),

@@ -42,7 +42,9 @@ impl Rings {
             PollFd::from_borrowed_fd(self.bulk.as_fd(), PollFlags::IN),
         ];
         // An interrupted wait is a short one: the caller looks into the rings either way.
-        let _ = poll(&mut descriptors, Some(&timeout));
+        if poll(&mut descriptors, Some(&timeout)).is_err() {
+            self.nap();
+        }
     }
 
     /// Lets records gather.

@@ -8,26 +8,26 @@ use std::{
 };
 
 /// Returns a command that does one deed of `deeds.c`.
-pub fn deed(name: &str) -> Command {
+pub(crate) fn deed(name: &str) -> Command {
     let mut command = Command::new(program());
     command.arg(name);
     command
 }
 
 /// Runs a command to its end; returns its pid.
-pub fn run(command: &mut Command) -> i32 {
+pub(crate) fn run(command: &mut Command) -> i32 {
     run_status(command).0
 }
 
 /// Runs a command to its end; returns its pid and status.
-pub fn run_status(command: &mut Command) -> (i32, ExitStatus) {
+pub(crate) fn run_status(command: &mut Command) -> (i32, ExitStatus) {
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let pid = child.id() as i32;
     (pid, finish(child))
 }
 
 /// Waits for a child, not for ever.
-pub fn finish(mut child: Child) -> ExitStatus {
+pub(crate) fn finish(mut child: Child) -> ExitStatus {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -42,7 +42,7 @@ pub fn finish(mut child: Child) -> ExitStatus {
 }
 
 /// Returns the compiled `deeds.c`.
-pub fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let program =

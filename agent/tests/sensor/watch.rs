@@ -11,7 +11,7 @@ use alert::{Event, EventKind};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Events of this process's descendants.
-pub struct Watch {
+pub(crate) struct Watch {
     events: Mutex<Vec<Event>>,
     more: Condvar,
     status: OnceLock<std::sync::Arc<SensorStatus>>,
@@ -22,7 +22,7 @@ static WATCH: Watch =
 static START: OnceLock<Option<&'static Watch>> = OnceLock::new();
 
 /// Returns the shared sensor, or `None` where there may be none.
-pub fn watch() -> Option<&'static Watch> {
+pub(crate) fn watch() -> Option<&'static Watch> {
     *START.get_or_init(|| {
         let sensor =
             start(&EventKind::ALL, SensorOptions { environment: true, ..Default::default() })?;
@@ -42,7 +42,7 @@ pub fn watch() -> Option<&'static Watch> {
 }
 
 /// Starts a sensor; without the rights for it, a failure in CI and a loud `None` elsewhere.
-pub fn start(kinds: &[EventKind], options: SensorOptions) -> Option<Sensor> {
+pub(crate) fn start(kinds: &[EventKind], options: SensorOptions) -> Option<Sensor> {
     match Sensor::start(kinds, options) {
         Ok(sensor) => Some(sensor),
         Err(error) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => {
@@ -57,7 +57,7 @@ pub fn start(kinds: &[EventKind], options: SensorOptions) -> Option<Sensor> {
 
 impl Watch {
     /// Returns the first event that fits, waiting for it.
-    pub fn find(&self, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) fn find(&self, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
         let deadline = Instant::now() + PATIENCE;
         let mut events = self.events.lock().unwrap();
         let mut looked_at = 0;
@@ -73,13 +73,13 @@ impl Watch {
     }
 
     /// Returns the event of this kind by this process that fits.
-    pub fn of(&self, pid: i32, kind: EventKind, fits: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) fn of(&self, pid: i32, kind: EventKind, fits: impl Fn(&Event) -> bool) -> Event {
         self.find(&format!("{kind:?} of {pid}"), |event| {
             event.kind == kind && event.process.key.pid == pid && fits(event)
         })
     }
 
-    pub fn status(&self) -> &SensorStatus {
+    pub(crate) fn status(&self) -> &SensorStatus {
         self.status.get().unwrap()
     }
 }
