@@ -1,12 +1,15 @@
 //! Hides alerts from people for a bounded time; they are counted all the same.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::shim::Condition;
+use super::{
+    clock,
+    shim::{Condition, Subject},
+};
 
 /// The longest a silence may last. What must be quiet for longer is a rule exception.
 pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -65,4 +68,142 @@ pub struct SilenceView {
     pub hits: u64,
     /// From the configuration file rather than the API.
     pub configured: bool,
+}
+
+/// How long an ended silence is still shown.
+const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
+const TEXT_BYTES_MAX: usize = 4096;
+
+impl Silence {
+    /// Returns what is wrong with it, apart from a condition that does not parse.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let texts = [&self.id.0, &self.author, &self.comment];
+        if texts.iter().any(|text| text.trim().is_empty()) {
+            return Err("id, author and comment are required");
+        }
+        if texts.iter().any(|text| text.len() > TEXT_BYTES_MAX) {
+            return Err("id, author and comment have at most 4096 bytes each");
+        }
+        match self.starts {
+            Some(starts) if self.ends <= starts => Err("it ends before it starts"),
+            Some(starts) if self.ends > clock::after(starts, SILENCE_MAX) => {
+                Err("it lasts for more than 30 days")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns what is wrong with it when it is added at `now`.
+    pub fn check_at(&self, now: Timestamp) -> Result<(), &'static str> {
+        self.check()?;
+        if self.ends <= now {
+            return Err("it has ended already");
+        }
+        if self.ends > clock::after(self.starts.unwrap_or(now), SILENCE_MAX) {
+            return Err("it lasts for more than 30 days");
+        }
+        Ok(())
+    }
+}
+
+/// A silence while it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) silence: Silence,
+    pub(super) hits: u64,
+    pub(super) configured: bool,
+    /// When it ended, by its time or by a person.
+    pub(super) ended: Option<Timestamp>,
+}
+
+/// All silences: those that count or will, apart from those that ended.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Silences {
+    current: BTreeMap<SilenceId, Entry>,
+    ended: BTreeMap<SilenceId, Entry>,
+}
+
+impl Silences {
+    pub(super) fn len(&self) -> usize {
+        self.current.len() + self.ended.len()
+    }
+
+    pub(super) fn current_len(&self) -> usize {
+        self.current.len()
+    }
+
+    /// Returns every silence kept, by id.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.current.values().chain(self.ended.values())
+    }
+
+    /// Adds it, in place of one with the same id, whose hits it inherits.
+    pub(super) fn add(&mut self, silence: Silence, configured: bool) {
+        let id = silence.id.clone();
+        let previous = self.current.remove(&id).or_else(|| self.ended.remove(&id));
+        let hits = previous.map_or(0, |entry| entry.hits);
+        self.current.insert(id, Entry { silence, hits, configured, ended: None });
+    }
+
+    /// Returns the silence that hides the alert, and counts it.
+    pub(super) fn hit(&mut self, subject: &Subject<'_>, now: Timestamp) -> Option<SilenceId> {
+        let covers = |entry: &&mut Entry| {
+            entry.silence.starts.is_none_or(|starts| starts <= now)
+                && now < entry.silence.ends
+                && entry.silence.condition.matches(subject)
+        };
+        let entry = self.current.values_mut().find(covers)?;
+        entry.hits += 1;
+        Some(entry.silence.id.clone())
+    }
+
+    /// Ends a silence; returns its hits, or `None` when it is not there or ended before.
+    pub(super) fn end(&mut self, id: &SilenceId, now: Timestamp) -> Option<u64> {
+        let mut entry = self.current.remove(id)?;
+        entry.ended = Some(now);
+        let hits = entry.hits;
+        self.ended.insert(id.clone(), entry);
+        Some(hits)
+    }
+
+    /// Returns when the silence next needs attention, if it is still there: its end, then when it
+    /// has been shown for long enough.
+    pub(super) fn deadline(&self, id: &SilenceId) -> Option<Timestamp> {
+        if let Some(entry) = self.current.get(id) {
+            return Some(entry.silence.ends);
+        }
+        let ended = self.ended.get(id)?.ended?;
+        Some(clock::after(ended, KEPT_AFTER_END))
+    }
+
+    /// Forgets a silence that ended.
+    pub(super) fn forget(&mut self, id: &SilenceId) {
+        self.ended.remove(id);
+    }
+
+    pub(super) fn is_current(&self, id: &SilenceId) -> bool {
+        self.current.contains_key(id)
+    }
+
+    /// Returns the ids of silences from the configuration that count or will.
+    pub(super) fn configured(&self) -> Vec<SilenceId> {
+        let configured = self.current.values().filter(|entry| entry.configured);
+        configured.map(|entry| entry.silence.id.clone()).collect()
+    }
+}
+
+impl Entry {
+    pub(super) fn view(&self, now: Timestamp) -> SilenceView {
+        let phase = match self.silence.starts {
+            _ if self.ended.is_some() => SilencePhase::Expired,
+            Some(starts) if starts > now => SilencePhase::Pending,
+            _ => SilencePhase::Active,
+        };
+        SilenceView {
+            silence: self.silence.clone(),
+            phase,
+            hits: self.hits,
+            configured: self.configured,
+        }
+    }
 }

@@ -1,0 +1,308 @@
+//! What becomes of an alert when it arrives: found, scored, silenced or routed, grouped.
+
+use std::{mem, sync::Arc};
+
+use alert::{Alert, Fingerprint, GroupId, ScoreItem};
+use rules::Subject;
+
+use super::{
+    AlertDecision, CloseReason, DecisionKind, Effect, Pipeline, Reason, Routing, Verdict,
+    clock,
+    facts::{self, Facts},
+    finding::{Live, Membership},
+    fingerprint::Identity,
+    group::{self, Group},
+    route::{QUIET, Settings},
+    sample, score,
+    timer::Timer,
+};
+
+/// Longest rule name a finding is listed by.
+const RULE_BYTES_MAX: usize = 256;
+
+impl Pipeline {
+    /// Decides what becomes of an alert. It is counted in its finding unless it came before.
+    pub(super) fn arrive(&mut self, sequence: u64, alert: &Alert, effects: &mut Vec<Effect>) {
+        self.totals.accepted += 1;
+        let facts = Facts::of(alert);
+        let identity = self.fingerprints.identify(alert, &facts);
+        // Another alert under a used id is another alert: an id alone must not hide one.
+        let is_new = self.seen.insert(alert.id.as_u128() ^ identity.fingerprint.0);
+        let (slot, verdict, routes) = if is_new {
+            let slot = self.count(sequence, alert, &facts, &identity, effects);
+            let (verdict, routes) = self.judge(sequence, alert, &facts, slot, effects);
+            (Some(slot), verdict, routes)
+        } else {
+            let slot = self.by_fingerprint.get(&identity.fingerprint).copied();
+            (slot, Verdict::Suppressed(Reason::Redelivered), Vec::new())
+        };
+        match &verdict {
+            Verdict::Routed => self.totals.routed += 1,
+            Verdict::Suppressed(reason) => self.totals.suppressed[reason.kind() as usize] += 1,
+        }
+        let live = slot.and_then(|slot| self.findings.get(slot));
+        let decision = AlertDecision {
+            alert: alert.id,
+            fingerprint: identity.fingerprint,
+            fingerprint_fields: identity.fields,
+            finding_count: live.map_or(0, |live| live.count),
+            score: live.map_or(0, |live| live.score.points),
+            score_items: live.map_or_else(no_items, |live| live.score.items.clone()),
+            verdict,
+            routes,
+        };
+        self.decide(sequence, DecisionKind::Alert(decision), effects);
+    }
+
+    /// Counts the alert in its finding, opening one if need be, and returns its slot.
+    fn count(
+        &mut self,
+        sequence: u64,
+        alert: &Alert,
+        facts: &Facts<'_>,
+        identity: &Identity,
+        effects: &mut Vec<Effect>,
+    ) -> u32 {
+        let now = self.clock.now();
+        if let Some(&slot) = self.by_fingerprint.get(&identity.fingerprint) {
+            self.findings.touch(slot);
+            if let Some(live) = self.findings.get_mut(slot) {
+                live.count += 1;
+                live.last_seen = now;
+                if alert.priority > live.priority {
+                    live.priority = alert.priority;
+                    let subject = subject(alert, live.fingerprint, live.count);
+                    live.score = score::score(
+                        &self.config.score,
+                        &subject,
+                        live.tactics.into(),
+                        live.rare,
+                    );
+                }
+            }
+            return slot;
+        }
+        while self.findings.len() >= self.config.limits.findings_max.max(1)
+            && let Some(oldest) = self.findings.oldest()
+        {
+            self.evict_finding(sequence, oldest, effects);
+        }
+        let live = self.open_finding(alert, facts, identity);
+        self.timers.set(live.close_at, Timer::CloseFinding(live.fingerprint));
+        let slot = self.findings.insert(live);
+        self.by_fingerprint.insert(identity.fingerprint, slot);
+        slot
+    }
+
+    fn open_finding(&mut self, alert: &Alert, facts: &Facts<'_>, identity: &Identity) -> Live {
+        let now = self.clock.now();
+        let place = facts.workload().unwrap_or(&alert.hostname);
+        let workload = [facts.cluster, facts.namespace, Some(place)];
+        let workload = group::digest64(&workload.map(|text| text.unwrap_or_default().as_bytes()));
+        let tactics = self.chains.observe(workload, &alert.tags, now);
+        let rare = !self.known.contains(identity.fingerprint.0);
+        let subject = subject(alert, identity.fingerprint, 1);
+        Live {
+            fingerprint: identity.fingerprint,
+            fields: identity.fields.clone(),
+            rule: facts::cut(&alert.rule, RULE_BYTES_MAX).into(),
+            priority: alert.priority,
+            silenced: false,
+            rare,
+            tactics: tactics as u8,
+            count: 1,
+            first_seen: now,
+            last_seen: now,
+            quiet: QUIET.min(self.quiet_min),
+            close_at: clock::whole_second(clock::after(now, QUIET)),
+            score: score::score(&self.config.score, &subject, tactics, rare),
+            sample: sample::sample(alert, &self.config.limits),
+            memberships: Vec::new(),
+        }
+    }
+
+    /// Decides whether the alert is silenced, and if not, which groups it joins.
+    fn judge(
+        &mut self,
+        sequence: u64,
+        alert: &Alert,
+        facts: &Facts<'_>,
+        slot: u32,
+        effects: &mut Vec<Effect>,
+    ) -> (Verdict, Vec<Routing>) {
+        let Some(live) = self.findings.get_mut(slot) else {
+            return (Verdict::Suppressed(Reason::NoRoute), Vec::new());
+        };
+        let subject = Subject {
+            score: Some(live.score.points),
+            ..subject(alert, live.fingerprint, live.count)
+        };
+        if let Some(silence) = self.silences.hit(&subject, self.clock.now()) {
+            live.silenced = true;
+            return (Verdict::Suppressed(Reason::Silence(silence)), Vec::new());
+        }
+        let was_silenced = mem::take(&mut live.silenced);
+        let mut taken = mem::take(&mut self.taken);
+        self.routes.take(&subject, &mut taken);
+        let mut verdict = Verdict::Suppressed(Reason::NoRoute);
+        let mut routings = Vec::with_capacity(taken.len());
+        for settings in taken.drain(..) {
+            if settings.outputs.is_empty() {
+                if verdict == Verdict::Suppressed(Reason::NoRoute) {
+                    verdict = Verdict::Suppressed(Reason::NoOutput);
+                }
+                let outputs = settings.output_names.clone();
+                routings.push(Routing { route: settings.route.clone(), group: None, outputs });
+                continue;
+            }
+            let joining = Joining { sequence, alert, facts, slot, was_silenced };
+            let (group, is_told) = self.join(&joining, &settings, effects);
+            let outputs = if is_told { &settings.output_names } else { &self.no_outputs };
+            if is_told {
+                verdict = Verdict::Routed;
+            } else if verdict != Verdict::Routed {
+                verdict = Verdict::Suppressed(Reason::Duplicate);
+            }
+            routings.push(Routing {
+                route: settings.route.clone(),
+                group: Some(group),
+                outputs: outputs.clone(),
+            });
+        }
+        self.taken = taken;
+        (verdict, routings)
+    }
+
+    /// Counts the alert in its group of a route; returns the group and whether it is to be told of
+    /// the alert: the first of its finding, the first since a silence, or one after the repeat
+    /// interval.
+    fn join(
+        &mut self,
+        joining: &Joining<'_>,
+        settings: &Arc<Settings>,
+        effects: &mut Vec<Effect>,
+    ) -> (GroupId, bool) {
+        let now = self.clock.now();
+        let slot = self.group_of(joining, settings, effects);
+        self.groups.touch(slot);
+        let (Some(group), Some(live)) =
+            (self.groups.get_mut(slot), self.findings.get_mut(joining.slot))
+        else {
+            return (GroupId(0), false);
+        };
+        group.alerts += 1;
+        group.last_seen = now;
+        group.priority = group.priority.max(joining.alert.priority);
+        group.score = group.score.max(live.score.points);
+        live.quiet = live.quiet.max(settings.quiet);
+        let is_told = match live.membership(slot) {
+            None => {
+                let index = group.members.len() as u32;
+                live.memberships.push(Membership { group: slot, index, routed: now });
+                group.members.push(joining.slot);
+                group.findings += 1;
+                true
+            }
+            Some(membership) => {
+                let repeats = clock::after(membership.routed, settings.repeat_interval) <= now;
+                if repeats || joining.was_silenced {
+                    membership.routed = now;
+                }
+                repeats || joining.was_silenced
+            }
+        };
+        if is_told {
+            for &output in settings.outputs.iter() {
+                let ledger = self.destinations.ledger(output);
+                ledger.routed += 1;
+                ledger.pending += 1;
+                let lane = group.lane(output);
+                lane.route(joining.sequence, joining.alert.priority, now, settings);
+            }
+        } else {
+            for lane in &mut group.lanes {
+                if self.destinations.is_updated_in_place(lane.output) {
+                    lane.count(now, settings.group_interval);
+                }
+            }
+        }
+        let id = group.id;
+        self.schedule(slot);
+        (id, is_told)
+    }
+
+    /// Returns the slot of the alert's group, opening it if need be.
+    fn group_of(
+        &mut self,
+        joining: &Joining<'_>,
+        settings: &Arc<Settings>,
+        effects: &mut Vec<Effect>,
+    ) -> u32 {
+        let Joining { sequence, alert, facts, .. } = *joining;
+        let fingerprint =
+            self.findings.get(joining.slot).map_or(Fingerprint(0), |live| live.fingerprint);
+        group::write_key(settings, alert, facts, fingerprint, &mut self.key, &mut self.value);
+        if let Some(&slot) = self.by_key.get(self.key.as_str()) {
+            return slot;
+        }
+        while self.groups.len() >= self.config.limits.groups_max.max(1)
+            && let Some(oldest) = self.groups.oldest()
+        {
+            self.totals.groups_evicted += 1;
+            self.close_group(sequence, oldest, CloseReason::Evicted, effects);
+        }
+        let key: Box<str> = self.key.as_str().into();
+        // The sequence is the generation: a group that closed and opens again is another one.
+        let id = (0..)
+            .map(|attempt: u64| {
+                GroupId(group::digest64(&[
+                    key.as_bytes(),
+                    &sequence.to_be_bytes(),
+                    &attempt.to_be_bytes(),
+                ]))
+            })
+            .find(|id| !self.by_group.contains_key(id))
+            .unwrap_or(GroupId(sequence));
+        let now = self.clock.now();
+        let mut group = Group {
+            id,
+            key: key.clone(),
+            settings: settings.clone(),
+            labels: group::labels(settings, alert, facts, fingerprint),
+            priority: alert.priority,
+            score: 0,
+            alerts: 0,
+            findings: 0,
+            first_seen: now,
+            last_seen: now,
+            members: Vec::new(),
+            lanes: Vec::new(),
+            flush_at: None,
+            close_at: now,
+        };
+        group.close_at = group.closes_at();
+        self.timers.set(group.close_at, Timer::CloseGroup(id));
+        let slot = self.groups.insert(group);
+        self.by_key.insert(key, slot);
+        self.by_group.insert(id, slot);
+        slot
+    }
+}
+
+/// An alert on its way into a group.
+struct Joining<'a> {
+    sequence: u64,
+    alert: &'a Alert,
+    facts: &'a Facts<'a>,
+    /// Slot of its finding.
+    slot: u32,
+    was_silenced: bool,
+}
+
+fn subject(alert: &Alert, fingerprint: Fingerprint, count: u64) -> Subject<'_> {
+    Subject { alert, score: None, count: Some(count), fingerprint: Some(fingerprint) }
+}
+
+fn no_items() -> Arc<[ScoreItem]> {
+    Arc::default()
+}

@@ -1,0 +1,67 @@
+//! All alerts of one fingerprint while they keep coming.
+
+use std::{sync::Arc, time::Duration};
+
+use alert::{Alert, Finding, Fingerprint, Priority};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::score::Score;
+
+/// A finding as the pipeline holds it: small, as there are many.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Live {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) fields: Arc<[Box<str>]>,
+    pub(super) rule: Box<str>,
+    pub(super) priority: Priority,
+    /// Its last alert was silenced, so nobody may have heard of it.
+    pub(super) silenced: bool,
+    /// It was not seen before it opened.
+    pub(super) rare: bool,
+    /// ATT&CK tactics its workload had shown when it opened.
+    pub(super) tactics: u8,
+    pub(super) count: u64,
+    pub(super) first_seen: Timestamp,
+    pub(super) last_seen: Timestamp,
+    /// Closes when it was quiet for this long: the longest of the routes that took it.
+    pub(super) quiet: Duration,
+    /// When its timer is set for.
+    pub(super) close_at: Timestamp,
+    pub(super) score: Score,
+    /// The first alert, as JSON.
+    pub(super) sample: Box<RawValue>,
+    #[serde(skip)]
+    pub(super) memberships: Vec<Membership>,
+}
+
+/// A finding's place in an open group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Membership {
+    pub(super) group: u32,
+    /// Its place in the group's list of members.
+    pub(super) index: u32,
+    /// When one of its alerts was last routed to the group.
+    pub(super) routed: Timestamp,
+}
+
+impl Live {
+    pub(super) fn membership(&mut self, group: u32) -> Option<&mut Membership> {
+        self.memberships.iter_mut().find(|membership| membership.group == group)
+    }
+
+    /// Returns it as the world sees it.
+    pub(super) fn view(&self) -> Option<Finding> {
+        let sample: Alert = serde_json::from_str(self.sample.get()).ok()?;
+        Some(Finding {
+            fingerprint: self.fingerprint,
+            count: self.count,
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            score: self.score.points,
+            score_items: self.score.items.to_vec(),
+            sample,
+        })
+    }
+}

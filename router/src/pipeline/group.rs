@@ -1,0 +1,207 @@
+//! Findings one route tells of together.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+
+use alert::{Alert, Fingerprint, GroupId, Priority};
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use outputs::Receipt;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    NotifyReason, clock,
+    facts::{self, Facts},
+    route::Settings,
+};
+
+/// Longest value a group is named by; what is longer is cut and grouped by its beginning.
+const VALUE_BYTES_MAX: usize = 256;
+
+/// An open group.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Group {
+    pub(super) id: GroupId,
+    pub(super) key: Box<str>,
+    #[serde(skip)]
+    pub(super) settings: Arc<Settings>,
+    pub(super) labels: BTreeMap<String, String>,
+    /// The most severe priority so far.
+    pub(super) priority: Priority,
+    /// The highest score so far.
+    pub(super) score: u8,
+    pub(super) alerts: u64,
+    pub(super) findings: u64,
+    pub(super) first_seen: Timestamp,
+    pub(super) last_seen: Timestamp,
+    /// Slots of its findings that are still active, in no order that matters.
+    #[serde(skip)]
+    pub(super) members: Vec<u32>,
+    pub(super) lanes: Vec<Lane>,
+    /// When its timers are set for.
+    pub(super) flush_at: Option<Timestamp>,
+    pub(super) close_at: Timestamp,
+}
+
+/// How far one output has been told of a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Lane {
+    /// Number of the output.
+    pub(super) output: u16,
+    /// Notifications made.
+    pub(super) number: u32,
+    pub(super) notified_at: Option<Timestamp>,
+    pub(super) notified_priority: Priority,
+    /// When the next notification is due, and why.
+    pub(super) due: Option<(Timestamp, NotifyReason)>,
+    /// Routed alerts in no notification yet, and the first and last of their sequences.
+    pub(super) waiting: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// Alerts of the group at the last notification.
+    pub(super) told: u64,
+    /// Receipt of the last delivered notification.
+    pub(super) receipt: Option<Box<Receipt>>,
+}
+
+impl Lane {
+    pub(super) fn new(output: u16) -> Self {
+        Self {
+            output,
+            number: 0,
+            notified_at: None,
+            notified_priority: Priority::Debug,
+            due: None,
+            waiting: 0,
+            first: 0,
+            last: 0,
+            told: 0,
+            receipt: None,
+        }
+    }
+
+    /// Notes an alert its output is to be told of, and decides when.
+    pub(super) fn route(
+        &mut self,
+        sequence: u64,
+        priority: Priority,
+        now: Timestamp,
+        settings: &Settings,
+    ) {
+        if self.waiting == 0 {
+            self.first = sequence;
+        }
+        self.waiting += 1;
+        self.last = sequence;
+        let urgent = priority >= Priority::Critical;
+        let due = match self.notified_at {
+            None if urgent => (now, NotifyReason::Opened),
+            None => (clock::after(now, settings.group_wait), NotifyReason::Opened),
+            Some(_) if urgent && priority > self.notified_priority => {
+                (now, NotifyReason::Escalated)
+            }
+            Some(at) => {
+                let next = clock::after(at, settings.group_interval).max(now);
+                (next, NotifyReason::Updated)
+            }
+        };
+        self.due = Some(match self.due {
+            Some(set) if set.0 <= due.0 && set.1 != NotifyReason::Counted => set,
+            Some(set) => (set.0.min(due.0), due.1),
+            None => due,
+        });
+    }
+
+    /// Notes that only counts changed, for an output that edits its messages.
+    pub(super) fn count(&mut self, now: Timestamp, group_interval: Duration) {
+        if let (None, Some(at)) = (self.due, self.notified_at) {
+            let next = clock::after(at, group_interval).max(now);
+            self.due = Some((next, NotifyReason::Counted));
+        }
+    }
+}
+
+impl Group {
+    /// Returns the lane of an output, making it if need be.
+    pub(super) fn lane(&mut self, output: u16) -> &mut Lane {
+        let index = match self.lanes.iter().position(|lane| lane.output == output) {
+            Some(index) => index,
+            None => {
+                self.lanes.push(Lane::new(output));
+                self.lanes.len() - 1
+            }
+        };
+        &mut self.lanes[index]
+    }
+
+    /// Returns when something is next to be told.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.lanes.iter().filter_map(|lane| lane.due).map(|(at, _)| at).min()
+    }
+
+    /// Returns when it closes if nothing more happens: after its quiet time, but not before what
+    /// is to be told was told, nor its closing within the interval of the last notification.
+    pub(super) fn closes_at(&self) -> Timestamp {
+        let mut at = clock::after(self.last_seen, self.settings.quiet);
+        for lane in &self.lanes {
+            at = lane.due.map_or(at, |(due, _)| at.max(due));
+            if let (true, Some(notified)) = (self.settings.notify_close, lane.notified_at) {
+                at = at.max(clock::after(notified, self.settings.group_interval));
+            }
+        }
+        clock::whole_second(at)
+    }
+}
+
+/// Writes what tells a route's groups apart into `key`: the route and the values it groups by.
+pub(super) fn write_key(
+    settings: &Settings,
+    alert: &Alert,
+    facts: &Facts<'_>,
+    fingerprint: Fingerprint,
+    key: &mut String,
+    value: &mut String,
+) {
+    key.clear();
+    let mut add = |text: &str| {
+        // Writing to a String cannot fail.
+        let _ = write!(key, "{}:{text}", text.len());
+    };
+    add(&settings.route);
+    for name in settings.group_by.iter() {
+        value.clear();
+        name.write(alert, facts, Some(fingerprint), value);
+        add(name.name());
+        add(&facts::cut(value, VALUE_BYTES_MAX));
+    }
+}
+
+/// Returns the values a group is named by; those the alert lacks are left out.
+pub(super) fn labels(
+    settings: &Settings,
+    alert: &Alert,
+    facts: &Facts<'_>,
+    fingerprint: Fingerprint,
+) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    for name in settings.group_by.iter() {
+        let mut value = String::new();
+        name.write(alert, facts, Some(fingerprint), &mut value);
+        if !value.is_empty() {
+            let value = facts::cut(&value, VALUE_BYTES_MAX).into_owned();
+            labels.insert(name.name().to_owned(), value);
+        }
+    }
+    labels
+}
+
+/// Returns the first 64 bits of a digest over the parts, each with its length.
+pub(super) fn digest64(parts: &[&[u8]]) -> u64 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&context.finish().as_ref()[..8]);
+    u64::from_be_bytes(bytes)
+}

@@ -1,0 +1,117 @@
+//! Notifications that are kept until something becomes of them, oldest first, bounded in number
+//! and bytes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alert::{GroupId, Notification, NotificationId, Priority};
+use hashbrown::HashMap;
+use outputs::Receipt;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// A notification as it was made, with what it owes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Letter {
+    pub(super) id: NotificationId,
+    pub(super) group: GroupId,
+    /// Number of the output.
+    pub(super) output: u16,
+    /// The notification's number in its group and output.
+    pub(super) number: u32,
+    pub(super) priority: Priority,
+    /// Routed alerts it covers, and the first and last of their sequences.
+    pub(super) alerts: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// Alerts of the group the output had been told of when this was made.
+    pub(super) told: u64,
+    /// Receipt of the closed group's last delivered notification; open groups keep it themselves.
+    pub(super) receipt: Option<Box<Receipt>>,
+    /// When and why it died, for a dead letter.
+    pub(super) death: Option<Box<Death>>,
+    /// The notification as JSON.
+    pub(super) notification: Box<RawValue>,
+}
+
+/// When and why a notification became a dead letter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Death {
+    pub(super) at: jiff::Timestamp,
+    pub(super) attempts: u32,
+    pub(super) reason: String,
+}
+
+impl Letter {
+    /// Returns the notification.
+    pub(super) fn read(&self) -> Option<Arc<Notification>> {
+        serde_json::from_str(self.notification.get()).ok().map(Arc::new)
+    }
+}
+
+/// Letters by age, id, and group and output.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    by_age: BTreeMap<u64, Letter>,
+    ages: HashMap<NotificationId, u64>,
+    /// Only of use where a group and output have at most one letter.
+    current: HashMap<(GroupId, u16), NotificationId>,
+    next: u64,
+    bytes: usize,
+}
+
+impl Shelf {
+    pub(super) fn len(&self) -> usize {
+        self.by_age.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn insert(&mut self, letter: Letter) {
+        self.bytes += letter.notification.get().len();
+        self.ages.insert(letter.id, self.next);
+        self.current.insert((letter.group, letter.output), letter.id);
+        self.by_age.insert(self.next, letter);
+        self.next += 1;
+    }
+
+    pub(super) fn get(&self, id: NotificationId) -> Option<&Letter> {
+        self.by_age.get(self.ages.get(&id)?)
+    }
+
+    pub(super) fn get_mut(&mut self, id: NotificationId) -> Option<&mut Letter> {
+        self.by_age.get_mut(self.ages.get(&id)?)
+    }
+
+    /// Returns the id of the newest letter of this group for this output.
+    pub(super) fn current(&self, group: GroupId, output: u16) -> Option<NotificationId> {
+        self.current.get(&(group, output)).copied()
+    }
+
+    pub(super) fn remove(&mut self, id: NotificationId) -> Option<Letter> {
+        let letter = self.by_age.remove(&self.ages.remove(&id)?)?;
+        self.bytes -= letter.notification.get().len();
+        if self.current(letter.group, letter.output) == Some(id) {
+            self.current.remove(&(letter.group, letter.output));
+        }
+        Some(letter)
+    }
+
+    pub(super) fn oldest(&self) -> Option<NotificationId> {
+        self.by_age.first_key_value().map(|(_, letter)| letter.id)
+    }
+
+    /// From the oldest to the newest.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Letter> {
+        self.by_age.values()
+    }
+}
+
+impl FromIterator<Letter> for Shelf {
+    fn from_iter<I: IntoIterator<Item = Letter>>(letters: I) -> Self {
+        let mut shelf = Self::default();
+        letters.into_iter().for_each(|letter| shelf.insert(letter));
+        shelf
+    }
+}
