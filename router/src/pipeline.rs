@@ -1,30 +1,60 @@
 //! Decides what becomes of every alert. A value without I/O, clock or randomness: its state is a
 //! function of the journal's records in their order.
+//!
+//! An alert is fingerprinted, counted in its finding and scored (`arrival`), then silenced or taken
+//! by routes into groups. As time passes (`lifecycle`), groups make notifications (`telling`), whose
+//! outcomes (`outcome`) complete the ledger. Maps are only looked into, never walked, where their
+//! order could show.
 
 use std::sync::Arc;
 
-use alert::{Finding, GroupId, Notification, NotificationId};
+use alert::{Fingerprint, GroupId, Notification, NotificationId};
+use hashbrown::HashMap;
 use jiff::Timestamp;
-use outputs::Receipt;
 
 use crate::record::Record;
 
+mod arrival;
+mod clock;
 mod config;
 mod decision;
+mod destination;
+mod facts;
+mod finding;
+mod fingerprint;
+mod group;
 mod ledger;
+mod lifecycle;
+mod normalise;
+mod outcome;
+mod recency;
+mod route;
+mod sample;
+mod score;
+mod seen;
+mod settle;
+mod shelf;
 mod shim;
 mod silence;
+mod snapshot;
+mod telling;
+mod timer;
+mod totals;
+mod validate;
 mod view;
 
-pub use config::{
-    ConfigProblem, Criticality, FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig,
-};
+#[cfg(test)]
+mod tests;
+
+pub use config::{Criticality, FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig};
 pub use decision::{
     AlertDecision, CloseReason, Decision, DecisionKind, Notified, NotifyReason, Reason, ReasonKind,
     Routing, Verdict,
 };
 pub use ledger::{Ledger, OutputLedger};
 pub use silence::{SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};
+pub use snapshot::RestoreError;
+pub use validate::ConfigProblem;
 pub use view::{Counts, DeadLetterView, FindingsQuery, GroupOutputView, GroupView, Page};
 
 /// What the shell must do.
@@ -39,105 +69,99 @@ pub enum Effect {
     Decided(Decision),
 }
 
-/// The bytes are no snapshot of a pipeline.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to restore the pipeline from its snapshot")]
-pub struct RestoreError {
-    #[source]
-    source: serde_json::Error,
-}
-
 /// Findings, groups, silences, undelivered notifications and the ledger.
-#[derive(Debug)]
-pub struct Pipeline {}
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    config: PipelineConfig,
+    clock: clock::Clock,
+    totals: totals::Totals,
+    destinations: destination::Destinations,
+    /// Alerts that came, each by its id and fingerprint.
+    seen: seen::Seen,
+    /// Fingerprints of findings that closed.
+    known: seen::Seen,
+    chains: score::Chains,
+    silences: silence::Silences,
+    findings: recency::Recency<finding::Live>,
+    groups: recency::Recency<group::Group>,
+    pending: shelf::Shelf,
+    dead: shelf::Shelf,
 
-impl Default for Pipeline {
-    fn default() -> Self {
-        Self::new()
-    }
+    // What follows from the above.
+    routes: route::Routes,
+    fingerprints: fingerprint::Fingerprints,
+    timers: timer::Timers,
+    by_fingerprint: HashMap<Fingerprint, u32>,
+    by_group: HashMap<GroupId, u32>,
+    by_key: HashMap<Box<str>, u32>,
+
+    // Kept to spare allocations.
+    taken: Vec<Arc<route::Settings>>,
+    key: String,
+    value: String,
+    no_outputs: Arc<[Arc<str>]>,
 }
 
 impl Pipeline {
-    /// Returns one that has seen nothing and routes nowhere until [`Record::Configured`].
+    /// Returns one that has seen nothing and tells nobody until [`Record::Configured`].
     pub fn new() -> Self {
-        Self {}
+        let mut pipeline = Self::default();
+        pipeline.seen.resize(pipeline.config.limits.seen_alerts_max);
+        pipeline.known.resize(pipeline.config.limits.seen_alerts_max);
+        pipeline.compile();
+        pipeline
     }
 
     /// Applies one record and appends what follows from it to `effects`.
     pub fn apply(&mut self, sequence: u64, record: &Record, effects: &mut Vec<Effect>) {
-        let _ = (sequence, record, effects);
-        todo!()
+        if let Some(at) = record.at() {
+            self.clock.advance(at);
+            self.fire(sequence, effects);
+        }
+        match record {
+            Record::Alert(alert) => self.arrive(sequence, alert, effects),
+            Record::Tick { .. } | Record::Unknown(_) => return,
+            Record::Configured { config, .. } => self.configure(sequence, config, effects),
+            Record::SilenceAdded { silence, .. } => {
+                self.add_silence(sequence, silence, false, effects);
+            }
+            Record::SilenceExpired { id, by, .. } => {
+                self.end_silence(sequence, id, Some(by.clone()), effects);
+            }
+            Record::Delivered { notification, attempts, receipt, .. } => {
+                self.delivered(sequence, *notification, *attempts, receipt, effects);
+            }
+            Record::DeadLettered { notification, attempts, reason, .. } => {
+                self.died(sequence, *notification, *attempts, reason, effects);
+            }
+            Record::Replayed { notification, by, .. } => {
+                self.replay(sequence, *notification, by, effects);
+            }
+        }
+        self.fire(sequence, effects);
     }
 
     /// Returns when the shell must append [`Record::Tick`], by the wall clock.
     pub fn deadline(&self) -> Option<Timestamp> {
-        todo!()
+        self.next_timer().map(|at| self.clock.wall(at))
     }
 
     /// Returns what is to be delivered after a restart, most severe first, with the ids it had.
     pub fn pending(&self) -> Vec<Effect> {
-        todo!()
-    }
-
-    /// Appends the whole state to `out`. Equal states give equal bytes.
-    pub fn snapshot(&self, out: &mut Vec<u8>) {
-        let _ = out;
-        todo!()
-    }
-
-    /// Returns the pipeline a snapshot was made of; it goes on exactly as that one would have.
-    pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
-        serde_json::from_slice::<()>(bytes).map_err(|source| RestoreError { source })?;
-        todo!()
+        self.undelivered()
     }
 
     /// Returns the configuration in force.
     pub fn config(&self) -> &PipelineConfig {
-        todo!()
+        &self.config
     }
 
-    /// Returns the account of every alert's end.
-    pub fn ledger(&self) -> Ledger {
-        todo!()
+    /// Returns what the wall clock showed at the latest record.
+    fn wall(&self) -> Timestamp {
+        self.clock.wall(self.clock.now())
     }
 
-    pub fn counts(&self) -> Counts {
-        todo!()
-    }
-
-    /// Returns all silences, also those that ended within the last day.
-    pub fn silences(&self) -> Vec<SilenceView> {
-        todo!()
-    }
-
-    /// Returns open groups, the most recently active first.
-    pub fn groups(&self, page: Page) -> Vec<GroupView> {
-        let _ = page;
-        todo!()
-    }
-
-    /// Returns findings, the most recently seen first.
-    pub fn findings(&self, query: &FindingsQuery) -> Vec<Finding> {
-        let _ = query;
-        todo!()
-    }
-
-    /// Returns dead letters that can be replayed, the newest first.
-    pub fn dead_letters(&self, page: Page) -> Vec<DeadLetterView> {
-        let _ = page;
-        todo!()
-    }
-
-    /// Returns an undelivered or dead-lettered notification.
-    pub fn notification(&self, id: NotificationId) -> Option<Arc<Notification>> {
-        let _ = id;
-        todo!()
-    }
-
-    /// Returns the receipt of the group's last delivered notification to the output, for a message
-    /// that is to be updated in place.
-    pub fn receipt(&self, group: GroupId, output: &str) -> Option<&Receipt> {
-        let _ = (group, output);
-        todo!()
+    fn decide(&self, sequence: u64, kind: DecisionKind, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Decided(Decision { sequence, time: self.wall(), kind }));
     }
 }

@@ -65,3 +65,20 @@ pub enum Record {
     #[serde(untagged)]
     Unknown(BTreeMap<String, serde_json::Value>),
 }
+
+impl Record {
+    /// Returns the time the record tells, if it tells one.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Alert(alert) => Some(alert.received),
+            Self::Tick { now } => Some(*now),
+            Self::Configured { at, .. }
+            | Self::SilenceAdded { at, .. }
+            | Self::SilenceExpired { at, .. }
+            | Self::Delivered { at, .. }
+            | Self::DeadLettered { at, .. }
+            | Self::Replayed { at, .. } => Some(*at),
+            Self::Unknown(_) => None,
+        }
+    }
+}

@@ -3,17 +3,16 @@
 use std::{mem, sync::Arc};
 
 use alert::{Alert, Fingerprint, GroupId, ScoreItem};
-use rules::Subject;
 
 use super::{
-    AlertDecision, CloseReason, DecisionKind, Effect, Pipeline, Reason, Routing, Verdict,
-    clock,
+    AlertDecision, CloseReason, DecisionKind, Effect, Pipeline, Reason, Routing, Verdict, clock,
     facts::{self, Facts},
     finding::{Live, Membership},
     fingerprint::Identity,
     group::{self, Group},
-    route::{QUIET, Settings},
+    route::Settings,
     sample, score,
+    shim::Subject,
     timer::Timer,
 };
 
@@ -31,6 +30,7 @@ impl Pipeline {
         let (slot, verdict, routes) = if is_new {
             let slot = self.count(sequence, alert, &facts, &identity, effects);
             let (verdict, routes) = self.judge(sequence, alert, &facts, slot, effects);
+            self.schedule_new_finding(slot);
             (Some(slot), verdict, routes)
         } else {
             let slot = self.by_fingerprint.get(&identity.fingerprint).copied();
@@ -72,12 +72,8 @@ impl Pipeline {
                 if alert.priority > live.priority {
                     live.priority = alert.priority;
                     let subject = subject(alert, live.fingerprint, live.count);
-                    live.score = score::score(
-                        &self.config.score,
-                        &subject,
-                        live.tactics.into(),
-                        live.rare,
-                    );
+                    live.score =
+                        score::score(&self.config.score, &subject, live.tactics.into(), live.rare);
                 }
             }
             return slot;
@@ -88,7 +84,6 @@ impl Pipeline {
             self.evict_finding(sequence, oldest, effects);
         }
         let live = self.open_finding(alert, facts, identity);
-        self.timers.set(live.close_at, Timer::CloseFinding(live.fingerprint));
         let slot = self.findings.insert(live);
         self.by_fingerprint.insert(identity.fingerprint, slot);
         slot
@@ -111,10 +106,10 @@ impl Pipeline {
             rare,
             tactics: tactics as u8,
             count: 1,
-            first_seen: now,
+            first_seen: self.wall(),
             last_seen: now,
-            quiet: QUIET.min(self.quiet_min),
-            close_at: clock::whole_second(clock::after(now, QUIET)),
+            quiet: None,
+            close_at: None,
             score: score::score(&self.config.score, &subject, tactics, rare),
             sample: sample::sample(alert, &self.config.limits),
             memberships: Vec::new(),
@@ -137,7 +132,7 @@ impl Pipeline {
             score: Some(live.score.points),
             ..subject(alert, live.fingerprint, live.count)
         };
-        if let Some(silence) = self.silences.hit(&subject, self.clock.now()) {
+        if let Some(silence) = self.silences.hit(&subject, self.clock.wall(self.clock.now())) {
             live.silenced = true;
             return (Verdict::Suppressed(Reason::Silence(silence)), Vec::new());
         }
@@ -194,7 +189,7 @@ impl Pipeline {
         group.last_seen = now;
         group.priority = group.priority.max(joining.alert.priority);
         group.score = group.score.max(live.score.points);
-        live.quiet = live.quiet.max(settings.quiet);
+        live.quiet = live.quiet.max(Some(settings.quiet));
         let is_told = match live.membership(slot) {
             None => {
                 let index = group.members.len() as u32;
@@ -273,7 +268,7 @@ impl Pipeline {
             score: 0,
             alerts: 0,
             findings: 0,
-            first_seen: now,
+            first_seen: self.wall(),
             last_seen: now,
             members: Vec::new(),
             lanes: Vec::new(),
@@ -300,7 +295,7 @@ struct Joining<'a> {
 }
 
 fn subject(alert: &Alert, fingerprint: Fingerprint, count: u64) -> Subject<'_> {
-    Subject { alert, score: None, count: Some(count), fingerprint: Some(fingerprint) }
+    Subject { count: Some(count), fingerprint: Some(fingerprint), ..Subject::new(alert) }
 }
 
 fn no_items() -> Arc<[ScoreItem]> {

@@ -1,9 +1,9 @@
-//! The pipeline's time: never goes back, and one wrong clock reading cannot carry it away.
+//! The pipeline's time: it never goes back, and a wrong clock does no lasting harm.
 //!
-//! - Forward: a record moves time at most `clock_jump_max` ahead. After a longer absence the shell
-//!   finds the deadline still in the past and ticks again, until time has caught up.
-//! - Back: when the wall clock was set back, time goes on at half the clock's speed until the clock
-//!   has caught up, so that timers still fire and no record is older than the one before.
+//! Every wait is measured in the pipeline's time. It follows the wall clock forwards, however far:
+//! after an absence all that was due is due at once. When the wall clock is set back, the pipeline's
+//! time goes on from where it was, ahead of the clock by what it was set back; silences and all
+//! times shown follow the wall clock.
 
 use std::time::Duration;
 
@@ -11,45 +11,40 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Records of one clock arrive out of order by less than this; a larger step back means that the
-/// clock was set.
+/// clock was set. A smaller one delays timers by as much.
 const REORDER_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Clock {
     now: Timestamp,
-    wall: Timestamp,
+    /// How far the pipeline's time is ahead of the wall clock.
+    ahead: SignedDuration,
 }
 
 impl Clock {
+    /// Returns the pipeline's time.
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// Takes in a record's time.
-    pub(super) fn advance(&mut self, reading: Timestamp, jump_max: Duration) {
-        if self.wall == Timestamp::UNIX_EPOCH {
-            *self = Self { now: reading.max(Timestamp::UNIX_EPOCH), wall: reading };
-        } else if reading > self.now {
-            self.now = reading.min(after(self.now, jump_max));
-            self.wall = reading;
-        } else if reading > self.wall {
-            let step = reading.duration_since(self.wall) / 2;
-            self.now = self.now.checked_add(step).unwrap_or(self.now);
-            self.wall = reading;
-        } else if self.wall.duration_since(reading) > REORDER_MAX {
-            self.wall = reading;
+    /// Takes in a record's time, as the wall clock showed it.
+    pub(super) fn advance(&mut self, reading: Timestamp) {
+        let time = self.at_wall(reading);
+        if time >= self.now {
+            self.now = time;
+        } else if self.now.duration_since(time) > REORDER_MAX {
+            self.ahead = self.now.duration_since(reading);
         }
     }
 
-    /// Returns what the wall clock will show when the pipeline's time is `time`.
-    pub(super) fn wall_at(&self, time: Timestamp) -> Timestamp {
-        let ahead = self.now.duration_since(self.wall);
-        let wait = time.duration_since(self.now);
-        if ahead <= SignedDuration::ZERO || wait >= ahead {
-            return time;
-        }
-        let wait = wait.max(SignedDuration::ZERO);
-        self.wall.checked_add(wait).and_then(|half| half.checked_add(wait)).unwrap_or(time)
+    /// Returns what the wall clock shows at this moment of the pipeline's time.
+    pub(super) fn wall(&self, time: Timestamp) -> Timestamp {
+        time.checked_sub(self.ahead).unwrap_or(time)
+    }
+
+    /// Returns the pipeline's time when the wall clock shows this.
+    pub(super) fn at_wall(&self, reading: Timestamp) -> Timestamp {
+        reading.checked_add(self.ahead).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -74,40 +69,49 @@ mod tests {
 
     use super::*;
 
-    /// Applies readings, in seconds after some moment, and prints time after each.
+    /// Applies readings, in seconds after some moment, and prints the pipeline's time and what the
+    /// wall clock shows after each.
     fn check(readings: &[i64], expected: Expect) {
         let start = 1_700_000_000;
         let mut clock = Clock::default();
         let mut shown = Vec::new();
         for reading in readings {
-            let reading = Timestamp::from_second(start + reading).unwrap();
-            clock.advance(reading, Duration::from_secs(3600));
-            shown.push((clock.now().as_second() - start).to_string());
+            clock.advance(Timestamp::from_second(start + reading).unwrap());
+            let [now, wall] =
+                [clock.now(), clock.wall(clock.now())].map(|at| at.as_second() - start);
+            shown.push(format!("{now}/{wall}"));
         }
         expected.assert_eq(&shown.join(" "));
     }
 
     #[test]
     fn time_follows_a_good_clock_and_ignores_reordering() {
-        check(&[0, 1, 3, 2, 4], expect!["0 1 3 3 4"]);
+        check(&[0, 1, 3, 2, 4], expect!["0/0 1/1 3/3 3/3 4/4"]);
     }
 
     #[test]
-    fn a_jump_ahead_is_taken_an_hour_at_a_time() {
-        check(&[0, 10_000, 10_000, 10_001], expect!["0 3600 7200 10001"]);
+    fn an_absence_is_made_up_for_at_once() {
+        check(&[0, 1_000_000, 1_000_001], expect!["0/0 1000000/1000000 1000001/1000001"]);
     }
 
     #[test]
-    fn a_clock_set_back_makes_time_run_at_half_speed_until_it_has_caught_up() {
-        check(&[0, 100, 0, 20, 100, 200, 300], expect!["0 100 100 110 150 200 300"]);
+    fn time_goes_on_when_the_clock_is_set_back() {
+        check(&[0, 100, 0, 20, 200], expect!["0/0 100/100 100/0 120/20 300/200"]);
     }
 
     #[test]
-    fn the_wall_clock_time_of_a_deadline_allows_for_the_half_speed() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let clock = Clock { now: at(200), wall: at(100) };
-        assert_eq!(clock.wall_at(at(210)), at(120));
-        assert_eq!(clock.wall_at(at(400)), at(400));
-        assert_eq!(Clock { now: at(100), wall: at(200) }.wall_at(at(150)), at(150));
+    fn a_wrong_reading_ahead_is_got_over() {
+        check(&[0, 1_000_000, 2, 3], expect!["0/0 1000000/1000000 1000000/2 1000001/3"]);
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_end() {
+        let mut clock = Clock::default();
+        for reading in [Timestamp::MAX, Timestamp::MIN, Timestamp::MAX, Timestamp::UNIX_EPOCH] {
+            clock.advance(reading);
+            clock.wall(Timestamp::MIN);
+            clock.at_wall(Timestamp::MAX);
+            after(whole_second(clock.now()), Duration::MAX);
+        }
     }
 }

@@ -119,17 +119,18 @@ pub struct Limits {
     pub groups_max: usize,
     /// Undelivered notifications. Beyond it the oldest becomes a dead letter.
     pub pending_max: usize,
+    /// All undelivered notifications together; as above.
+    pub pending_bytes_max: usize,
     /// Dead letters kept for a replay. Beyond it the oldest is dropped; it stays counted.
     pub dead_letters_max: usize,
+    /// All dead letters together; as above.
+    pub dead_letters_bytes_max: usize,
     /// Silences, expired ones of the last day included. Beyond it none is accepted.
     pub silences_max: usize,
     /// Longest text kept of each field of a finding's sample.
     pub sample_field_bytes_max: usize,
     /// All of a finding's sample.
     pub sample_bytes_max: usize,
-    /// Farthest one record may move the pipeline's time forward. A longer absence is caught up
-    /// with over several records, so that one wrong clock reading cannot expire everything.
-    pub clock_jump_max: HumanDuration,
 }
 
 impl Default for ScoreConfig {
@@ -145,28 +146,12 @@ impl Default for Limits {
             findings_max: 100_000,
             groups_max: 100_000,
             pending_max: 100_000,
+            pending_bytes_max: 256 << 20,
             dead_letters_max: 10_000,
+            dead_letters_bytes_max: 128 << 20,
             silences_max: 10_000,
             sample_field_bytes_max: 1024,
             sample_bytes_max: 8 * 1024,
-            clock_jump_max: HumanDuration(std::time::Duration::from_secs(3600)),
         }
-    }
-}
-
-/// One thing wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ConfigProblem {
-    /// Where, for example `routes[0].outputs[1]`.
-    pub path: String,
-    pub message: String,
-    pub hint: Option<String>,
-}
-
-impl PipelineConfig {
-    /// Returns everything wrong with it, given the names of the configured outputs.
-    pub fn validate(&self, outputs: &[&str]) -> Vec<ConfigProblem> {
-        let _ = outputs;
-        Vec::new()
     }
 }

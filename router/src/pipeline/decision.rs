@@ -15,7 +15,7 @@ use crate::pipeline::SilenceId;
 pub struct Decision {
     /// Journal sequence of the record that caused it.
     pub sequence: u64,
-    /// The pipeline's time.
+    /// When, by the wall clock.
     pub time: Timestamp,
     #[serde(flatten)]
     pub kind: DecisionKind,
@@ -64,6 +64,12 @@ pub enum DecisionKind {
         /// The newer, undelivered notification that took its alerts over, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<NotificationId>,
+    },
+    /// A newer notification of the same group and output, replayed from the dead letters, took
+    /// this one's alerts over.
+    Superseded {
+        notification: NotificationId,
+        by: NotificationId,
     },
     /// A replay could not be done.
     ReplayRefused {

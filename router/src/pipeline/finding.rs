@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::score::Score;
+use super::{
+    clock::{self, Clock},
+    route::QUIET,
+    score::Score,
+};
 
 /// A finding as the pipeline holds it: small, as there are many.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,12 +27,13 @@ pub(super) struct Live {
     /// ATT&CK tactics its workload had shown when it opened.
     pub(super) tactics: u8,
     pub(super) count: u64,
+    /// By the wall clock; everything else is in the pipeline's time.
     pub(super) first_seen: Timestamp,
     pub(super) last_seen: Timestamp,
-    /// Closes when it was quiet for this long: the longest of the routes that took it.
-    pub(super) quiet: Duration,
+    /// Longest quiet time of the routes that took it.
+    pub(super) quiet: Option<Duration>,
     /// When its timer is set for.
-    pub(super) close_at: Timestamp,
+    pub(super) close_at: Option<Timestamp>,
     pub(super) score: Score,
     /// The first alert, as JSON.
     pub(super) sample: Box<RawValue>,
@@ -51,14 +56,19 @@ impl Live {
         self.memberships.iter_mut().find(|membership| membership.group == group)
     }
 
+    /// Returns when it closes if no more of it comes.
+    pub(super) fn closes_at(&self) -> Timestamp {
+        clock::whole_second(clock::after(self.last_seen, self.quiet.unwrap_or(QUIET)))
+    }
+
     /// Returns it as the world sees it.
-    pub(super) fn view(&self) -> Option<Finding> {
+    pub(super) fn view(&self, clock: &Clock) -> Option<Finding> {
         let sample: Alert = serde_json::from_str(self.sample.get()).ok()?;
         Some(Finding {
             fingerprint: self.fingerprint,
             count: self.count,
             first_seen: self.first_seen,
-            last_seen: self.last_seen,
+            last_seen: clock.wall(self.last_seen).max(self.first_seen),
             score: self.score.points,
             score_items: self.score.items.to_vec(),
             sample,

@@ -92,7 +92,9 @@ impl Fingerprints {
             return names.clone();
         }
         let all: Vec<&str> = match self.own.get(rule) {
-            Some((_, keys)) => PARTS[..2].iter().copied().chain(keys.iter().map(Key::name)).collect(),
+            Some((_, keys)) => {
+                PARTS[..2].iter().copied().chain(keys.iter().map(Key::name)).collect()
+            }
             None => PARTS.to_vec(),
         };
         let present = all.iter().enumerate().filter(|(index, _)| mask & (1 << index) != 0);
@@ -261,7 +263,10 @@ mod tests {
         let c = identify(&[], json!({"fd.name": "10.0.0.1:5000->1.2.3.9:80"})).fingerprint;
         assert!(a == b && b != c);
         let v6 = |ip: &str| identify(&[], json!({"fd.rip": ip, "fd.rport": 1})).fingerprint;
-        assert!(v6("2001:db8:1::1") == v6("2001:db8:1:9::2") && v6("2001:db8:2::1") != v6("2001:db8:1::1"));
+        assert!(
+            v6("2001:db8:1::1") == v6("2001:db8:1:9::2")
+                && v6("2001:db8:2::1") != v6("2001:db8:1::1")
+        );
     }
 
     #[test]
@@ -280,7 +285,8 @@ mod tests {
 
     #[test]
     fn a_rule_may_have_its_own_fields() {
-        let rules = [FingerprintRule { rule: "test rule".into(), fields: vec!["user.name".into()] }];
+        let rules =
+            [FingerprintRule { rule: "test rule".into(), fields: vec!["user.name".into()] }];
         let a = identify(&rules, json!({"user.name": "ann", "proc.exepath": "/a"}));
         let b = identify(&rules, json!({"user.name": "ann", "proc.exepath": "/b"}));
         let c = identify(&rules, json!({"user.name": "bob", "proc.exepath": "/a"}));

@@ -31,6 +31,7 @@ pub(super) struct Group {
     pub(super) score: u8,
     pub(super) alerts: u64,
     pub(super) findings: u64,
+    /// By the wall clock; everything else is in the pipeline's time.
     pub(super) first_seen: Timestamp,
     pub(super) last_seen: Timestamp,
     /// Slots of its findings that are still active, in no order that matters.
@@ -136,6 +137,13 @@ impl Group {
     /// Returns when something is next to be told.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.lanes.iter().filter_map(|lane| lane.due).map(|(at, _)| at).min()
+    }
+
+    /// Returns when it will tell of a finding that was routed to it at `routed`, if it still has to.
+    pub(super) fn tells_of(&self, routed: Timestamp) -> Option<Timestamp> {
+        let untold =
+            self.lanes.iter().filter(|lane| lane.notified_at.is_none_or(|at| at <= routed));
+        untold.filter_map(|lane| lane.due).map(|(at, _)| at).max()
     }
 
     /// Returns when it closes if nothing more happens: after its quiet time, but not before what

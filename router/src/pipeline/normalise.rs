@@ -58,9 +58,8 @@ fn temporary_name(rest: &[u8], before: &[u8]) -> Option<usize> {
     if !(before.ends_with(b"/tmp/") || before.ends_with(b"/dev/shm/")) {
         return None;
     }
-    let length = run(rest, |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~')
-    });
+    let length =
+        run(rest, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~'));
     let name = &rest[..length];
     let stem = name.split(|byte| *byte == b'.').rev().find(|part| part.len() >= 6).unwrap_or(name);
     let is_generated = stem.len() >= 6

@@ -52,7 +52,8 @@ impl Settings {
     }
 
     fn inherit(&self, route: &Route, path: Arc<str>, destinations: &Destinations) -> Self {
-        let duration = |own: Option<HumanDuration>, inherited| own.map_or(inherited, |own| own.0);
+        let duration =
+            |own: Option<HumanDuration>, inherited| own.map_or(inherited, HumanDuration::get);
         let (outputs, output_names) = match &route.outputs {
             Some(names) => destinations.resolve(Some(names)),
             None => (self.outputs.clone(), self.output_names.clone()),

@@ -7,34 +7,40 @@ use super::{Limits, facts};
 
 const NAME_BYTES_MAX: usize = 256;
 const TAGS_MAX: usize = 32;
+/// Texts are not cut shorter than half of this.
+const TEXT_BYTES_MIN: usize = 32;
+/// Fields considered at all, before texts are cut for good.
+const FIELDS_BYTES_MAX: usize = 256 * 1024;
 
 /// Returns the alert as JSON. Long texts are cut, harder the more of them there are, until all of
-/// it fits.
+/// it fits; when not even that helps, its last fields are left out.
 pub(super) fn sample(alert: &Alert, limits: &Limits) -> Box<RawValue> {
     let mut text_bytes_max = limits.sample_field_bytes_max;
+    let bytes_max = limits.sample_bytes_max;
     loop {
-        let raw = serde_json::value::to_raw_value(&trimmed(alert, text_bytes_max, limits.sample_bytes_max));
-        match raw {
-            Ok(raw) if raw.get().len() <= limits.sample_bytes_max || text_bytes_max < 32 => {
-                return raw;
-            }
-            Ok(_) => text_bytes_max /= 2,
-            // An alert is a struct of texts and JSON values, which always serialise.
-            Err(_) => return RawValue::NULL.to_owned(),
+        let is_last = text_bytes_max < TEXT_BYTES_MIN;
+        let fields_bytes_max = if is_last { bytes_max / 2 } else { FIELDS_BYTES_MAX };
+        let trimmed = trimmed(alert, text_bytes_max, fields_bytes_max);
+        // An alert is a struct of texts and JSON values, which always serialise.
+        let raw = serde_json::value::to_raw_value(&trimmed).unwrap_or_default();
+        if is_last || raw.get().len() <= bytes_max {
+            return raw;
         }
+        text_bytes_max /= 2;
     }
 }
 
-/// Returns a copy of the alert with every text of at most `text_bytes_max` bytes. Fields are left
-/// out from where even so their names and values would fill `bytes_max`.
-fn trimmed(alert: &Alert, text_bytes_max: usize, bytes_max: usize) -> Alert {
+/// Returns a copy of the alert with every text of at most `text_bytes_max` bytes and as many fields
+/// as are at most `fields_bytes_max` of JSON.
+fn trimmed(alert: &Alert, text_bytes_max: usize, fields_bytes_max: usize) -> Alert {
     let name = |text: &str| facts::cut(text, NAME_BYTES_MAX.min(text_bytes_max)).into_owned();
     let mut fields = Fields::new();
     let mut bytes = 0;
     for (field, value) in &alert.fields {
         let value = trimmed_value(value, text_bytes_max);
-        bytes += field.len() + value.as_str().map_or(text_bytes_max.min(24), str::len) + 8;
-        if bytes > bytes_max {
+        // The worst an escape makes of a byte is six.
+        bytes += 6 * (field.len() + value.as_str().map_or(text_bytes_max, str::len)) + 6;
+        if bytes > fields_bytes_max {
             break;
         }
         fields.insert(field.clone(), value);

@@ -125,7 +125,6 @@ impl Chains {
         chain.tactics |= tactics;
         chain.tactics.count_ones()
     }
-
 }
 
 /// In the order they were first seen.
@@ -153,7 +152,7 @@ mod tests {
     fn a_score_is_the_sum_of_its_items_within_bounds() {
         let mut alert = alert_with(serde_json::json!({}));
         let check = |alert: &alert::Alert, tactics, rare| {
-            let subject = Subject { alert, score: None, count: None, fingerprint: None };
+            let subject = Subject::new(alert);
             score(&ScoreConfig::default(), &subject, tactics, rare)
         };
         let scored = check(&alert, 3, true);

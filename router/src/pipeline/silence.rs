@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    clock,
+    clock::{self, Clock},
     shim::{Condition, Subject},
 };
 
@@ -112,8 +112,10 @@ pub(super) struct Entry {
     pub(super) silence: Silence,
     pub(super) hits: u64,
     pub(super) configured: bool,
-    /// When it ended, by its time or by a person.
+    /// When it ended, by its time or by a person, in the pipeline's time.
     pub(super) ended: Option<Timestamp>,
+    /// What its timer is set for, in the pipeline's time.
+    pub(super) timer: Option<Timestamp>,
 }
 
 /// All silences: those that count or will, apart from those that ended.
@@ -142,10 +144,10 @@ impl Silences {
         let id = silence.id.clone();
         let previous = self.current.remove(&id).or_else(|| self.ended.remove(&id));
         let hits = previous.map_or(0, |entry| entry.hits);
-        self.current.insert(id, Entry { silence, hits, configured, ended: None });
+        self.current.insert(id, Entry { silence, hits, configured, ended: None, timer: None });
     }
 
-    /// Returns the silence that hides the alert, and counts it.
+    /// Returns the silence that hides the alert at this time of the wall clock, and counts it.
     pub(super) fn hit(&mut self, subject: &Subject<'_>, now: Timestamp) -> Option<SilenceId> {
         let covers = |entry: &&mut Entry| {
             entry.silence.starts.is_none_or(|starts| starts <= now)
@@ -166,14 +168,9 @@ impl Silences {
         Some(hits)
     }
 
-    /// Returns when the silence next needs attention, if it is still there: its end, then when it
-    /// has been shown for long enough.
-    pub(super) fn deadline(&self, id: &SilenceId) -> Option<Timestamp> {
-        if let Some(entry) = self.current.get(id) {
-            return Some(entry.silence.ends);
-        }
-        let ended = self.ended.get(id)?.ended?;
-        Some(clock::after(ended, KEPT_AFTER_END))
+    /// Returns the silence if it is kept.
+    pub(super) fn get_mut(&mut self, id: &SilenceId) -> Option<&mut Entry> {
+        self.current.get_mut(id).or_else(|| self.ended.get_mut(id))
     }
 
     /// Forgets a silence that ended.
@@ -193,6 +190,15 @@ impl Silences {
 }
 
 impl Entry {
+    /// Returns when the silence next needs attention: at its end, then when it has been shown for
+    /// long enough.
+    pub(super) fn deadline(&self, clock: &Clock) -> Timestamp {
+        match self.ended {
+            Some(ended) => clock::after(ended, KEPT_AFTER_END),
+            None => clock.at_wall(self.silence.ends),
+        }
+    }
+
     pub(super) fn view(&self, now: Timestamp) -> SilenceView {
         let phase = match self.silence.starts {
             _ if self.ended.is_some() => SilencePhase::Expired,

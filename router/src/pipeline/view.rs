@@ -2,9 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use alert::{GroupId, NotificationId, Priority};
+use alert::{Finding, Fingerprint, GroupId, Notification, NotificationId, Priority};
 use jiff::Timestamp;
+use outputs::Receipt;
 use serde::{Deserialize, Serialize};
+
+use super::{
+    Ledger, Pipeline, ReasonKind, SilenceView,
+    finding::Live,
+    group::{Group, Lane},
+    shelf::Letter,
+};
 
 /// Which part of a list to return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +95,154 @@ pub struct Counts {
     pub pending: u64,
     pub dead_letters: u64,
     pub dead_letters_dropped: u64,
-    pub silences_active: u64,
+    /// Active ones and those that will be.
+    pub silences: u64,
     pub notifications: u64,
     pub timers: u64,
+}
+
+impl Pipeline {
+    /// Returns the account of every alert's end.
+    pub fn ledger(&self) -> Ledger {
+        let suppressed = ReasonKind::ALL
+            .into_iter()
+            .map(|reason| (reason, self.totals.suppressed[reason as usize]))
+            .collect();
+        let outputs = self.destinations.iter();
+        Ledger {
+            accepted: self.totals.accepted,
+            suppressed,
+            routed: self.totals.routed,
+            outputs: outputs.map(|output| (output.name.to_string(), output.ledger)).collect(),
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            findings: self.findings.len() as u64,
+            findings_evicted: self.totals.findings_evicted,
+            groups: self.groups.len() as u64,
+            groups_evicted: self.totals.groups_evicted,
+            pending: self.pending.len() as u64,
+            dead_letters: self.dead.len() as u64,
+            dead_letters_dropped: self.totals.dead_letters_dropped,
+            silences: self.silences.current_len() as u64,
+            notifications: self.totals.notifications,
+            timers: self.timers.len() as u64,
+        }
+    }
+
+    /// Returns all silences, also those that ended within the last day.
+    pub fn silences(&self) -> Vec<SilenceView> {
+        self.silences.all().map(|entry| entry.view(self.wall())).collect()
+    }
+
+    /// Returns open groups, the most recently active first.
+    pub fn groups(&self, page: Page) -> Vec<GroupView> {
+        let groups = self.groups.iter_newest().skip(page.offset).take(page.limit);
+        groups.map(|(_, group)| self.group_view(group)).collect()
+    }
+
+    /// Returns an open group.
+    pub fn group(&self, id: GroupId) -> Option<GroupView> {
+        self.groups.get(*self.by_group.get(&id)?).map(|group| self.group_view(group))
+    }
+
+    fn group_view(&self, group: &Group) -> GroupView {
+        let output = |lane: &Lane| GroupOutputView {
+            output: self.destinations.name(lane.output),
+            notifications: lane.number,
+            notified_at: lane.notified_at.map(|at| self.clock.wall(at)),
+            due: lane.due.map(|(at, _)| self.clock.wall(at)),
+            waiting: lane.waiting,
+            pending: self.pending.current(group.id, lane.output),
+        };
+        GroupView {
+            id: group.id,
+            route: group.settings.route.clone(),
+            labels: group.labels.clone(),
+            priority: group.priority,
+            score: group.score,
+            alerts_count: group.alerts,
+            findings_count: group.findings,
+            findings_open: group.members.len() as u64,
+            first_seen: group.first_seen,
+            last_seen: self.clock.wall(group.last_seen).max(group.first_seen),
+            outputs: group.lanes.iter().map(output).collect(),
+        }
+    }
+
+    /// Returns findings, the most recently seen first.
+    pub fn findings(&self, query: &FindingsQuery) -> Vec<Finding> {
+        let group = match query.group {
+            Some(id) => match self.by_group.get(&id) {
+                Some(slot) => Some(*slot),
+                None => return Vec::new(),
+            },
+            None => None,
+        };
+        let wanted = |live: &&Live| {
+            query.rule.as_ref().is_none_or(|rule| **rule == *live.rule)
+                && live.score.points >= query.score_min
+                && query.priority_min.is_none_or(|priority| live.priority >= priority)
+                && group.is_none_or(|group| live.memberships.iter().any(|at| at.group == group))
+        };
+        self.findings
+            .iter_newest()
+            .map(|(_, live)| live)
+            .filter(wanted)
+            .skip(query.page.offset)
+            .take(query.page.limit)
+            .filter_map(|live| live.view(&self.clock))
+            .collect()
+    }
+
+    /// Returns an open finding.
+    pub fn finding(&self, fingerprint: Fingerprint) -> Option<Finding> {
+        self.findings.get(*self.by_fingerprint.get(&fingerprint)?)?.view(&self.clock)
+    }
+
+    /// Returns the names of the fields an open finding's fingerprint was made of.
+    pub fn fingerprint_fields(&self, fingerprint: Fingerprint) -> Option<&[Box<str>]> {
+        let live = self.findings.get(*self.by_fingerprint.get(&fingerprint)?)?;
+        Some(&live.fields)
+    }
+
+    /// Returns dead letters that can be replayed, the newest first.
+    pub fn dead_letters(&self, page: Page) -> Vec<DeadLetterView> {
+        let letters = self.dead.iter().rev().skip(page.offset).take(page.limit);
+        let view = |letter: &Letter| {
+            let death = letter.death.as_ref()?;
+            Some(DeadLetterView {
+                notification: letter.id,
+                group: letter.group,
+                output: self.destinations.name(letter.output),
+                at: death.at,
+                attempts: death.attempts,
+                reason: death.reason.clone(),
+                alerts: letter.alerts,
+                priority: letter.priority,
+            })
+        };
+        letters.filter_map(view).collect()
+    }
+
+    /// Returns an undelivered or dead-lettered notification.
+    pub fn notification(&self, id: NotificationId) -> Option<Arc<Notification>> {
+        self.pending.get(id).or_else(|| self.dead.get(id))?.read()
+    }
+
+    /// Returns the receipt of the group's last delivered notification to the output, for a message
+    /// that is to be updated in place.
+    pub fn receipt(&self, group: GroupId, output: &str) -> Option<&Receipt> {
+        let number = self.destinations.number(output)?;
+        let receipt = match self.by_group.get(&group) {
+            Some(slot) => {
+                let lanes = &self.groups.get(*slot)?.lanes;
+                &lanes.iter().find(|lane| lane.output == number)?.receipt
+            }
+            None => &self.pending.get(self.pending.current(group, number)?)?.receipt,
+        };
+        receipt.as_deref()
+    }
 }

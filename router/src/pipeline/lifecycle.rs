@@ -1,0 +1,230 @@
+//! What happens as time passes: groups tell and close, findings and silences end.
+
+use alert::{GroupState, Priority};
+use jiff::Timestamp;
+
+use super::{
+    CloseReason, Decision, DecisionKind, Effect, Pipeline, SilenceId, clock, timer::Timer,
+};
+
+impl Pipeline {
+    /// Fires every timer that is due. What is Critical or above comes first.
+    pub(super) fn fire(&mut self, sequence: u64, effects: &mut Vec<Effect>) {
+        let now = self.clock.now();
+        let start = effects.len();
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Flush(id) => {
+                    if let Some(&slot) = self.by_group.get(&id) {
+                        if let Some(group) = self.groups.get_mut(slot) {
+                            group.flush_at = None;
+                        }
+                        self.flush(sequence, slot, GroupState::Open, effects);
+                    }
+                }
+                Timer::CloseGroup(id) => {
+                    if let Some(&slot) = self.by_group.get(&id) {
+                        self.close_group_if_quiet(sequence, slot, effects);
+                    }
+                }
+                Timer::CloseFinding(fingerprint) => {
+                    if let Some(&slot) = self.by_fingerprint.get(&fingerprint) {
+                        self.close_finding_if_quiet(slot);
+                    }
+                }
+                Timer::Silence(id) => self.end_silence_if_over(sequence, &id, effects),
+            }
+        }
+        effects[start..].sort_by_key(|effect| !is_urgent(effect));
+    }
+
+    /// Sets the group's timer for what it has to tell.
+    pub(super) fn schedule(&mut self, slot: u32) {
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        let due = group.due();
+        if due == group.flush_at {
+            return;
+        }
+        if let Some(at) = group.flush_at {
+            self.timers.clear(at, Timer::Flush(group.id));
+        }
+        if let Some(at) = due {
+            self.timers.set(at, Timer::Flush(group.id));
+        }
+        group.flush_at = due;
+    }
+
+    fn close_group_if_quiet(&mut self, sequence: u64, slot: u32, effects: &mut Vec<Effect>) {
+        let now = self.clock.now();
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        let closes_at = group.closes_at();
+        if closes_at > now {
+            group.close_at = closes_at;
+            self.timers.set(closes_at, Timer::CloseGroup(group.id));
+        } else {
+            self.close_group(sequence, slot, CloseReason::Quiet, effects);
+        }
+    }
+
+    /// Closes a group: what it still has to tell is told now, and its findings leave it.
+    pub(super) fn close_group(
+        &mut self,
+        sequence: u64,
+        slot: u32,
+        why: CloseReason,
+        effects: &mut Vec<Effect>,
+    ) {
+        let now = self.clock.now();
+        if let Some(group) = self.groups.get_mut(slot) {
+            let tells_end = why == CloseReason::Quiet && group.settings.notify_close;
+            for lane in &mut group.lanes {
+                let is_due = lane.waiting > 0 || tells_end && lane.number > 0;
+                lane.due = is_due.then_some((now, super::NotifyReason::Closed));
+            }
+        }
+        self.flush(sequence, slot, GroupState::Closed, effects);
+        let Some(group) = self.groups.remove(slot) else { return };
+        if let Some(at) = group.flush_at {
+            self.timers.clear(at, Timer::Flush(group.id));
+        }
+        self.timers.clear(group.close_at, Timer::CloseGroup(group.id));
+        self.by_key.remove(&group.key);
+        self.by_group.remove(&group.id);
+        for lane in group.lanes {
+            let pending = self.pending.current(group.id, lane.output);
+            if let Some(letter) = pending.and_then(|id| self.pending.get_mut(id)) {
+                letter.receipt = lane.receipt;
+            }
+        }
+        for member in group.members {
+            if let Some(live) = self.findings.get_mut(member) {
+                live.memberships.retain(|membership| membership.group != slot);
+            }
+        }
+        let (alerts, findings) = (group.alerts, group.findings);
+        let closed = DecisionKind::GroupClosed { group: group.id, alerts, findings, why };
+        self.decide(sequence, closed, effects);
+    }
+
+    /// Sets the timer of a finding that has none yet.
+    pub(super) fn schedule_new_finding(&mut self, slot: u32) {
+        if let Some(live) = self.findings.get_mut(slot)
+            && live.close_at.is_none()
+        {
+            let at = live.closes_at();
+            live.close_at = Some(at);
+            self.timers.set(at, Timer::CloseFinding(live.fingerprint));
+        }
+    }
+
+    fn close_finding_if_quiet(&mut self, slot: u32) {
+        let now = self.clock.now();
+        let Some(live) = self.findings.get_mut(slot) else { return };
+        live.close_at = None;
+        let mut at = live.closes_at();
+        for membership in &live.memberships {
+            let group = self.groups.get(membership.group);
+            let untold = group.and_then(|group| group.tells_of(membership.routed));
+            at = untold.map_or(at, |due| at.max(clock::whole_second(due)));
+        }
+        if at > now {
+            live.close_at = Some(at);
+            self.timers.set(at, Timer::CloseFinding(live.fingerprint));
+        } else {
+            self.forget_finding(slot);
+        }
+    }
+
+    /// Makes room by forgetting a finding; the next alert like it opens a new one.
+    pub(super) fn evict_finding(&mut self, sequence: u64, slot: u32, effects: &mut Vec<Effect>) {
+        if let Some(live) = self.findings.get(slot) {
+            let (fingerprint, count) = (live.fingerprint, live.count);
+            self.totals.findings_evicted += 1;
+            self.forget_finding(slot);
+            self.decide(sequence, DecisionKind::FindingEvicted { fingerprint, count }, effects);
+        }
+    }
+
+    fn forget_finding(&mut self, slot: u32) {
+        let Some(live) = self.findings.remove(slot) else { return };
+        self.by_fingerprint.remove(&live.fingerprint);
+        self.known.insert(live.fingerprint.0);
+        if let Some(at) = live.close_at {
+            self.timers.clear(at, Timer::CloseFinding(live.fingerprint));
+        }
+        for membership in live.memberships {
+            let Some(group) = self.groups.get_mut(membership.group) else { continue };
+            let index = membership.index as usize;
+            if index < group.members.len() {
+                group.members.swap_remove(index);
+            }
+            // The last member took its place.
+            let moved = group.members.get(index).and_then(|moved| self.findings.get_mut(*moved));
+            if let Some(moved) = moved.and_then(|moved| moved.membership(membership.group)) {
+                moved.index = membership.index;
+            }
+        }
+    }
+
+    /// Sets the timer of a silence by where it is in its life.
+    pub(super) fn schedule_silence(&mut self, id: &SilenceId) {
+        if let Some(entry) = self.silences.get_mut(id) {
+            let at = entry.deadline(&self.clock);
+            entry.timer = Some(at);
+            self.timers.set(at, Timer::Silence(id.clone()));
+        }
+    }
+
+    /// Removes the timer of a silence that is about to change.
+    pub(super) fn unschedule_silence(&mut self, id: &SilenceId) {
+        if let Some(at) = self.silences.get_mut(id).and_then(|entry| entry.timer.take()) {
+            self.timers.clear(at, Timer::Silence(id.clone()));
+        }
+    }
+
+    fn end_silence_if_over(&mut self, sequence: u64, id: &SilenceId, effects: &mut Vec<Effect>) {
+        let now = self.clock.now();
+        let deadline = self.silences.get_mut(id).map(|entry| entry.deadline(&self.clock));
+        if deadline.is_some_and(|deadline| deadline > now) {
+            self.schedule_silence(id);
+        } else if self.silences.is_current(id) {
+            self.end_silence(sequence, id, None, effects);
+        } else {
+            self.silences.forget(id);
+        }
+    }
+
+    /// Ends a silence; nothing happens when it has ended before.
+    pub(super) fn end_silence(
+        &mut self,
+        sequence: u64,
+        id: &SilenceId,
+        by: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.silences.is_current(id) {
+            return;
+        }
+        self.unschedule_silence(id);
+        let hits = self.silences.end(id, self.clock.now()).unwrap_or_default();
+        self.schedule_silence(id);
+        let expired = DecisionKind::SilenceExpired { silence: id.clone(), hits, by };
+        self.decide(sequence, expired, effects);
+    }
+
+    /// Returns when the next timer is due, in the pipeline's time.
+    pub(super) fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+}
+
+fn is_urgent(effect: &Effect) -> bool {
+    let priority = match effect {
+        Effect::Notify(notification) => notification.priority,
+        Effect::Decided(Decision { kind: DecisionKind::Notified(notified), .. }) => {
+            notified.priority
+        }
+        _ => return false,
+    };
+    priority >= Priority::Critical
+}

@@ -1,0 +1,194 @@
+//! The pipeline's state as bytes, and back.
+//!
+//! Only what decides is written, in an order that follows from the state alone, so that equal
+//! states give equal bytes: findings and groups by their last use, letters by age, silences by id.
+//! What follows from it (timers, indexes, compiled routes) is made again.
+
+use std::sync::Arc;
+
+use alert::GroupId;
+use hashbrown::HashSet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Pipeline, PipelineConfig,
+    clock::Clock,
+    destination::Destinations,
+    finding::{Live, Membership},
+    group::Group,
+    score::Chains,
+    seen::Seen,
+    shelf::Letter,
+    silence::Silences,
+    timer::Timer,
+    totals::Totals,
+};
+
+/// Changes when an older snapshot can no longer be read.
+const VERSION: u32 = 1;
+
+/// The bytes are no snapshot of a pipeline.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    #[error("failed to read the pipeline's snapshot")]
+    Read(#[from] serde_json::Error),
+    #[error("the snapshot has version {found}, this program reads version {VERSION}")]
+    Version { found: u32 },
+    #[error("the snapshot contradicts itself: {0}")]
+    Contradiction(&'static str),
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    saker_pipeline: u32,
+    config: &'a PipelineConfig,
+    clock: Clock,
+    totals: &'a Totals,
+    destinations: &'a Destinations,
+    seen: &'a Seen,
+    known: &'a Seen,
+    chains: &'a Chains,
+    silences: &'a Silences,
+    /// With the path of each one's route.
+    groups: Vec<(&'a Group, &'a str)>,
+    /// With the groups each is in, and when it was last routed there.
+    findings: Vec<(&'a Live, Vec<(GroupId, Timestamp)>)>,
+    pending: Vec<&'a Letter>,
+    dead: Vec<&'a Letter>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    config: PipelineConfig,
+    clock: Clock,
+    totals: Totals,
+    destinations: Destinations,
+    seen: Seen,
+    known: Seen,
+    chains: Chains,
+    silences: Silences,
+    groups: Vec<(Group, Box<str>)>,
+    findings: Vec<(Live, Vec<(GroupId, Timestamp)>)>,
+    pending: Vec<Letter>,
+    dead: Vec<Letter>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    saker_pipeline: u32,
+}
+
+impl Pipeline {
+    /// Appends the whole state to `out`. Equal states give equal bytes.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        let joined = |membership: &Membership| {
+            Some((self.groups.get(membership.group)?.id, membership.routed))
+        };
+        let memberships = |live: &Live| live.memberships.iter().filter_map(joined).collect();
+        let written = Written {
+            saker_pipeline: VERSION,
+            config: &self.config,
+            clock: self.clock,
+            totals: &self.totals,
+            destinations: &self.destinations,
+            seen: &self.seen,
+            known: &self.known,
+            chains: &self.chains,
+            silences: &self.silences,
+            groups: self.groups.iter().map(|(_, group)| (group, &*group.settings.route)).collect(),
+            findings: self.findings.iter().map(|(_, live)| (live, memberships(live))).collect(),
+            pending: self.pending.iter().collect(),
+            dead: self.dead.iter().collect(),
+        };
+        let result = serde_json::to_writer(out, &written);
+        debug_assert!(result.is_ok(), "writing to memory: {result:?}");
+    }
+
+    /// Returns the pipeline a snapshot was made of; it goes on exactly as that one would have.
+    pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
+        let Version { saker_pipeline: found } = serde_json::from_slice(bytes)?;
+        if found != VERSION {
+            return Err(RestoreError::Version { found });
+        }
+        let read: Read = serde_json::from_slice(bytes)?;
+        let mut pipeline = Self {
+            config: read.config,
+            clock: read.clock,
+            totals: read.totals,
+            destinations: read.destinations,
+            seen: read.seen,
+            known: read.known,
+            chains: read.chains,
+            silences: read.silences,
+            pending: read.pending.into_iter().collect(),
+            dead: read.dead.into_iter().collect(),
+            ..Self::default()
+        };
+        let letters = pipeline.pending.iter().chain(pipeline.dead.iter());
+        if letters.into_iter().any(|letter| pipeline.destinations.get(letter.output).is_none()) {
+            return Err(RestoreError::Contradiction("a notification has no output"));
+        }
+        pipeline.compile();
+        pipeline.restore_groups(read.groups)?;
+        pipeline.restore_findings(read.findings)?;
+        for entry in pipeline.silences.all() {
+            if let Some(at) = entry.timer {
+                pipeline.timers.set(at, Timer::Silence(entry.silence.id.clone()));
+            }
+        }
+        Ok(pipeline)
+    }
+
+    fn restore_groups(&mut self, groups: Vec<(Group, Box<str>)>) -> Result<(), RestoreError> {
+        for (mut group, route) in groups {
+            group.settings = self
+                .routes
+                .find(&route)
+                .ok_or(RestoreError::Contradiction("a group's route is not configured"))?;
+            if group.lanes.iter().any(|lane| self.destinations.get(lane.output).is_none()) {
+                return Err(RestoreError::Contradiction("a group has no such output"));
+            }
+            let (id, key) = (group.id, group.key.clone());
+            self.timers.set(group.close_at, Timer::CloseGroup(id));
+            if let Some(at) = group.flush_at {
+                self.timers.set(at, Timer::Flush(id));
+            }
+            let slot = self.groups.insert(group);
+            self.by_group.insert(id, slot);
+            self.by_key.insert(key, slot);
+        }
+        Ok(())
+    }
+
+    fn restore_findings(
+        &mut self,
+        findings: Vec<(Live, Vec<(GroupId, Timestamp)>)>,
+    ) -> Result<(), RestoreError> {
+        // Findings share the few lists of names there are.
+        let mut names: HashSet<Arc<[Box<str>]>> = HashSet::new();
+        for (mut live, memberships) in findings {
+            live.fields = names.get_or_insert_with(&live.fields.clone(), Arc::clone).clone();
+            let fingerprint = live.fingerprint;
+            if let Some(at) = live.close_at {
+                self.timers.set(at, Timer::CloseFinding(fingerprint));
+            }
+            let slot = self.findings.insert(live);
+            self.by_fingerprint.insert(fingerprint, slot);
+            for (id, routed) in memberships {
+                let group = self.by_group.get(&id).copied();
+                let Some((at, group)) = group.and_then(|at| Some((at, self.groups.get_mut(at)?)))
+                else {
+                    return Err(RestoreError::Contradiction("a finding's group is not there"));
+                };
+                let index = group.members.len() as u32;
+                group.members.push(slot);
+                if let Some(live) = self.findings.get_mut(slot) {
+                    live.memberships.push(Membership { group: at, index, routed });
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Makes notifications of groups.
+
+use std::{cmp::Reverse, mem, sync::Arc};
+
+use alert::{Finding, GroupState, Notification, NotificationId, Priority};
+
+use super::{
+    DecisionKind, Effect, Notified, NotifyReason, Pipeline,
+    group::{self, Group},
+    shelf::Letter,
+};
+
+/// Findings a notification lists; its totals count all.
+const FINDINGS_LISTED_MAX: usize = 20;
+
+impl Pipeline {
+    /// Makes the notifications of a group that are due.
+    pub(super) fn flush(
+        &mut self,
+        sequence: u64,
+        slot: u32,
+        state: GroupState,
+        effects: &mut Vec<Effect>,
+    ) {
+        let now = self.clock.now();
+        let Some(group) = self.groups.get(slot) else { return };
+        let is_due = |index: &usize| group.lanes[*index].due.is_some_and(|(at, _)| at <= now);
+        let due: Vec<usize> = (0..group.lanes.len()).filter(is_due).collect();
+        if !due.is_empty() {
+            let mut findings = self.listed(group);
+            for (left, index) in
+                due.iter().enumerate().map(|(done, index)| (due.len() - done, index))
+            {
+                let findings = if left == 1 { mem::take(&mut findings) } else { findings.clone() };
+                self.tell(sequence, slot, *index, state, findings, effects);
+            }
+        }
+        self.schedule(slot);
+    }
+
+    /// Returns the group's active findings with the highest scores, the newest of equals first.
+    fn listed(&self, group: &Group) -> Vec<Finding> {
+        let rank = |slot: &u32| {
+            let live = self.findings.get(*slot)?;
+            Some((Reverse(live.score.points), Reverse(live.first_seen), live.fingerprint, *slot))
+        };
+        let mut ranked: Vec<_> = group.members.iter().filter_map(rank).collect();
+        if ranked.len() > FINDINGS_LISTED_MAX {
+            ranked.select_nth_unstable(FINDINGS_LISTED_MAX);
+            ranked.truncate(FINDINGS_LISTED_MAX);
+        }
+        ranked.sort_unstable();
+        ranked.iter().filter_map(|(.., slot)| self.findings.get(*slot)?.view(&self.clock)).collect()
+    }
+
+    /// Makes one notification, in place of an undelivered one of the same group and output.
+    fn tell(
+        &mut self,
+        sequence: u64,
+        slot: u32,
+        index: usize,
+        state: GroupState,
+        findings: Vec<Finding>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let now = self.clock.now();
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        let lane = &mut group.lanes[index];
+        let why = lane.due.take().map_or(NotifyReason::Updated, |(_, why)| why);
+        let output = self.destinations.name(lane.output);
+        let replaced =
+            self.pending.current(group.id, lane.output).and_then(|id| self.pending.remove(id));
+        lane.number += 1;
+        lane.notified_at = Some(now);
+        lane.notified_priority = lane.notified_priority.max(group.priority);
+        let (waiting, first, last) = (mem::take(&mut lane.waiting), lane.first, lane.last);
+        let told = replaced.as_ref().map_or(lane.told, |letter| letter.told);
+        lane.told = group.alerts;
+        let (alerts, first, last) = match &replaced {
+            Some(old) if old.alerts > 0 && waiting > 0 => (old.alerts + waiting, old.first, last),
+            Some(old) if old.alerts > 0 => (old.alerts, old.first, old.last),
+            _ if waiting > 0 => (waiting, first, last),
+            _ => (0, 0, 0),
+        };
+        let (number, output_number) = (lane.number, lane.output);
+        let id = NotificationId(group::digest64(&[
+            &group.id.0.to_be_bytes(),
+            output.as_bytes(),
+            &number.to_be_bytes(),
+        ]));
+        let notification = Notification {
+            id,
+            group: group.id,
+            sequence: number,
+            state,
+            route: group.settings.route.to_string(),
+            output: output.to_string(),
+            labels: group.labels.clone(),
+            priority: group.priority,
+            score: group.score,
+            alerts_count: group.alerts,
+            alerts_new_count: group.alerts.saturating_sub(told),
+            findings_count: group.findings,
+            first_seen: group.first_seen,
+            last_seen: self.clock.wall(group.last_seen).max(group.first_seen),
+            created: self.clock.wall(now),
+            findings,
+        };
+        // A notification is a struct of texts and JSON values, which always serialise.
+        let raw = serde_json::value::to_raw_value(&notification).unwrap_or_default();
+        let letter = Letter {
+            id,
+            group: group.id,
+            output: output_number,
+            number,
+            priority: group.priority,
+            alerts,
+            first,
+            last,
+            told,
+            receipt: None,
+            death: None,
+            notification: raw,
+        };
+        let notified = Notified {
+            notification: id,
+            group: group.id,
+            output: output.clone(),
+            route: group.settings.route.clone(),
+            first,
+            last,
+            alerts,
+            findings: group.findings,
+            priority: group.priority,
+            state,
+            why,
+            replaces: replaced.map(|letter| letter.id),
+        };
+        self.totals.notifications += 1;
+        self.decide(sequence, DecisionKind::Notified(notified), effects);
+        if self.destinations.is_configured(output_number) {
+            self.pending.insert(letter);
+            effects.push(Effect::Notify(Arc::new(notification)));
+            self.bound_pending(sequence, effects);
+        } else {
+            self.bury(sequence, letter, 0, "output removed", effects);
+        }
+    }
+
+    /// Returns what is to be delivered after a restart, most severe first, then the oldest.
+    pub(super) fn undelivered(&self) -> Vec<Effect> {
+        let mut letters: Vec<(Reverse<Priority>, &Letter)> =
+            self.pending.iter().map(|letter| (Reverse(letter.priority), letter)).collect();
+        letters.sort_by_key(|(priority, _)| *priority);
+        letters.iter().filter_map(|(_, letter)| letter.read().map(Effect::Notify)).collect()
+    }
+}

@@ -1,0 +1,12 @@
+//! The pipeline's promises, as sentences. The little language they are told in is in `script`.
+
+mod deliveries;
+mod properties;
+mod reload;
+mod routing;
+mod script;
+mod silences;
+mod speed;
+mod telling;
+
+pub(super) use script::alert_with;
