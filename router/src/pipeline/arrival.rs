@@ -3,6 +3,7 @@
 use std::{mem, sync::Arc};
 
 use alert::{Alert, Fingerprint, GroupId, ScoreItem};
+use rules::Subject;
 
 use super::{
     AlertDecision, CloseReason, DecisionKind, Effect, Pipeline, Reason, Routing, Verdict, clock,
@@ -12,7 +13,6 @@ use super::{
     group::{self, Group},
     route::Settings,
     sample, score,
-    shim::Subject,
     timer::Timer,
 };
 

@@ -1,12 +1,11 @@
 //! Everything that shapes decisions, as a person writes it.
 
+use rules::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::config::{HumanBytes, HumanDuration};
 
-use super::{
-    shim::{Condition, HumanDuration},
-    silence::Silence,
-};
+use super::silence::Silence;
 
 /// The part of the router's configuration the pipeline reads. Appended to the journal when it
 /// changes, so that a replay decides as it was decided then.
@@ -120,17 +119,17 @@ pub struct Limits {
     /// Undelivered notifications. Beyond it the oldest becomes a dead letter.
     pub pending_max: usize,
     /// All undelivered notifications together; as above.
-    pub pending_bytes_max: usize,
+    pub pending_bytes_max: HumanBytes,
     /// Dead letters kept for a replay. Beyond it the oldest is dropped; it stays counted.
     pub dead_letters_max: usize,
     /// All dead letters together; as above.
-    pub dead_letters_bytes_max: usize,
+    pub dead_letters_bytes_max: HumanBytes,
     /// Silences, expired ones of the last day included. Beyond it none is accepted.
     pub silences_max: usize,
     /// Longest text kept of each field of a finding's sample.
-    pub sample_field_bytes_max: usize,
+    pub sample_field_bytes_max: HumanBytes,
     /// All of a finding's sample.
-    pub sample_bytes_max: usize,
+    pub sample_bytes_max: HumanBytes,
 }
 
 impl Default for ScoreConfig {
@@ -146,12 +145,12 @@ impl Default for Limits {
             findings_max: 100_000,
             groups_max: 100_000,
             pending_max: 100_000,
-            pending_bytes_max: 256 << 20,
+            pending_bytes_max: HumanBytes(256 << 20),
             dead_letters_max: 10_000,
-            dead_letters_bytes_max: 128 << 20,
+            dead_letters_bytes_max: HumanBytes(128 << 20),
             silences_max: 10_000,
-            sample_field_bytes_max: 1024,
-            sample_bytes_max: 8 * 1024,
+            sample_field_bytes_max: HumanBytes(1024),
+            sample_bytes_max: HumanBytes(8 * 1024),
         }
     }
 }

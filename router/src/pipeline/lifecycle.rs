@@ -122,12 +122,16 @@ impl Pipeline {
         let Some(live) = self.findings.get_mut(slot) else { return };
         live.close_at = None;
         let mut at = live.closes_at();
+        let mut is_untold = false;
         for membership in &live.memberships {
             let group = self.groups.get(membership.group);
-            let untold = group.and_then(|group| group.tells_of(membership.routed));
-            at = untold.map_or(at, |due| at.max(clock::whole_second(due)));
+            if let Some(due) = group.and_then(|group| group.tells_of(membership.routed)) {
+                is_untold = true;
+                at = at.max(clock::whole_second(due));
+            }
         }
-        if at > now {
+        // When it is due already, the group's timer is before this one's.
+        if is_untold || at > now {
             live.close_at = Some(at);
             self.timers.set(at, Timer::CloseFinding(live.fingerprint));
         } else {

@@ -150,7 +150,7 @@ impl Pipeline {
     /// Turns the oldest undelivered notifications into dead letters while there are too many.
     pub(super) fn bound_pending(&mut self, sequence: u64, effects: &mut Vec<Effect>) {
         let limits = &self.config.limits;
-        let (number_max, bytes_max) = (limits.pending_max.max(1), limits.pending_bytes_max);
+        let (number_max, bytes_max) = (limits.pending_max.max(1), limits.pending_bytes_max.0);
         while self.pending.len() > number_max
             || self.pending.len() > 1 && self.pending.bytes() > bytes_max
         {
@@ -177,7 +177,7 @@ impl Pipeline {
     /// Drops the oldest dead letters while there are too many; their alerts stay counted.
     pub(super) fn bound_dead(&mut self, sequence: u64, effects: &mut Vec<Effect>) {
         let limits = &self.config.limits;
-        let (number_max, bytes_max) = (limits.dead_letters_max, limits.dead_letters_bytes_max);
+        let (number_max, bytes_max) = (limits.dead_letters_max, limits.dead_letters_bytes_max.0);
         while self.dead.len() > number_max || self.dead.bytes() > bytes_max {
             let Some(letter) = self.dead.oldest().and_then(|id| self.dead.remove(id)) else {
                 return;

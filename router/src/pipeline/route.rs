@@ -5,12 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    config::Route,
-    destination::Destinations,
-    facts::Key,
-    shim::{Condition, HumanDuration, Subject},
-};
+use rules::{Condition, Subject};
+use service::config::HumanDuration;
+
+use super::{config::Route, destination::Destinations, facts::Key};
 
 /// Routes within routes; deeper ones are a configuration problem and ignored.
 pub(super) const DEPTH_MAX: usize = 16;
@@ -52,8 +50,7 @@ impl Settings {
     }
 
     fn inherit(&self, route: &Route, path: Arc<str>, destinations: &Destinations) -> Self {
-        let duration =
-            |own: Option<HumanDuration>, inherited| own.map_or(inherited, HumanDuration::get);
+        let duration = |own: Option<HumanDuration>, inherited| own.map_or(inherited, |own| own.0);
         let (outputs, output_names) = match &route.outputs {
             Some(names) => destinations.resolve(Some(names)),
             None => (self.outputs.clone(), self.output_names.clone()),
@@ -155,7 +152,8 @@ impl Compiler<'_> {
 
 fn take(nodes: &[Node], subject: &Subject<'_>, taken: &mut Vec<Arc<Settings>>) {
     for node in nodes {
-        if node.condition.as_ref().is_some_and(|condition| !condition.matches(subject)) {
+        if node.condition.as_ref().is_some_and(|condition| !super::shim::holds(condition, subject))
+        {
             continue;
         }
         let before = taken.len();

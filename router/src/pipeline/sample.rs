@@ -2,6 +2,7 @@
 
 use alert::{Alert, Fields};
 use serde_json::{Value, value::RawValue};
+use service::config::HumanBytes;
 
 use super::{Limits, facts};
 
@@ -15,8 +16,8 @@ const FIELDS_BYTES_MAX: usize = 256 * 1024;
 /// Returns the alert as JSON. Long texts are cut, harder the more of them there are, until all of
 /// it fits; when not even that helps, its last fields are left out.
 pub(super) fn sample(alert: &Alert, limits: &Limits) -> Box<RawValue> {
-    let mut text_bytes_max = limits.sample_field_bytes_max;
-    let bytes_max = limits.sample_bytes_max;
+    let mut text_bytes_max = bytes(limits.sample_field_bytes_max);
+    let bytes_max = bytes(limits.sample_bytes_max);
     loop {
         let is_last = text_bytes_max < TEXT_BYTES_MIN;
         let fields_bytes_max = if is_last { bytes_max / 2 } else { FIELDS_BYTES_MAX };
@@ -59,6 +60,10 @@ fn trimmed(alert: &Alert, text_bytes_max: usize, fields_bytes_max: usize) -> Ale
     }
 }
 
+fn bytes(size: HumanBytes) -> usize {
+    usize::try_from(size.0).unwrap_or(usize::MAX)
+}
+
 fn trimmed_value(value: &Value, bytes_max: usize) -> Value {
     match value {
         Value::String(text) => facts::cut(text, bytes_max).into_owned().into(),
@@ -84,7 +89,7 @@ mod tests {
     fn check(alert: &Alert) -> Alert {
         let limits = Limits::default();
         let raw = sample(alert, &limits);
-        assert!(raw.get().len() <= limits.sample_bytes_max + 1024, "{}", raw.get().len());
+        assert!(raw.get().len() <= bytes(limits.sample_bytes_max) + 1024, "{}", raw.get().len());
         serde_json::from_str(raw.get()).unwrap()
     }
 

@@ -5,9 +5,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use alert::{Priority, ScoreItem};
 use hashbrown::HashMap;
 use jiff::Timestamp;
+use rules::Subject;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{clock, config::ScoreConfig, shim::Subject};
+use super::{clock, config::ScoreConfig};
 
 /// Workloads whose tactics are remembered; beyond it the first seen is forgotten.
 const WORKLOADS_MAX: usize = 16_384;
@@ -71,7 +72,7 @@ pub(super) fn score(
     let priority = subject.alert.priority;
     items.push(ScoreItem { reason: format!("priority {priority}"), points: base(priority) });
     for rule in &config.criticality {
-        if rule.condition.matches(subject) {
+        if super::shim::holds(&rule.condition, subject) {
             let reason = rule.reason.as_deref().unwrap_or(rule.condition.text()).to_owned();
             items.push(ScoreItem { reason, points: rule.points.into() });
         }

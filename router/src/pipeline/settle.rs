@@ -2,7 +2,7 @@
 
 use super::{
     CloseReason, DecisionKind, Effect, Pipeline, PipelineConfig, Silence,
-    fingerprint::Fingerprints, route::Routes,
+    fingerprint::Fingerprints, route::Routes, timer::Timer,
 };
 
 impl Pipeline {
@@ -108,6 +108,9 @@ impl Pipeline {
                 continue;
             };
             group.settings = settings;
+            self.timers.clear(group.close_at, Timer::CloseGroup(group.id));
+            group.close_at = group.closes_at();
+            self.timers.set(group.close_at, Timer::CloseGroup(group.id));
             for lane in &mut group.lanes {
                 if !self.destinations.is_configured(lane.output) {
                     lane.due = (lane.waiting > 0).then_some((now, super::NotifyReason::Updated));
@@ -118,16 +121,16 @@ impl Pipeline {
     }
 
     fn bound_all(&mut self, sequence: u64, effects: &mut Vec<Effect>) {
-        while self.findings.len() > self.config.limits.findings_max.max(1)
-            && let Some(oldest) = self.findings.oldest()
-        {
-            self.evict_finding(sequence, oldest, effects);
-        }
         while self.groups.len() > self.config.limits.groups_max.max(1)
             && let Some(oldest) = self.groups.oldest()
         {
             self.totals.groups_evicted += 1;
             self.close_group(sequence, oldest, CloseReason::Evicted, effects);
+        }
+        while self.findings.len() > self.config.limits.findings_max.max(1)
+            && let Some(oldest) = self.findings.oldest()
+        {
+            self.evict_finding(sequence, oldest, effects);
         }
         self.bound_pending(sequence, effects);
         self.bound_dead(sequence, effects);

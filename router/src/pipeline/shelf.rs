@@ -56,7 +56,7 @@ pub(super) struct Shelf {
     /// Only of use where a group and output have at most one letter.
     current: HashMap<(GroupId, u16), NotificationId>,
     next: u64,
-    bytes: usize,
+    bytes: u64,
 }
 
 impl Shelf {
@@ -64,12 +64,12 @@ impl Shelf {
         self.by_age.len()
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     pub(super) fn insert(&mut self, letter: Letter) {
-        self.bytes += letter.notification.get().len();
+        self.bytes += letter.notification.get().len() as u64;
         self.ages.insert(letter.id, self.next);
         self.current.insert((letter.group, letter.output), letter.id);
         self.by_age.insert(self.next, letter);
@@ -91,7 +91,7 @@ impl Shelf {
 
     pub(super) fn remove(&mut self, id: NotificationId) -> Option<Letter> {
         let letter = self.by_age.remove(&self.ages.remove(&id)?)?;
-        self.bytes -= letter.notification.get().len();
+        self.bytes -= letter.notification.get().len() as u64;
         if self.current(letter.group, letter.output) == Some(id) {
             self.current.remove(&(letter.group, letter.output));
         }

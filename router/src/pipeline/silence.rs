@@ -3,13 +3,11 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
+use rules::{Condition, Subject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    clock::{self, Clock},
-    shim::{Condition, Subject},
-};
+use super::clock::{self, Clock};
 
 /// The longest a silence may last. What must be quiet for longer is a rule exception.
 pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -152,7 +150,7 @@ impl Silences {
         let covers = |entry: &&mut Entry| {
             entry.silence.starts.is_none_or(|starts| starts <= now)
                 && now < entry.silence.ends
-                && entry.silence.condition.matches(subject)
+                && super::shim::holds(&entry.silence.condition, subject)
         };
         let entry = self.current.values_mut().find(covers)?;
         entry.hits += 1;

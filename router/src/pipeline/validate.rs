@@ -3,6 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use serde::Serialize;
+use service::config::HumanBytes;
 
 use super::{
     PipelineConfig, Route,
@@ -102,7 +103,7 @@ impl Problems<'_> {
             ("quiet", route.quiet, QUIET_MIN),
         ];
         for (name, value, min) in at_least {
-            if value.is_some_and(|value| value.get() < min) {
+            if value.is_some_and(|value| value.0 < min) {
                 let message = format!("{name} is at least {}s", min.as_secs());
                 self.add(format!("{path}.{name}"), message, None);
             }
@@ -177,9 +178,16 @@ impl Problems<'_> {
             ("findings_max", limits.findings_max, 1),
             ("groups_max", limits.groups_max, 1),
             ("pending_max", limits.pending_max, 1),
-            ("pending_bytes_max", limits.pending_bytes_max, 1 << 20),
-            ("sample_field_bytes_max", limits.sample_field_bytes_max, 64),
-            ("sample_bytes_max", limits.sample_bytes_max, 1024),
+        ];
+        for (name, value, min) in at_least {
+            if value < min {
+                self.add(format!("limits.{name}"), format!("it is at least {min}"), None);
+            }
+        }
+        let at_least = [
+            ("pending_bytes_max", limits.pending_bytes_max, HumanBytes(1 << 20)),
+            ("sample_field_bytes_max", limits.sample_field_bytes_max, HumanBytes(64)),
+            ("sample_bytes_max", limits.sample_bytes_max, HumanBytes(1024)),
         ];
         for (name, value, min) in at_least {
             if value < min {

@@ -68,20 +68,18 @@ fn a_replay_joins_the_newer_notification_of_its_group() {
 #[test]
 fn a_newer_replay_takes_the_place_of_an_older_one() {
     let quiet = json!({"routes": [{"quiet": "10s"}]});
-    // The newest dead letter is the first's after it died twice.
     check_with(
         &[quiet],
-        "a!@0 dead:soc@1 a:x!!@2 dead:soc@3 tick@300 replay:soc@301 dead:soc@302 replay:soc@303 ok:soc@304",
+        "a!@0 dead:soc@1 a:x!!@2 dead:soc@3 tick@300 replay:soc:oldest@301 replay:soc@302 ok:soc@303",
         expect![[r#"
             a!@0: route-1→soc; N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1
             dead:soc@1: N1 dead with 1: refused
             a:x!!@2: route-1→soc; N2 escalated soc with 1; N2 is soc#2 [a×1 a×1] 2/2 new 1
             dead:soc@3: N2 dead with 1: refused
             tick@300: group of 2/2 closed: quiet
-            replay:soc@301: N2 replayed with 1; N2 is soc#2 [a×1 a×1] 2/2 new 1
-            dead:soc@302: N2 dead with 1: refused
-            replay:soc@303: N2 replayed with 1; N2 is soc#2 [a×1 a×1] 2/2 new 1
-            ok:soc@304: N2 delivered 1"#]],
+            replay:soc:oldest@301: N1 replayed with 1; N1 is soc#1 [a×1] 1/1 new 1
+            replay:soc@302: N2 replayed with 1; N1 superseded by N2; N2 is soc#2 [a×1 a×1] 2/2 new 1
+            ok:soc@303: N2 delivered 2"#]],
     );
 }
 

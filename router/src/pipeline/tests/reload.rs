@@ -75,7 +75,8 @@ fn open_groups_live_by_their_routes_new_settings() {
             tick@2: N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1
             config:1@3: configured
             a:x@4: route-1→soc
-            tick@62: N2 updated soc with 2 for N1; N2 is soc#2 [a×1] 2/2 new 2"#]],
+            tick@62: N2 updated soc with 2 for N1; N2 is soc#2 [a×1 a×1] 2/2 new 2
+            tick@122: N3 closed soc with 2 for N2; N3 is soc#3 closed [a×1] 2/2 new 2; group of 2/2 closed: quiet"#]],
     );
 }
 
@@ -91,7 +92,7 @@ fn smaller_bounds_apply_at_once() {
             a@0: default→soc
             b!@0: default→soc; N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1
             c!@0: default→soc; N2 opened soc with 1; N2 is soc#1 [c×1] 1/1 new 1
-            config:1@1: finding of 1 evicted; finding of 1 evicted; N3 closed soc with 1; N3 is soc#1 closed [] 1/1 new 1; N1 withdrawn; N1 dead with 1: too much is undelivered; N1 dropped with 1; N2 withdrawn; N2 dead with 1: too much is undelivered; N2 dropped with 1; group of 1/1 closed: evicted; group of 1/1 closed: evicted; configured"#]],
+            config:1@1: N3 closed soc with 1; N3 is soc#1 closed [a×1] 1/1 new 1; N1 withdrawn; N1 dead with 1: too much is undelivered; N1 dropped with 1; N2 withdrawn; N2 dead with 1: too much is undelivered; N2 dropped with 1; group of 1/1 closed: evicted; group of 1/1 closed: evicted; finding of 1 evicted; finding of 1 evicted; configured"#]],
     );
 }
 
@@ -149,14 +150,14 @@ fn intervals_and_limits_have_least_values() {
     check_problems(
         json!({
             "routes": [{"group_interval": "0s", "quiet": "1s", "group_by": [""]}],
-            "limits": {"findings_max": 0, "sample_bytes_max": 1},
+            "limits": {"findings_max": 0, "sample_bytes_max": "1B"},
         }),
         expect![[r#"
             routes[0].group_by[0]: a field has a name without blanks around it
             routes[0].group_interval: group_interval is at least 1s
             routes[0].quiet: quiet is at least 10s
             limits.findings_max: it is at least 1
-            limits.sample_bytes_max: it is at least 1024"#]],
+            limits.sample_bytes_max: it is at least 1KiB"#]],
     );
 }
 

@@ -10,6 +10,7 @@
 //! | `a*5@3` | five of them |
 //! | `tick@3` | a tick |
 //! | `ok:soc@3`, `dead:soc@3`, `replay:soc@3` | the oldest undelivered (newest dead) of an output |
+//! | `replay:soc:oldest@3` | the oldest dead letter instead |
 //! | `again@3` | the last outcome once more |
 //! | `silence:a:60@3`, `expire:a@3` | rule `a` is silenced until 60 s, or no longer |
 //! | `config:1@3` | the configuration with this number takes effect |
@@ -131,8 +132,11 @@ impl Run {
             },
             ["ok", output] => self.outcome(output, |notification| delivered(time, notification)),
             ["dead", output] => self.outcome(output, |notification| dead(time, notification)),
-            ["replay", output] => {
-                let letters = self.pipeline.dead_letters(Page::default());
+            ["replay", output, ..] => {
+                let mut letters = self.pipeline.dead_letters(Page::default());
+                if parts.len() == 3 {
+                    letters.reverse();
+                }
                 let letter = letters.iter().find(|letter| *letter.output == *output).unwrap();
                 Record::Replayed {
                     at: time,
