@@ -96,7 +96,7 @@ pub struct Counts {
     pub dead_letters: u64,
     pub dead_letters_dropped: u64,
     /// Active ones and those that will be.
-    pub silences: u64,
+    pub silences_active: u64,
     pub notifications: u64,
     pub timers: u64,
 }
@@ -126,7 +126,7 @@ impl Pipeline {
             pending: self.pending.len() as u64,
             dead_letters: self.dead.len() as u64,
             dead_letters_dropped: self.totals.dead_letters_dropped,
-            silences: self.silences.current_len() as u64,
+            silences_active: self.silences.current_len() as u64,
             notifications: self.totals.notifications,
             timers: self.timers.len() as u64,
         }
