@@ -30,7 +30,23 @@ impl Event {
             Field::EvtRawres => Value::I64(self.result),
             Field::EvtRes => Value::Text(result_name(self.result)),
             Field::EvtFailed => Value::Bool(self.result < 0),
-            Field::EvtArgs => Value::Text(self.arguments_text().into()),
+            Field::EvtArgs | Field::EvtInfo => Value::Text(self.arguments_text().into()),
+            Field::EvtCount => Value::U64(1),
+            Field::EvtLatency => Value::U64(0),
+            Field::EvtTimeIso => {
+                let time = jiff::Timestamp::from_nanosecond(self.time_ns.into()).ok()?;
+                Value::Text(time.to_string().into())
+            }
+            Field::ThreadIsmain => Value::Bool(self.tid == self.process.key.pid),
+            Field::FdContainername | Field::FdContainerdirectory => {
+                let name = match field {
+                    Field::FdContainername => Field::FdName,
+                    _ => Field::FdDirectory,
+                };
+                let container = self.process.container_value(Field::ContainerId)?;
+                let name = self.value(name, &Argument::None)?;
+                Value::Text(format!("{container}:{name}").into())
+            }
             Field::EvtArg => return self.argument(argument),
             Field::EvtVia => Value::text(if self.via_io_uring { "io_uring" } else { "syscall" }),
             Field::ProcDuration => Value::U64(self.time_ns.saturating_sub(self.process.start_ns)),
@@ -179,12 +195,16 @@ impl Process {
             Field::ProcPexe => Value::text(parent?.arguments.first()?),
             Field::ProcPexepath => Value::text(&parent?.executable.path),
             Field::ProcPcmdline => Value::Text(parent?.command_line().into()),
-            Field::ProcSname => {
-                let leader = std::iter::once(self)
-                    .chain(self.ancestors())
-                    .find(|process| process.key.pid == self.sid)?;
-                Value::text(&leader.name)
+            Field::ProcSname => Value::text(&self.session_leader()?.name),
+            Field::ProcSexe => Value::text(self.session_leader()?.arguments.first()?),
+            Field::ProcSexepath => Value::text(&self.session_leader()?.executable.path),
+            Field::ProcIsSidLeader => Value::Bool(self.key.pid == self.sid),
+            Field::ProcPvpid => Value::I64(parent?.vpid.into()),
+            Field::ProcCmdlenargs => {
+                let arguments = self.arguments.get(1..).unwrap_or_default();
+                Value::U64(arguments.iter().map(|argument| argument.len() as u64).sum())
             }
+            Field::ProcExeline => Value::Text(self.arguments.join(" ").into()),
             Field::ProcAname
             | Field::ProcAexe
             | Field::ProcAexepath
@@ -213,6 +233,10 @@ impl Process {
             Field::GroupName => Value::text(name_or(self.group.as_deref(), Some(self.gid))),
             _ => return self.container_value(field),
         })
+    }
+
+    fn session_leader(&self) -> Option<&Process> {
+        std::iter::once(self).chain(self.ancestors()).find(|process| process.key.pid == self.sid)
     }
 
     fn ancestor_value(&self, field: Field, argument: &Argument) -> Option<Value<'_>> {
@@ -257,7 +281,7 @@ impl Process {
             Field::ContainerPrivileged => return container.privileged.map(Value::Bool),
             Field::K8sNsName => container.pod_namespace.as_deref(),
             Field::K8sPodName => container.pod_name.as_deref(),
-            Field::K8sPodUid => container.pod_uid.as_deref(),
+            Field::K8sPodUid | Field::K8sPodId => container.pod_uid.as_deref(),
             _ => None,
         };
         text.map(Value::text)
@@ -351,12 +375,17 @@ impl Connection {
             Field::FdSockfamily if self.unix.is_some() => Some(Value::text("unix")),
             Field::FdSockfamily => self.remote.map(|_| Value::text("ip")),
             Field::FdIp | Field::FdNet => both(ip(&self.local), ip(&self.remote)),
-            Field::FdPort => both(port(&self.local), port(&self.remote)),
+            Field::FdPort | Field::FdProto => both(port(&self.local), port(&self.remote)),
             // The program that connects is the client.
             Field::FdCip | Field::FdLip | Field::FdCnet | Field::FdLnet => ip(&self.local),
             Field::FdSip | Field::FdRip | Field::FdSnet | Field::FdRnet => ip(&self.remote),
-            Field::FdCport | Field::FdLport => port(&self.local),
-            Field::FdSport | Field::FdRport => port(&self.remote),
+            Field::FdCport | Field::FdLport | Field::FdCproto | Field::FdLproto => {
+                port(&self.local)
+            }
+            Field::FdSport | Field::FdRport | Field::FdSproto | Field::FdRproto => {
+                port(&self.remote)
+            }
+            Field::FdIsServer => self.remote.map(|_| Value::Bool(false)),
             _ => None,
         }
     }
@@ -443,7 +472,8 @@ fn exec_flags(process: &Process) -> String {
     join_flags(flags.into_iter().filter(|(set, _)| *set).map(|(_, name)| name))
 }
 
-fn open_flags(flags: u32) -> String {
+/// Returns the names of `O_*` bits, joined by `|`.
+pub fn open_flags(flags: u32) -> String {
     const NAMED: [(u32, &str); 13] = [
         (O_CREAT, "O_CREAT"),
         (0o2000, "O_APPEND"),
@@ -492,8 +522,8 @@ fn join_flags(names: impl Iterator<Item = &'static str>) -> String {
     names.collect::<Vec<_>>().join("|")
 }
 
-/// Names from `include/uapi/linux/ptrace.h`, Linux 6.18.
-fn ptrace_request(request: u64) -> Cow<'static, str> {
+/// Returns the name of a request, from `include/uapi/linux/ptrace.h`, Linux 6.18.
+pub fn ptrace_request(request: u64) -> Cow<'static, str> {
     let name = match request {
         0 => "PTRACE_TRACEME",
         1 => "PTRACE_PEEKTEXT",
@@ -520,8 +550,9 @@ fn ptrace_request(request: u64) -> Cow<'static, str> {
     name.into()
 }
 
-/// Names from `include/uapi/linux/capability.h`, Linux 6.18.
-fn capability_names(bits: u64) -> String {
+/// Returns the names of capability bits, blank-separated, from `include/uapi/linux/capability.h`,
+/// Linux 6.18.
+pub fn capability_names(bits: u64) -> String {
     const NAMES: [&str; 41] = [
         "CAP_CHOWN",
         "CAP_DAC_OVERRIDE",

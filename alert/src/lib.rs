@@ -18,6 +18,7 @@ pub use event::{
     Access, Connection, Container, Detail, Event, EventKind, Executable, FileType, OpenFile,
     Process, ProcessKey, StandardStream,
 };
+pub use extract::{capability_names, open_flags, ptrace_request};
 pub use field::{Argument, ArgumentRule, Field, FieldError, Type};
 pub use fingerprint::Fingerprint;
 pub use notification::{Finding, GroupId, GroupState, Notification, NotificationId, ScoreItem};

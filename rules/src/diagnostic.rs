@@ -66,7 +66,6 @@ struct Excerpt {
     first_line: usize,
     text: String,
     span: Range<usize>,
-    label: Option<String>,
 }
 
 /// One fault or warning, pointing into the user's file. Prints as an annotated snippet.
@@ -123,13 +122,6 @@ impl Diagnostic {
         diagnostic
     }
 
-    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
-        if let Some(excerpt) = &mut self.excerpt {
-            excerpt.label = Some(printable(&label.into()));
-        }
-        self
-    }
-
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(printable(&hint.into()));
         self
@@ -149,9 +141,7 @@ impl Diagnostic {
         let title = level.primary_title(&*self.message).id(self.code.name());
         let mut group = match &self.excerpt {
             Some(excerpt) => {
-                let annotation = AnnotationKind::Primary
-                    .span(excerpt.span.clone())
-                    .label(excerpt.label.as_deref());
+                let annotation = AnnotationKind::Primary.span(excerpt.span.clone());
                 title.element(
                     Snippet::source(&*excerpt.text)
                         .line_start(excerpt.first_line)
@@ -213,10 +203,11 @@ fn excerpt(text: &str, span: Range<usize>) -> (usize, usize, Excerpt) {
         shown.push_str(&clean(cut(line)));
         shown.push('\n');
     }
-    let cut_from = match start - line_start > LINE_BYTES_MAX / 2 && line_end - line_start > LINE_BYTES_MAX {
-        true => floor(text, start - LINE_BYTES_MAX / 2),
-        false => line_start,
-    };
+    let cut_from =
+        match start - line_start > LINE_BYTES_MAX / 2 && line_end - line_start > LINE_BYTES_MAX {
+            true => floor(text, start - LINE_BYTES_MAX / 2),
+            false => line_start,
+        };
     let cut_to = floor(text, line_end.min(cut_from + LINE_BYTES_MAX)).max(start);
     shown.push_str(&clean(&text[cut_from..start]));
     let shown_start = shown.len();
@@ -228,7 +219,7 @@ fn excerpt(text: &str, span: Range<usize>) -> (usize, usize, Excerpt) {
         shown.push_str(&clean(cut(&text[line_end + 1..after])));
     }
     let first_line = line - text[before..line_start].matches('\n').count();
-    let excerpt = Excerpt { first_line, text: shown, span: shown_start..shown_end, label: None };
+    let excerpt = Excerpt { first_line, text: shown, span: shown_start..shown_end };
     (line, column, excerpt)
 }
 
@@ -259,7 +250,8 @@ mod tests {
         let start = text.find(needle).unwrap();
         let file = File { name: "my.yaml".into(), text: text.into() };
         let place = Place { file, span: start..start + needle.len() };
-        let diagnostic = Diagnostic::at(Code::CompileCondition, &place, "no such field").hint("try");
+        let diagnostic =
+            Diagnostic::at(Code::CompileCondition, &place, "no such field").hint("try");
         expect.assert_eq(&diagnostic.to_string());
     }
 

@@ -6,14 +6,21 @@
 mod case;
 mod condition;
 mod diagnostic;
+mod ir;
+mod load;
+mod matcher;
+mod parse;
 mod rule;
 mod ruleset;
+mod text;
+mod yaml;
 
 pub use case::{TestReport, test};
 pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
+pub use matcher::Matcher;
 pub use rule::{Rendered, Rule};
-pub use ruleset::{Loaded, Matcher, Requirements, RuleSet, Source};
+pub use ruleset::{Loaded, Requirements, RuleSet, Source};
 
 /// Returns our own rules, compiled into the program.
 pub fn builtin() -> Vec<Source> {

@@ -1,10 +1,18 @@
 //! Rule files compiled into one set.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use alert::{Event, EventKind};
+use alert::EventKind;
 
-use crate::{Diagnostic, Rule};
+use crate::{
+    Diagnostic, Matcher, Rule, Severity,
+    diagnostic::Code,
+    ir::{Graph, Leaf, Node, NodeId},
+    load::{collect, compile, read_items},
+    matcher::Program,
+    text::Files,
+    yaml,
+};
 
 /// A rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +26,9 @@ pub struct Source {
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    roots: Vec<NodeId>,
+    graph: Graph,
+    program: Program,
 }
 
 /// A rule set that loaded, and what deserves a look.
@@ -30,8 +41,8 @@ pub struct Loaded {
 /// What a sensor must deliver for a rule set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirements {
-    /// Kinds of event any rule can match.
-    pub kinds: BTreeSet<EventKind>,
+    /// Kinds of event any rule can match, in the order of [`EventKind::ALL`].
+    pub kinds: Vec<EventKind>,
     /// Whether a rule or its output reads `proc.env`.
     pub environment: bool,
     /// Whether a rule or its output reads what only the container runtime knows: names, images,
@@ -42,7 +53,28 @@ pub struct Requirements {
 impl RuleSet {
     /// Compiles rule files in the order given. Returns every error found, or the set.
     pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
-        todo!("{sources:?}")
+        let mut found = Vec::new();
+        let mut files = Files::default();
+        let mut items = Vec::new();
+        for source in sources {
+            let documents = yaml::read(&mut files, &source.name, &source.text, &mut found);
+            items.extend(read_items(&files, &documents, &mut found));
+        }
+        let collection = collect(&files, &items, &mut found);
+        let mut compiled = compile(&files, &collection, &mut found);
+        let (mut errors, mut warnings): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
+        if !errors.is_empty() {
+            errors.dedup();
+            return Err(errors);
+        }
+        let roots: Vec<_> = compiled.rules.iter().map(|(_, root)| *root).collect();
+        let program = Program::new(&mut compiled.graph, &roots);
+        let rules: Vec<_> = compiled.rules.into_iter().map(|(rule, _)| rule).collect();
+        let set = Self { rules, roots, graph: compiled.graph, program };
+        set.note_kinds(&mut warnings);
+        warnings.dedup();
+        Ok(Loaded { rules: Arc::new(set), warnings })
     }
 
     /// Returns the enabled rules, in the order of their definition.
@@ -52,24 +84,96 @@ impl RuleSet {
 
     /// Returns what a sensor must deliver.
     pub fn requirements(&self) -> Requirements {
-        Requirements::default()
+        let mut requirements = Requirements {
+            kinds: EventKind::ALL
+                .into_iter()
+                .filter(|kind| !self.program.entries(*kind).is_empty())
+                .collect(),
+            ..Requirements::default()
+        };
+        self.leaves(&mut |leaf| {
+            let Leaf::Event(field, _) = leaf else { return };
+            requirements.environment |= *field == alert::Field::ProcEnv;
+            let name = field.name();
+            requirements.container_metadata |= name.starts_with("k8s.")
+                || (name.starts_with("container.")
+                    && !matches!(name, "container.id" | "container.full_id" | "container.type"));
+        });
+        requirements
     }
 
     /// Returns a matcher, which one thread uses.
     pub fn matcher(self: &Arc<Self>) -> Matcher {
-        Matcher { rules: Arc::clone(self) }
+        Matcher::new(Arc::clone(self))
     }
-}
 
-/// Finds the rules an event matches. Each thread has its own.
-#[derive(Debug)]
-pub struct Matcher {
-    rules: Arc<RuleSet>,
-}
+    pub(crate) const fn program(&self) -> &Program {
+        &self.program
+    }
 
-impl Matcher {
-    /// Calls `hit` for every rule that matches, in the order of their definition.
-    pub fn matches(&mut self, event: &Event, hit: &mut dyn FnMut(&Rule)) {
-        todo!("{event:?}{:?}{:p}", self.rules.rules.first().map(hit), self)
+    pub(crate) const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Calls `visit` for every field that a condition or an output reads.
+    fn leaves(&self, visit: &mut dyn FnMut(&Leaf)) {
+        let mut open = self.roots.clone();
+        let mut seen = hashbrown::HashSet::new();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match self.graph.node(id) {
+                Node::Predicate(index) => {
+                    let (predicate, _) = self.graph.predicate_of(*index);
+                    predicate.leaves(visit);
+                }
+                Node::Not(child) => open.push(*child),
+                Node::And(children) | Node::Or(children) => open.extend(children),
+                Node::False | Node::True => {}
+            }
+        }
+        for rule in &self.rules {
+            rule.output_leaves(visit);
+        }
+    }
+
+    /// Warns about rules that no event can match, or every kind of event.
+    fn note_kinds(&self, warnings: &mut Vec<Diagnostic>) {
+        let mut counts = vec![0; self.rules.len()];
+        for kind in EventKind::ALL {
+            for entry in self.program.entries(kind) {
+                counts[entry.rule as usize] += 1;
+            }
+        }
+        for (rule, count) in self.rules.iter().zip(counts) {
+            let (code, message) = if count == 0 {
+                let message = "no event of a kind that is observed can match this rule";
+                (Code::Unobservable, message)
+            } else if count == EventKind::ALL.len() && rule.warn_event_types {
+                (Code::NoEventType, "the rule is asked about every kind of event")
+            } else {
+                continue;
+            };
+            let warning = Diagnostic::at(code, &rule.place, message);
+            warnings.push(match code {
+                Code::NoEventType => warning.hint("restrict it, as in `evt.type = execve and …`"),
+                _ => warning,
+            });
+        }
+    }
+
+    /// Answers the rules by walking their trees, for tests to compare with the matcher.
+    #[cfg(test)]
+    pub(crate) fn matches_plainly(&self, event: &alert::Event) -> Vec<&str> {
+        use crate::ir::{EventView, PathView};
+        let views = [PathView::Written, PathView::Resolved];
+        let matching = self.rules.iter().zip(&self.roots).filter(|(_, root)| {
+            views.into_iter().any(|path| {
+                let view = EventView { event, path };
+                self.graph.evaluate(**root, &view, Some(false)) == Some(true)
+            })
+        });
+        matching.map(|(rule, _)| rule.name.as_str()).collect()
     }
 }

@@ -1,0 +1,14 @@
+//! What a condition means: typed predicates joined in a graph in which equal parts are one.
+
+mod check;
+mod glob;
+mod graph;
+mod nearest;
+mod predicate;
+mod term;
+
+pub(crate) use check::{Compiler, Macros, Remark};
+pub(crate) use graph::{Graph, Node, NodeId};
+pub(crate) use nearest::{nearest, nearest_field};
+pub(crate) use predicate::{Literal, Machine, Predicate, Test};
+pub(crate) use term::{AlertField, EventView, Leaf, PathView, Record, Term};

@@ -1,0 +1,66 @@
+//! Finds the word that was meant.
+
+use alert::Field;
+
+/// Returns the candidate that takes the fewest edits, if they are few for the word's length.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    if word.len() > 64 {
+        return None;
+    }
+    let edits_max = (word.len() / 3).clamp(1, 4);
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(edits, _)| *edits <= edits_max)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Returns the field whose name is nearest.
+pub(crate) fn nearest_field(name: &str) -> Option<&'static str> {
+    nearest(name, Field::ALL.iter().map(|field| field.name()))
+}
+
+/// Edits to turn one word into the other; exchanging two neighbours is one edit.
+fn distance(left: &str, right: &str) -> usize {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let width = right.len() + 1;
+    let mut table = vec![0; (left.len() + 1) * width];
+    for row in 0..=left.len() {
+        for column in 0..=right.len() {
+            table[row * width + column] = if row == 0 || column == 0 {
+                row + column
+            } else {
+                let same = left[row - 1] == right[column - 1];
+                let replaced = table[(row - 1) * width + column - 1] + usize::from(!same);
+                let dropped = table[(row - 1) * width + column] + 1;
+                let added = table[row * width + column - 1] + 1;
+                let mut best = replaced.min(dropped).min(added);
+                if row > 1
+                    && column > 1
+                    && left[row - 1] == right[column - 2]
+                    && left[row - 2] == right[column - 1]
+                {
+                    best = best.min(table[(row - 2) * width + column - 2] + 1);
+                }
+                best
+            };
+        }
+    }
+    table[left.len() * width + right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_error_finds_its_field() {
+        assert_eq!(nearest_field("proc.nmae"), Some("proc.name"));
+        assert_eq!(nearest_field("container.image.repo"), None);
+        assert_eq!(nearest_field("user.nam"), Some("user.name"));
+        assert_eq!(nearest_field("zzz"), None);
+    }
+}

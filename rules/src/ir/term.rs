@@ -1,0 +1,295 @@
+//! What a predicate reads: a field of an event or alert, or a function of fields.
+
+use std::borrow::Cow;
+
+use alert::{Argument, Event, Field, Type, Value};
+
+use crate::parse::Function;
+
+/// One value of the record a condition is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Leaf {
+    Event(Field, Argument),
+    Alert(AlertField),
+}
+
+/// What of an alert a condition can name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum AlertField {
+    Priority,
+    Rule,
+    Source,
+    Hostname,
+    Output,
+    Tags,
+    Score,
+    Count,
+    Fingerprint,
+    State,
+    /// An entry of the alert's fields.
+    Named(Box<str>),
+}
+
+impl AlertField {
+    const PLAIN: [(&'static str, Self); 10] = [
+        ("priority", Self::Priority),
+        ("rule", Self::Rule),
+        ("source", Self::Source),
+        ("hostname", Self::Hostname),
+        ("output", Self::Output),
+        ("tags", Self::Tags),
+        ("score", Self::Score),
+        ("count", Self::Count),
+        ("fingerprint", Self::Fingerprint),
+        ("state", Self::State),
+    ];
+
+    /// Returns the names without a dot.
+    pub(crate) fn plain_names() -> impl Iterator<Item = &'static str> {
+        Self::PLAIN.into_iter().map(|(name, _)| name)
+    }
+
+    pub(crate) fn is_plain(name: &str) -> bool {
+        Self::plain_names().any(|plain| plain == name)
+    }
+
+    pub(crate) fn from_name(name: &str) -> Self {
+        let plain = Self::PLAIN.into_iter().find(|(plain, _)| *plain == name);
+        plain.map_or_else(|| Self::Named(name.into()), |(_, field)| field)
+    }
+
+    pub(crate) const fn value_type(&self) -> Type {
+        match self {
+            Self::Priority => Type::Priority,
+            Self::Score | Self::Count => Type::Unsigned,
+            Self::Rule | Self::Source | Self::Hostname | Self::Output | Self::Tags => Type::Text,
+            Self::Fingerprint | Self::State => Type::Text,
+            Self::Named(_) => Type::Any,
+        }
+    }
+}
+
+/// How the elements of a value that is a list, or one of several, are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Elements {
+    /// One that satisfies the operator is enough: ancestors.
+    Any,
+    /// The same, but `!=` holds only if no element is equal: both ends of a socket.
+    Ends,
+    /// As [`Self::Ends`], but `in` asks every element: a list.
+    List,
+}
+
+/// What stands on a side of an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Term {
+    Leaf(Leaf),
+    Call(Function, Box<[Term]>),
+    Constant(Box<str>),
+    List(Box<[Term]>),
+}
+
+impl Term {
+    pub(crate) fn value_type(&self) -> Type {
+        match self {
+            Self::Leaf(Leaf::Event(field, _)) => field.value_type(),
+            Self::Leaf(Leaf::Alert(field)) => field.value_type(),
+            Self::Call(Function::Len, _) => Type::Unsigned,
+            Self::Call(..) | Self::Constant(_) | Self::List(_) => Type::Text,
+        }
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        match self {
+            Self::Leaf(Leaf::Event(field, argument)) => field.yields_list(argument),
+            Self::Leaf(Leaf::Alert(field)) => *field == AlertField::Tags,
+            Self::List(_) => true,
+            Self::Call(..) | Self::Constant(_) => false,
+        }
+    }
+
+    pub(crate) fn elements(&self) -> Elements {
+        match self {
+            Self::Leaf(Leaf::Event(field, _)) => match field {
+                Field::FdIp | Field::FdNet | Field::FdPort => Elements::Ends,
+                _ => Elements::Any,
+            },
+            _ => Elements::List,
+        }
+    }
+
+    /// Calls `visit` for every field it reads.
+    pub(crate) fn leaves(&self, visit: &mut dyn FnMut(&Leaf)) {
+        match self {
+            Self::Leaf(leaf) => visit(leaf),
+            Self::Call(_, terms) | Self::List(terms) => {
+                terms.iter().for_each(|term| term.leaves(visit));
+            }
+            Self::Constant(_) => {}
+        }
+    }
+
+    pub(crate) fn value<'a>(&'a self, record: &'a impl Record) -> Option<Value<'a>> {
+        match self {
+            Self::Leaf(leaf) => record.value(leaf),
+            Self::Constant(text) => Some(Value::text(text)),
+            Self::List(terms) => {
+                Some(Value::List(terms.iter().filter_map(|term| term.value(record)).collect()))
+            }
+            Self::Call(function, terms) => {
+                let first = terms.first()?.value(record)?;
+                match function {
+                    Function::Join => {
+                        let Value::List(items) = terms.get(1)?.value(record)? else { return None };
+                        let items: Vec<_> = items.iter().map(Value::to_string).collect();
+                        Some(Value::Text(items.join(&first.to_string()).into()))
+                    }
+                    Function::Concat => {
+                        let mut text = first.to_string();
+                        for term in &terms[1..] {
+                            text.push_str(&term.value(record)?.to_string());
+                        }
+                        Some(Value::Text(text.into()))
+                    }
+                    function => apply(*function, first),
+                }
+            }
+        }
+    }
+}
+
+/// Applies a function of one argument; to each element of a list, except for its length.
+fn apply(function: Function, value: Value<'_>) -> Option<Value<'_>> {
+    let text = match value {
+        Value::List(items) if function == Function::Len => {
+            return Some(Value::U64(items.len() as u64));
+        }
+        Value::List(items) => {
+            let items = items.into_iter().filter_map(|item| apply(function, item)).collect();
+            return Some(Value::List(items));
+        }
+        Value::Text(text) => text,
+        _ => return None,
+    };
+    Some(match function {
+        Function::ToLower => Value::Text(text.to_ascii_lowercase().into()),
+        Function::ToUpper => Value::Text(text.to_ascii_uppercase().into()),
+        Function::Len => Value::U64(text.len() as u64),
+        Function::Base64 => Value::Text(decode_base64(&text)?.into()),
+        Function::BaseName => Value::Text(match text {
+            Cow::Borrowed(text) => Cow::Borrowed(base_name(text)),
+            Cow::Owned(text) => Cow::Owned(base_name(&text).to_owned()),
+        }),
+        Function::Join | Function::Concat | Function::GetOpt => return None,
+    })
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+/// Decodes with or without padding; bytes that are no text become U+FFFD.
+fn decode_base64(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut count) = (0_u32, 0);
+    let digits = text.trim_end_matches('=');
+    if digits.len() % 4 == 1 {
+        return None;
+    }
+    for byte in digits.bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Something whose fields can be read.
+pub(crate) trait Record {
+    fn value(&self, leaf: &Leaf) -> Option<Value<'_>>;
+}
+
+/// Which of an opened file's two paths `fd.name`, `fd.directory` and `fd.filename` show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathView {
+    /// As the program wrote it, made absolute.
+    Written,
+    /// As the kernel resolved it, links followed.
+    Resolved,
+}
+
+/// An event seen through one of its paths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventView<'a> {
+    pub(crate) event: &'a Event,
+    pub(crate) path: PathView,
+}
+
+impl EventView<'_> {
+    /// Returns whether a field reads the path that [`PathView`] chooses.
+    pub(crate) const fn depends_on_path(field: Field) -> bool {
+        matches!(field, Field::FdName | Field::FdDirectory | Field::FdFilename)
+    }
+
+    /// Returns the second path of an event whose two paths differ.
+    pub(crate) fn other_path(event: &Event) -> Option<&str> {
+        match &event.detail {
+            alert::Detail::Open(file) => {
+                file.resolved.as_deref().filter(|resolved| **resolved != *file.path)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Record for EventView<'_> {
+    #[inline]
+    fn value(&self, leaf: &Leaf) -> Option<Value<'_>> {
+        let Leaf::Event(field, argument) = leaf else { return None };
+        if self.path == PathView::Resolved
+            && Self::depends_on_path(*field)
+            && let Some(path) = Self::other_path(self.event)
+        {
+            let (directory, name) = match path.rsplit_once('/') {
+                Some(("", name)) => ("/", name),
+                Some(parts) => parts,
+                None => ("", path),
+            };
+            return Some(Value::text(match field {
+                Field::FdName => path,
+                Field::FdDirectory => directory,
+                _ => name,
+            }));
+        }
+        self.event.value(*field, argument)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        for (text, expected) in [
+            ("aGVsbG8=", Some("hello")),
+            ("aGVsbG8", Some("hello")),
+            ("", Some("")),
+            ("a", None),
+            ("a b", None),
+        ] {
+            assert_eq!(decode_base64(text).as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Rule files to compiled rules: read, collect, expand, compile.
+
+mod collect;
+mod compile;
+mod exception;
+mod item;
+mod paste;
+
+pub(crate) use collect::{ListDefinition, MacroDefinition, RuleDefinition, collect};
+pub(crate) use compile::{NoMacros, compile};
+pub(crate) use item::{Case, Item, read_items};

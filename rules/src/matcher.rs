@@ -1,0 +1,82 @@
+//! Finds the rules an event matches: every distinct predicate is answered at most once per event,
+//! and one that reads only the process at most once per process.
+
+mod index;
+mod program;
+mod state;
+
+use std::sync::Arc;
+
+use alert::Event;
+
+pub(crate) use program::Program;
+use state::{Evaluation, ProcessCache};
+
+use crate::{
+    Rule, RuleSet,
+    ir::{EventView, PathView},
+};
+
+/// Finds the rules an event matches. Each thread has its own.
+#[derive(Debug)]
+pub struct Matcher {
+    rules: Arc<RuleSet>,
+    known: Box<[u64]>,
+    answers: Box<[u64]>,
+    processes: ProcessCache,
+    matched: Vec<u32>,
+}
+
+impl Matcher {
+    pub(crate) fn new(rules: Arc<RuleSet>) -> Self {
+        let program = rules.program();
+        let words = program.words();
+        let processes = ProcessCache::new(program.process_words());
+        let bits = || vec![0; words].into_boxed_slice();
+        Self { known: bits(), answers: bits(), processes, matched: Vec::new(), rules }
+    }
+
+    /// Calls `hit` for every rule that matches, in the order of their definition.
+    ///
+    /// An opened file has the path the program wrote and the path the kernel resolved; where they
+    /// differ, a rule matches if it does so for either.
+    pub fn matches(&mut self, event: &Event, hit: &mut dyn FnMut(&Rule)) {
+        let rules = Arc::clone(&self.rules);
+        let program = rules.program();
+        let entries = program.entries(event.kind);
+        if entries.is_empty() {
+            return;
+        }
+        self.matched.clear();
+        let process_words = program.process_words();
+        self.known[process_words..].fill(0);
+        self.answers[process_words..].fill(0);
+        let slot = self.processes.load(&event.process, &mut self.known, &mut self.answers);
+        let mut evaluation = Evaluation {
+            program,
+            graph: rules.graph(),
+            view: EventView { event, path: PathView::Written },
+            known: &mut self.known,
+            answers: &mut self.answers,
+        };
+        for entry in entries {
+            if evaluation.answer(entry.root) {
+                self.matched.push(entry.rule);
+            }
+        }
+        if EventView::other_path(event).is_some() {
+            evaluation.forget_paths();
+            evaluation.view.path = PathView::Resolved;
+            for entry in entries.iter().filter(|entry| entry.reads_path) {
+                if evaluation.answer(entry.root) && !self.matched.contains(&entry.rule) {
+                    self.matched.push(entry.rule);
+                }
+            }
+            self.matched.sort_unstable();
+        }
+        self.processes.store(slot, &self.known, &self.answers);
+        for rule in &self.matched {
+            hit(&rules.rules()[*rule as usize]);
+        }
+    }
+}
