@@ -1,57 +1,110 @@
-//! Takes alerts over HTTP.
-use crate::record::Record;
-use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
-use std::sync::Arc;
-#[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct IngestConfig {}
+//! Takes alerts over HTTP, makes them durable, and only then answers 200.
+//!
+//! A drop-in for falcosidekick: same paths, same tolerance, same counters; besides it takes batches,
+//! compressed bodies and tokens. A request is taken whole or not at all.
+
+mod auth;
+mod decode;
+mod http;
+mod metrics;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use alert::Alert;
+use bytes::Bytes;
+use journal::{AppendError, Journal};
+use prometheus::Registry;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service::config::{HumanBytes, HumanDuration, Secret};
+use tokio::sync::Semaphore;
+
+pub use self::http::routes;
+use self::{auth::Tokens, metrics::Metrics};
+use crate::{core, record::Record};
+
+/// What senders may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestConfig {
+    /// Size of a request's body as it is sent.
+    pub body_bytes_max: HumanBytes,
+    /// Size of a body when decompressed.
+    pub decoded_bytes_max: HumanBytes,
+    /// Alerts in one request.
+    pub alerts_max: usize,
+    /// Time a body may take to arrive.
+    pub body_timeout: HumanDuration,
+    /// Memory that the bodies of all requests may take together.
+    pub bodies_bytes_max: HumanBytes,
+    /// Combinations of labels in `falcosecurity_falcosidekick_falco_events_total`; alerts beyond
+    /// them are counted under `other`.
+    pub series_max: usize,
+    /// Bearer tokens by the sender's name. With none, whoever reaches the port may send.
+    pub tokens: BTreeMap<String, Secret>,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: HumanBytes(8 << 20),
+            decoded_bytes_max: HumanBytes(16 << 20),
+            alerts_max: 10_000,
+            body_timeout: HumanDuration(Duration::from_secs(30)),
+            bodies_bytes_max: HumanBytes(256 << 20),
+            series_max: 10_000,
+            tokens: BTreeMap::new(),
+        }
+    }
+}
+
+/// The door alerts come in by.
 #[derive(Debug)]
 pub struct Ingest {
-    journal: journal::Journal,
+    journal: Journal,
+    config: IngestConfig,
+    tokens: Tokens,
+    /// One permit per byte of a body in memory.
+    room: Arc<Semaphore>,
+    metrics: Metrics,
+    registry: Registry,
 }
+
 impl Ingest {
+    /// Fails when another metric has one of its metrics' names.
     pub fn new(
-        journal: journal::Journal,
-        _: IngestConfig,
-        _: &prometheus::Registry,
+        journal: Journal,
+        config: IngestConfig,
+        registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
-        Ok(Self { journal })
+        let room = usize::try_from(config.bodies_bytes_max.0).unwrap_or(usize::MAX);
+        Ok(Self {
+            journal,
+            tokens: Tokens::new(&config.tokens),
+            room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
+            metrics: Metrics::new(registry, config.series_max)?,
+            registry: registry.clone(),
+            config,
+        })
+    }
+
+    /// Takes alerts from a sender in this process. They are durable when it returns.
+    pub async fn append(&self, alerts: Vec<Alert>) -> Result<(), AppendError> {
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<Record> =
+            alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
+        let payloads: Vec<Bytes> = records.iter().map(core::encode).collect();
+        self.journal.append(payloads).await?;
+        for record in &records {
+            if let Record::Alert(alert) = record {
+                self.metrics.accepted(alert);
+            }
+        }
+        Ok(())
     }
 }
-pub fn routes(ingest: Arc<Ingest>) -> Router {
-    Router::new().route("/", post(take)).with_state(ingest)
-}
-async fn take(State(ingest): State<Arc<Ingest>>, body: Bytes) -> (StatusCode, String) {
-    let mut records = Vec::new();
-    for line in body.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-        let v: serde_json::Value = match serde_json::from_slice(line) {
-            Ok(v) => v,
-            Err(e) => return (StatusCode::BAD_REQUEST, e.to_string()),
-        };
-        let now = service::clock::now();
-        let alert = alert::Alert {
-            id: v["uuid"]
-                .as_str()
-                .and_then(|s| s.parse().ok())
-                .unwrap_or_else(alert::AlertId::random),
-            time: now,
-            received: now,
-            rule: v["rule"].as_str().unwrap_or("").into(),
-            priority: v["priority"]
-                .as_str()
-                .unwrap_or("debug")
-                .parse()
-                .unwrap_or(alert::Priority::Debug),
-            source: "syscall".into(),
-            hostname: v["hostname"].as_str().unwrap_or("").into(),
-            output: v["output"].as_str().unwrap_or("").into(),
-            tags: vec![],
-            fields: serde_json::from_value(v["output_fields"].clone()).unwrap_or_default(),
-        };
-        records.push(crate::core::encode(&Record::Alert(Box::new(alert))));
-    }
-    match ingest.journal.append(records).await {
-        Ok(_) => (StatusCode::OK, String::new()),
-        Err(e) => (StatusCode::SERVICE_UNAVAILABLE, e.to_string()),
-    }
-}
+
+#[cfg(test)]
+mod tests;

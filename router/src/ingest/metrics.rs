@@ -1,0 +1,156 @@
+//! What ingest counts: falcosidekick's counters with their labels, and our own.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{PoisonError, RwLock},
+};
+
+use alert::Alert;
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, core::Collector,
+};
+
+/// Label value for what has no room of its own.
+const OTHER: &str = "other";
+
+#[derive(Debug)]
+pub(super) struct Metrics {
+    events: IntCounterVec,
+    /// The combinations that have a counter, by the hash of their values.
+    series: RwLock<HashMap<u64, IntCounter>>,
+    series_max: usize,
+    hasher: RandomState,
+    overflow: IntCounter,
+    inputs_accepted: IntCounter,
+    inputs_rejected: IntCounter,
+    alerts: IntCounter,
+    pub(super) bytes: IntCounter,
+    pub(super) seconds: Histogram,
+    requests: IntCounterVec,
+    rejected: IntCounterVec,
+}
+
+/// Every reason a request is refused for.
+const REASONS: [&str; 12] = [
+    "auth",
+    "encoding",
+    "full",
+    "invalid",
+    "journal",
+    "malformed",
+    "method",
+    "overload",
+    "panic",
+    "timeout",
+    "too_large",
+    "too_many",
+];
+
+const SECONDS: [f64; 12] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+
+impl Metrics {
+    pub(super) fn new(registry: &Registry, series_max: usize) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            registered(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let inputs = counters(
+            "falcosecurity_falcosidekick_inputs_total",
+            "Requests with alerts, by their outcome.",
+            &["source", "status"],
+        )?;
+        let rejected = counters(
+            "saker_ingest_rejected_total",
+            "Requests that were not taken, by reason.",
+            &["reason"],
+        )?;
+        for reason in REASONS {
+            rejected.with_label_values(&[reason]);
+        }
+        let seconds = HistogramOpts::new(
+            "saker_ingest_request_seconds",
+            "Time from a request's head to its answer.",
+        );
+        Ok(Self {
+            events: counters(
+                "falcosecurity_falcosidekick_falco_events_total",
+                "Alerts accepted.",
+                &[
+                    "hostname",
+                    "rule",
+                    "priority",
+                    "priority_raw",
+                    "source",
+                    "k8s_ns_name",
+                    "k8s_pod_name",
+                ],
+            )?,
+            series: RwLock::default(),
+            series_max,
+            hasher: RandomState::new(),
+            overflow: counter(
+                "saker_ingest_series_overflow_total",
+                "Alerts counted under `other` because there are too many combinations of labels.",
+            )?,
+            inputs_accepted: inputs.with_label_values(&["requests", "accepted"]),
+            inputs_rejected: inputs.with_label_values(&["requests", "rejected"]),
+            alerts: counter("saker_ingest_alerts_total", "Alerts accepted and durable.")?,
+            bytes: counter("saker_ingest_bytes_total", "Bytes of bodies as they were sent.")?,
+            seconds: registered(
+                registry,
+                Histogram::with_opts(seconds.buckets(SECONDS.to_vec()))?,
+            )?,
+            requests: counters("saker_ingest_requests_total", "Requests answered.", &["status"])?,
+            rejected,
+        })
+    }
+
+    /// Counts an alert that is durable.
+    pub(super) fn accepted(&self, alert: &Alert) {
+        self.alerts.inc();
+        let hostname = if alert.hostname.is_empty() { "unknown" } else { &alert.hostname };
+        let namespace = alert.text("k8s.ns.name").unwrap_or_default();
+        let pod = alert.text("k8s.pod.name").unwrap_or_default();
+        let priority = alert.priority;
+        let key = self
+            .hasher
+            .hash_one(((hostname, &alert.rule, priority), (&alert.source, namespace, pod)));
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = known.get(&key) {
+            return counter.inc();
+        }
+        drop(known);
+        let number = priority.sidekick().to_string();
+        let raw = priority.name().to_ascii_lowercase();
+        let mut known = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= self.series_max && !known.contains_key(&key) {
+            self.overflow.inc();
+            let other = [OTHER, OTHER, &number, &raw, OTHER, OTHER, OTHER];
+            return self.events.with_label_values(&other).inc();
+        }
+        let labels = [hostname, &alert.rule, &number, &raw, &alert.source, namespace, pod];
+        known.entry(key).or_insert_with(|| self.events.with_label_values(&labels)).inc();
+    }
+
+    /// Counts a request with alerts.
+    pub(super) fn answered(&self, status: u16, refused: Option<&'static str>) {
+        self.requests.with_label_values(&[&status.to_string()]).inc();
+        match refused {
+            None => self.inputs_accepted.inc(),
+            Some(reason) => {
+                self.inputs_rejected.inc();
+                self.rejected.with_label_values(&[reason]).inc();
+            }
+        }
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
