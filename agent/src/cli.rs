@@ -90,6 +90,9 @@ enum Failure {
     Listen { address: SocketAddr, source: io::Error },
     #[error("failed to start")]
     Start(#[from] io::Error),
+    /// Already told in the log.
+    #[error("the agent ended: {0}")]
+    Ended(String),
 }
 
 impl Failure {
@@ -98,7 +101,7 @@ impl Failure {
         match self {
             Self::Config(_) | Self::Logs(_) | Self::Agent(AgentError::Rules(_)) => 2,
             Self::Agent(AgentError::Replay(_) | AgentError::File(_)) => 2,
-            Self::Agent(AgentError::Sensor(_)) => 3,
+            Self::Agent(AgentError::Sensor(_)) | Self::Ended(_) => 3,
             _ => 1,
         }
     }
@@ -186,7 +189,10 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
         warn!(tasks = running.join(", "), "did not end in time");
     }
     info!(events = summary.events.total, alerts = handle.status().alerts.total, "the agent ended");
-    Ok(())
+    match handle.failure() {
+        Some(why) => Err(Failure::Ended(why)),
+        None => Ok(()),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

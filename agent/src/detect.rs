@@ -302,3 +302,46 @@ fn cut(mut text: String, bytes_max: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_rule_may_raise_a_burst_and_then_its_rate() {
+        let limits = Limits { rate: 2.0, burst: 3.0, priority_min: Priority::Debug };
+        let mut bucket = Bucket::new(limits, 0);
+        let mut raised =
+            |from: u64, count: u64| (0..count).filter(|n| bucket.take(limits, from + n)).count();
+        assert_eq!(raised(1, 10), 2, "the first was taken when the bucket was made");
+        assert_eq!(raised(SECOND + 100, 10), 2);
+        assert_eq!(raised(100 * SECOND, 10), 3);
+        assert_eq!(raised(50 * SECOND, 10), 0, "time that goes back gives nothing");
+        assert_eq!(bucket.held_back, 8 + 8 + 7 + 10);
+    }
+
+    #[test]
+    fn without_limits_everything_is_raised() {
+        let mut bucket = Bucket::new(Limits::none(), 5);
+        assert!((0..10_000).all(|_| bucket.take(Limits::none(), 5)));
+        assert!(bucket.take(Limits::none(), 50 * SECOND));
+    }
+
+    #[test]
+    fn the_same_trouble_is_told_once_a_minute() {
+        let mut reported = Reported::default();
+        assert_eq!(reported.due(0, 0), None);
+        assert_eq!(reported.due(5, SECOND), Some(5));
+        assert_eq!(reported.due(9, 30 * SECOND), None);
+        assert_eq!(reported.due(9, 61 * SECOND), Some(4));
+        assert_eq!(reported.due(9, 500 * SECOND), None);
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        assert_eq!(cut("aäöü".to_owned(), 7), "aäöü");
+        assert_eq!(cut("aäöüx".to_owned(), 7), "aä…");
+    }
+}

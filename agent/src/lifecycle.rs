@@ -85,7 +85,7 @@ pub struct Agent {
     supervisor: JoinHandle<()>,
     spool: Option<Spool>,
     uplink: Option<tokio::task::JoinHandle<()>>,
-    cancelled: CancellationToken,
+    drain: CancellationToken,
 }
 
 /// Asks a running agent, from anywhere.
@@ -112,6 +112,7 @@ struct Shared {
     uplink: Option<(Gauge, Arc<UplinkCounts>)>,
     /// The recording was replayed to its end, or the sensor is gone.
     finished: CancellationToken,
+    failure: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -148,7 +149,7 @@ impl Agent {
         };
         let metrics = Metrics::new(registry)?;
 
-        let cancelled = CancellationToken::new();
+        let drain = CancellationToken::new();
         let mut sinks = setup.sinks;
         let (mut spool, mut uplink) = (None, None);
         if let Some(router) = &config.router {
@@ -176,6 +177,7 @@ impl Agent {
                 .zip(uplink.as_ref())
                 .map(|(spool, uplink)| (spool.gauge(), uplink.counts())),
             finished: CancellationToken::new(),
+            failure: Mutex::default(),
         });
         let work = Arc::new(Mutex::new(Work { detector, sinks, recorder }));
         let source = match setup.events {
@@ -193,9 +195,9 @@ impl Agent {
             .name("agent".to_owned())
             .spawn(|| supervisor.run())
             .map_err(AgentError::Thread)?;
-        let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(cancelled.clone())));
+        let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(drain.clone())));
         let handle = AgentHandle { shared, commands };
-        Ok(Self { handle, supervisor, spool, uplink, cancelled })
+        Ok(Self { handle, supervisor, spool, uplink, drain })
     }
 
     pub fn handle(&self) -> AgentHandle {
@@ -204,29 +206,31 @@ impl Agent {
 
     /// Stops watching, gives the last alerts a moment to reach the router, and closes the spool.
     pub async fn stop(self) {
-        let Self { handle, supervisor, spool, uplink, cancelled } = self;
+        let Self { handle, supervisor, spool, uplink, drain } = self;
         let stopped = tokio::task::spawn_blocking(move || {
             // A supervisor that is gone has stopped already.
             drop(handle.commands.send(Command::Stop));
-            supervisor.join()
+            let stopped = supervisor.join();
+            let spool = spool.map(|mut spool| {
+                spool.finish_writing();
+                spool
+            });
+            stopped.map(|()| spool)
         });
-        if !matches!(stopped.await, Ok(Ok(()))) {
-            error!("the agent's supervisor panicked");
-        }
+        let Ok(Ok(spool)) = stopped.await else {
+            return error!("the agent's supervisor panicked");
+        };
         let Some(spool) = spool else { return };
-        let outlet = spool.outlet();
-        if let Some(uplink) = uplink {
-            let drained = async {
-                while outlet.pending() > 0 {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            };
-            if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
-                info!(alerts = outlet.pending(), "alerts stay in the spool for the next start");
+        if let Some(mut uplink) = uplink {
+            drain.cancel();
+            match tokio::time::timeout(DRAIN_MAX, &mut uplink).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => error!("the uplink panicked"),
+                Err(_) => uplink.abort(),
             }
-            cancelled.cancel();
-            if uplink.await.is_err() {
-                error!("the uplink panicked");
+            let alerts = spool.outlet().pending();
+            if alerts > 0 {
+                info!(alerts, "alerts stay in the spool for the next start");
             }
         }
         if tokio::task::spawn_blocking(|| spool.close()).await.is_err() {
@@ -263,26 +267,41 @@ impl AgentHandle {
     }
 
     pub fn status(&self) -> AgentStatus {
-        let shared = &self.shared;
+        self.shared.status()
+    }
+
+    /// Returns why the agent ended by itself, if it did for a bad reason.
+    pub fn failure(&self) -> Option<String> {
+        locked(&self.shared.failure).clone()
+    }
+}
+
+impl Shared {
+    /// Ends the agent: without a source of events it would only look alive.
+    fn fail(&self, why: &dyn std::error::Error) {
+        let why = ErrorChain(why).to_string();
+        error!("{why}");
+        *locked(&self.failure) = Some(why);
+        self.finished.cancel();
+    }
+
+    fn status(&self) -> AgentStatus {
         let now = service::clock::now();
-        let rates = locked(&shared.rates);
+        let rates = locked(&self.rates);
         AgentStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            hostname: shared.hostname.clone(),
-            started: shared.started,
+            hostname: self.hostname.clone(),
+            started: self.started,
             time: now,
-            rules: shared.rules.status(),
-            sensor: shared.sensor(),
+            rules: self.rules.status(),
+            sensor: self.sensor(),
             events: Rate {
-                total: shared.counts.events.load(Ordering::Relaxed),
+                total: self.counts.events.load(Ordering::Relaxed),
                 per_second: rates.events.per_second,
             },
-            alerts: Rate {
-                total: shared.counts.alerts_total(),
-                per_second: rates.alerts.per_second,
-            },
-            alerts_held_back: shared.counts.held_back.load(Ordering::Relaxed),
-            uplink: shared.uplink.as_ref().map(|(gauge, counts)| {
+            alerts: Rate { total: self.counts.alerts_total(), per_second: rates.alerts.per_second },
+            alerts_held_back: self.counts.held_back.load(Ordering::Relaxed),
+            uplink: self.uplink.as_ref().map(|(gauge, counts)| {
                 let spool = gauge.state(now);
                 UplinkStatus {
                     pending: spool.pending,
@@ -300,9 +319,7 @@ impl AgentHandle {
             }),
         }
     }
-}
 
-impl Shared {
     fn sensor(&self) -> SensorReport {
         let sensor = locked(&self.sensor);
         match (&sensor.status, &sensor.error) {
@@ -387,10 +404,16 @@ impl Watch {
         locked(&shared.sensor).status = Some(status);
 
         let stop = Arc::new(AtomicBool::new(false));
-        let (work, stopped) = (Arc::clone(work), Arc::clone(&stop));
+        let (work, shared, stopped) = (Arc::clone(work), Arc::clone(shared), Arc::clone(&stop));
+        let run = move || {
+            sensor.run(&stopped, &mut |event| locked(&work).observe(&event));
+            if !stopped.load(Ordering::Relaxed) {
+                shared.fail(&std::io::Error::other("the sensor ended by itself"));
+            }
+        };
         let thread = thread::Builder::new()
             .name("sensor".to_owned())
-            .spawn(move || sensor.run(&stopped, &mut |event| locked(&work).observe(&event)))
+            .spawn(run)
             .map_err(AgentError::Thread)?;
         Ok(Self { kinds, environment: needed.environment, stop, thread })
     }
@@ -412,19 +435,16 @@ fn play(
     shared: &Arc<Shared>,
     work: &Arc<Mutex<Work>>,
 ) -> Result<JoinHandle<()>, AgentError> {
-    let (work, finished) = (Arc::clone(work), shared.finished.clone());
+    let (work, shared) = (Arc::clone(work), Arc::clone(shared));
     let player = move || {
         for event in recording {
             match event {
-                Ok(event) if !finished.is_cancelled() => locked(&work).observe(&event),
+                Ok(event) if !shared.finished.is_cancelled() => locked(&work).observe(&event),
                 Ok(_) => break,
-                Err(error) => {
-                    error!(error = %ErrorChain(&error), "the recording ended early");
-                    break;
-                }
+                Err(error) => shared.fail(&error),
             }
         }
-        finished.cancel();
+        shared.finished.cancel();
     };
     thread::Builder::new().name("replay".to_owned()).spawn(player).map_err(AgentError::Thread)
 }
@@ -475,8 +495,7 @@ impl Supervisor {
             detector.tick(now, &lost, refused, sinks);
         }
         self.measure();
-        let handle = AgentHandle { shared: Arc::clone(&self.shared), commands: bounded(0).0 };
-        self.metrics.update(&handle.status(), &self.shared.counts);
+        self.metrics.update(&self.shared.status(), &self.shared.counts);
     }
 
     fn measure(&self) {
@@ -515,11 +534,10 @@ impl Supervisor {
         match Watch::start(&self.shared, &self.work, &config) {
             Ok(watch) => self.source = Source::Kernel(watch, config),
             Err(error) => {
-                error!(error = %ErrorChain(&error), "the sensor did not start again");
                 if let AgentError::Sensor(error) = &error {
                     locked(&self.shared.sensor).error = Some(SensorReport::failed(error));
                 }
-                self.shared.finished.cancel();
+                self.shared.fail(&error);
             }
         }
     }

@@ -56,8 +56,7 @@ pub struct Spool {
     journal: Journal,
     cursor: Cursor,
     queue: Sender<Bytes>,
-    open: Sender<()>,
-    thread: JoinHandle<()>,
+    writing: Option<(Sender<()>, JoinHandle<()>)>,
     shared: Arc<Shared>,
 }
 
@@ -98,7 +97,14 @@ impl Spool {
             .name("spool".to_owned())
             .spawn(|| writer.run())
             .map_err(SpoolError::Thread)?;
-        Ok(Self { dir: dir.to_owned(), journal, cursor, queue, open, thread, shared })
+        Ok(Self {
+            dir: dir.to_owned(),
+            journal,
+            cursor,
+            queue,
+            writing: Some((open, thread)),
+            shared,
+        })
     }
 
     /// Returns a way into the spool that never waits.
@@ -121,12 +127,20 @@ impl Spool {
         Gauge(self.outlet())
     }
 
-    /// Writes what waits and closes the spool. All its sinks must be gone.
-    pub fn close(self) {
-        drop((self.open, self.queue));
-        if self.thread.join().is_err() {
+    /// Writes what waits; later alerts are refused. All its sinks must be gone.
+    pub fn finish_writing(&mut self) {
+        // Nobody receives from a queue of none.
+        self.queue = bounded(0).0;
+        let Some((open, thread)) = self.writing.take() else { return };
+        drop(open);
+        if thread.join().is_err() {
             error!("the spool's thread panicked");
         }
+    }
+
+    /// Writes what waits and closes the spool. All its sinks must be gone.
+    pub fn close(mut self) {
+        self.finish_writing();
         self.journal.close();
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write,
+    ops::ControlFlow,
     path::PathBuf,
     sync::{
         Arc,
@@ -18,7 +19,6 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -129,9 +129,11 @@ impl Uplink {
         Arc::clone(&self.counts)
     }
 
-    /// Delivers until cancelled. What is not acknowledged then stays in the spool; the router may
-    /// get the last batch again, with the same ids.
-    pub async fn run(self, cancelled: CancellationToken) {
+    /// Delivers until `drain` is cancelled and nothing is left, or the router is not to be had.
+    ///
+    /// Dropping the future ends it at once. What is not acknowledged stays in the spool; the router
+    /// may get the last batch again, with the same ids.
+    pub async fn run(self, drain: CancellationToken) {
         let mut more = self.outlet.watch();
         let mut alerts_max = self.options.batch_alerts_max;
         let mut failures = 0;
@@ -142,7 +144,7 @@ impl Uplink {
                 Err(why) => {
                     failures += 1;
                     self.trouble(failures, why);
-                    if pause(backoff(failures), &cancelled).await.is_break() {
+                    if pause(backoff(failures), &drain).await.is_break() {
                         return;
                     }
                     continue;
@@ -150,19 +152,16 @@ impl Uplink {
             };
             let Some(last) = batch.last() else {
                 tokio::select! {
-                    () = cancelled.cancelled() => return,
+                    biased;
                     changed = more.changed() => match changed {
                         Ok(()) => continue,
                         Err(_) => return,
                     },
+                    () = drain.cancelled() => return,
                 }
             };
             let next = last.sequence + 1;
-            let answer = tokio::select! {
-                () = cancelled.cancelled() => return,
-                answer = self.post(&batch) => answer,
-            };
-            match answer {
+            match self.post(&batch).await {
                 Answer::Accepted => {
                     if failures > 0 {
                         info!(attempts = failures + 1, "the router takes alerts again");
@@ -188,7 +187,7 @@ impl Uplink {
                     failures += 1;
                     self.trouble(failures, why);
                     let delay = retry_after.unwrap_or_else(|| backoff(failures));
-                    if pause(delay, &cancelled).await.is_break() {
+                    if pause(delay, &drain).await.is_break() {
                         return;
                     }
                 }
@@ -310,12 +309,11 @@ fn append(path: PathBuf, line: &[u8]) -> std::io::Result<()> {
     file.sync_data()
 }
 
-/// Waits, unless cancelled first.
-async fn pause(delay: Duration, cancelled: &CancellationToken) -> std::ops::ControlFlow<()> {
-    let until = Instant::now() + delay;
-    tokio::select! {
-        () = cancelled.cancelled() => std::ops::ControlFlow::Break(()),
-        () = sleep(until - Instant::now()) => std::ops::ControlFlow::Continue(()),
+/// Waits; breaks off when there is no time to wait.
+async fn pause(delay: Duration, drain: &CancellationToken) -> ControlFlow<()> {
+    match tokio::time::timeout(delay, drain.cancelled()).await {
+        Ok(()) => ControlFlow::Break(()),
+        Err(_) => ControlFlow::Continue(()),
     }
 }
 
@@ -335,4 +333,43 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
         }
     };
     Some(delay.min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_bounded() {
+        let now = "2026-11-21T08:00:00Z".parse().expect("time");
+        let check = |text| retry_after(text, now).map(|delay| delay.as_secs());
+        assert_eq!(check("7"), Some(7));
+        assert_eq!(check(" 0 "), Some(0));
+        assert_eq!(check("Sat, 21 Nov 2026 08:00:42 GMT"), Some(42));
+        assert_eq!(check("Sat, 21 Nov 2026 07:00:00 GMT"), Some(0));
+        assert_eq!(check("99999999999"), Some(300));
+        assert_eq!(check("-1"), None);
+        assert_eq!(check("soon"), None);
+    }
+
+    #[test]
+    fn waiting_grows_and_is_never_long() {
+        for failures in 1..100 {
+            let delay = backoff(failures);
+            assert!(delay >= DELAY_MIN / 10 && delay <= DELAY_MAX, "{delay:?}");
+        }
+        assert!(backoff(1) <= DELAY_MIN * 2);
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_no_json_is_kept_as_text() {
+        let now = Timestamp::UNIX_EPOCH;
+        let line = dead_letter(b"{\"a\":1}", StatusCode::BAD_REQUEST, "no", now);
+        assert_eq!(
+            String::from_utf8_lossy(&line),
+            "{\"alert\":{\"a\":1},\"reason\":\"no\",\"status\":400,\"time\":\"1970-01-01T00:00:00Z\"}\n"
+        );
+        let line = dead_letter(b"\xff{", StatusCode::BAD_REQUEST, "no", now);
+        assert!(String::from_utf8_lossy(&line).contains("\"alert\":\"\u{fffd}{\""));
+    }
 }

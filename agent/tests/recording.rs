@@ -1,0 +1,143 @@
+//! A recording gives back the events it was given, or says what is wrong with it.
+
+use std::{path::Path, sync::Arc};
+
+use agent::recorder::{Recorded, Recorder, Recording, ReplayError};
+use alert::{Detail, Event, EventKind, Executable, FileType, OpenFile, Process, ProcessKey};
+
+fn process(pid: i32, parent: Option<Arc<Process>>) -> Arc<Process> {
+    Arc::new(Process {
+        key: ProcessKey { pid, start_boot_ns: 7 },
+        ppid: 1,
+        vpid: pid,
+        sid: 1,
+        start_ns: 9,
+        name: "cat".into(),
+        executable: Executable { path: "/bin/cat".into(), ..Executable::default() },
+        arguments: Arc::from(["cat".into(), "/etc/\u{1b}shadow".into()]),
+        environment: Arc::from([]),
+        cwd: "/".into(),
+        tty: 0,
+        uid: 0,
+        gid: 0,
+        user: Some("root".into()),
+        group: None,
+        login_uid: None,
+        login_user: None,
+        capabilities: u64::MAX,
+        stdin: None,
+        stdout: None,
+        container: None,
+        parent,
+    })
+}
+
+fn event(number: u64) -> Event {
+    let mut chain = None;
+    for pid in 0..64 {
+        chain = Some(process(pid, chain));
+    }
+    Event {
+        number,
+        time_ns: 1_700_000_000_000_000_000 + number,
+        kind: EventKind::OpenAt,
+        result: 3,
+        tid: 4,
+        via_io_uring: false,
+        process: process(65, chain),
+        detail: Detail::Open(OpenFile {
+            raw: "shadow".into(),
+            path: "/etc/shadow".into(),
+            resolved: None,
+            flags: 0,
+            mode: 0,
+            file_type: FileType::File,
+            inode: 1,
+            device: 2,
+        }),
+    }
+}
+
+fn record(path: &Path, events: u64) {
+    let mut recorder = Recorder::create(path, 64 << 20).expect("create");
+    for number in 0..events {
+        assert_eq!(recorder.record(&event(number)).expect("record"), Recorded::Yes);
+    }
+    assert_eq!(recorder.finish().expect("finish"), events);
+}
+
+fn read(path: &Path) -> (Vec<Event>, Option<ReplayError>) {
+    let mut events = Vec::new();
+    match Recording::open(path) {
+        Ok(recording) => {
+            for event in recording {
+                match event {
+                    Ok(event) => events.push(event),
+                    Err(error) => return (events, Some(error)),
+                }
+            }
+            (events, None)
+        }
+        Err(error) => (events, Some(error)),
+    }
+}
+
+#[test]
+fn events_come_back_equal_with_all_their_ancestors() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join("events.zst");
+    record(&path, 20);
+    let (events, error) = read(&path);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(events, (0..20).map(event).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_recording_ends_at_its_size_and_is_whole() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join("events.zst");
+    let mut recorder = Recorder::create(&path, 4 << 10).expect("create");
+    let mut events = 0;
+    while recorder.record(&event(events)).expect("record") == Recorded::Yes {
+        events += 1;
+        assert!(events < 100_000, "it never ends");
+    }
+    assert_eq!(recorder.finish().expect("finish"), events);
+    assert!(std::fs::metadata(&path).expect("file").len() < 64 << 10);
+    assert_eq!(read(&path).0.len() as u64, events);
+}
+
+#[test]
+fn a_recording_cut_short_gives_what_it_has_and_names_the_line() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join("events.zst");
+    record(&path, 2000);
+    let whole = std::fs::read(&path).expect("read");
+    std::fs::write(&path, &whole[..whole.len() / 2]).expect("write");
+    let (events, error) = read(&path);
+    let Some(ReplayError::Cut { line, .. }) = error else { panic!("{error:?}") };
+    assert!(!events.is_empty());
+    assert_eq!(line, events.len() as u64 + 1);
+}
+
+#[test]
+fn plain_text_is_read_and_a_bad_line_is_named() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join("events.ndjson");
+    let line = serde_json::to_string(&event(1)).expect("json");
+    let check = |text: &str, expected: &str| {
+        std::fs::write(&path, text).expect("write");
+        let (_, error) = read(&path);
+        let error = error.map_or_else(|| "none".to_owned(), |error| error.to_string());
+        assert!(error.ends_with(expected), "{error}");
+    };
+    check(&format!("{{\"saker_events\":1}}\n{line}\n\n{line}"), "none");
+    check(&format!("{{\"saker_events\":1}}\n{line}\n{{\"number\":1}}\n"), "line 3: not an event");
+    check("{\"saker_events\":9}\n", "has version 9; this program reads version 1");
+    check("", "line 1: not a recording of events (expected `{\"saker_events\":1}`)");
+    check("\u{0}\u{1}", "line 1: not a recording of events (expected `{\"saker_events\":1}`)");
+    check(
+        &format!("{{\"saker_events\":1}}\n{}", " ".repeat(5 << 20)),
+        "line 2: longer than 4194304 bytes",
+    );
+}
