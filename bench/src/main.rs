@@ -1,2 +1,80 @@
-//! bench.
-fn main() {}
+//! Measures Saker. `make bench` runs everything; `cargo xtask bench NAME …` runs some.
+//!
+//! Figures are printed as they come; nothing here asserts a time. Machines are noisy: read ratios
+//! taken in one run, and medians.
+
+mod delivery;
+mod ingest;
+mod load;
+mod pipeline;
+mod processes;
+mod rule_engine;
+mod sensor;
+
+use std::io::Write;
+
+use anyhow::bail;
+use clap::Parser;
+
+/// Benchmarks of Saker.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Which to run; all when empty.
+    names: Vec<String>,
+}
+
+type Benchmark = (&'static str, &'static str, fn() -> anyhow::Result<()>);
+
+const BENCHMARKS: &[Benchmark] = &[
+    (
+        "rules",
+        "matches per second of the rule engine, against the naive evaluator",
+        rule_engine::run,
+    ),
+    ("pipeline", "alerts per second and bytes per finding of the pipeline alone", pipeline::run),
+    ("ingest", "durable alerts per second over HTTP", ingest::run),
+    (
+        "delivery",
+        "deliveries to a webhook that is fast, slow or hangs; loss when stopped",
+        delivery::run,
+    ),
+    (
+        "sensor",
+        "cost per system call, and time from system call to alert (needs root)",
+        sensor::run,
+    ),
+];
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(name) =
+        arguments.names.iter().find(|name| BENCHMARKS.iter().all(|(known, ..)| known != name))
+    {
+        let known: Vec<_> = BENCHMARKS.iter().map(|(name, ..)| *name).collect();
+        bail!("no benchmark is called `{name}`; there are {}", known.join(", "));
+    }
+    for (name, title, run) in BENCHMARKS {
+        if arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name) {
+            say(format_args!("\n== {name}: {title}"));
+            run()?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints a line of the report.
+fn say(text: impl std::fmt::Display) {
+    drop(writeln!(std::io::stdout().lock(), "{text}"));
+}
+
+/// Returns the value below which `share` of the sorted values lie.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let index = (sorted.len() as f64 * share) as usize;
+    sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+}
+
+/// Returns the median; the order of `values` is lost.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    percentile(values, 0.5)
+}

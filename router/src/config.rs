@@ -162,6 +162,17 @@ where
         config.check(&document)?;
         Ok(config)
     }
+
+    /// Reads a configuration from text, with the same checks; relative paths start in `folder`.
+    pub fn parse(name: &str, text: String, folder: &Path) -> Result<Self, ConfigError> {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let (config, document) =
+            service::config::read::<Self>(name, text, folder, ENVIRONMENT_PREFIX, variables)?;
+        config.check(&document)?;
+        Ok(config)
+    }
 }
 
 impl<A> Config<A> {

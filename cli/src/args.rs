@@ -1,0 +1,255 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use service::config::HumanDuration;
+
+/// Runtime alerts, from the kernel to the person who must act.
+///
+/// `saker run` starts everything in one process on embedded defaults. The other commands either run
+/// one part by itself, or speak to a running router's API.
+#[derive(Debug, Parser)]
+#[command(
+    name = "saker",
+    version,
+    after_help = "Exit codes: 0 done; 1 tried and failed, or the answer is no; 2 wrong usage, \
+                  configuration or rules; 3 no such thing; 4 the router cannot be reached."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run agent and router in one process.
+    #[command(after_help = "Examples:\n  saker run\n  saker run --config saker.yaml\n\n\
+        Without --config it watches this machine with the built-in rules, prints every alert and \
+        keeps them in a file. Without the rights to load eBPF it says so and runs the router alone.")]
+    Run(RunArgs),
+    /// Run the agent alone.
+    Agent(agent::cli::AgentArgs),
+    /// Run the router alone.
+    Router(router::cli::RouterArgs),
+    /// Show recorded events going through rules, router and rendering; needs no root.
+    Demo(DemoArgs),
+    /// Send alerts to a router.
+    #[command(
+        after_help = "Examples:\n  saker send --rule 'Backup failed' --priority error --field host.name=db1\n  \
+        falco | saker send --file -\n\nWith --file, alerts are Falco's JSON, one a line."
+    )]
+    Send(SendArgs),
+    /// Watch alerts as they are decided.
+    #[command(
+        after_help = "Example:\n  saker tail 'priority >= warning and k8s.ns.name startswith prod'"
+    )]
+    Tail(TailArgs),
+    /// Tell where an alert went and why.
+    Explain(ExplainArgs),
+    /// Run recorded events through rules on any machine.
+    #[command(
+        after_help = "Example:\n  saker agent --record events.zst   # as root, then\n  saker replay events.zst --rules my-rules.yaml"
+    )]
+    Replay(ReplayArgs),
+    /// Check, test and list rules.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Check the configuration and show its schema.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Silence alerts for a while.
+    #[command(subcommand)]
+    Silence(SilenceCommand),
+    /// Look at what could not be delivered, and deliver it again.
+    #[command(subcommand)]
+    Deadletters(DeadLettersCommand),
+    /// Show the account of every alert's end.
+    Ledger(ApiArgs),
+    /// Show what runs, what is watched, and what could not be had.
+    Status(ApiArgs),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts: one JSON document, or one a line where there are many.
+    Json,
+}
+
+/// Where the router's API is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ApiArgs {
+    /// The router's API.
+    #[arg(long, env = "SAKER_API", default_value = "http://127.0.0.1:2802")]
+    pub(crate) api: String,
+    /// Bearer token for the API, or a file that holds one as `@FILE`.
+    #[arg(long, env = "SAKER_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Configuration file; embedded defaults without it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Rule files beside the built-in ones.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) rules: Vec<PathBuf>,
+    /// Where journal, spool and alerts are kept.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Only the router: do not load the probe.
+    #[arg(long)]
+    pub(crate) no_agent: bool,
+    /// Print alerts as JSON, one a line, and the screen to standard error.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Leave out the rendered messages.
+    #[arg(long)]
+    pub(crate) brief: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// The router's input.
+    #[arg(long, env = "SAKER_INPUT", default_value = "http://127.0.0.1:2801")]
+    pub(crate) router: String,
+    /// Bearer token for the input, or `@FILE`.
+    #[arg(long, env = "SAKER_INPUT_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Read Falco's JSON, one alert a line, from a file or from `-`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rule", "priority", "output", "field", "tag"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Name of the rule.
+    #[arg(long, required_unless_present = "file")]
+    pub(crate) rule: Option<String>,
+    #[arg(long, default_value = "notice")]
+    pub(crate) priority: alert::Priority,
+    /// The alert's text.
+    #[arg(long, default_value = "")]
+    pub(crate) output: String,
+    /// A field, `NAME=VALUE`; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) field: Vec<String>,
+    #[arg(long)]
+    pub(crate) tag: Vec<String>,
+    #[arg(long, default_value = "saker")]
+    pub(crate) source: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    /// Only alerts for which this condition holds.
+    pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The alert's id, as `saker tail` and every message show it.
+    pub(crate) alert: alert::AlertId,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// A file of recorded events.
+    pub(crate) events: PathBuf,
+    /// Rule files; the built-in rules without it.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) rules: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Compile rule files and show what is wrong with them.
+    Check(RuleFiles),
+    /// Run the tests beside rules.
+    Test(RuleFiles),
+    /// List rules.
+    List(RuleFiles),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleFiles {
+    /// Rule files; the built-in rules without one.
+    pub(crate) files: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a configuration file; what is wrong is shown with its line.
+    Check { file: PathBuf },
+    /// Print the JSON schema, for editors.
+    Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SilenceCommand {
+    /// Add a silence; prints its id.
+    #[command(
+        after_help = "Example:\n  saker silence add 'rule = \"Shell in a container\" and k8s.ns.name = ci' --for 2h --comment 'CI jobs'"
+    )]
+    Add {
+        /// Alerts for which this condition holds are hidden from people, and counted.
+        condition: String,
+        /// How long, for example `2h` or `3d`.
+        #[arg(long = "for", value_name = "DURATION")]
+        duration: HumanDuration,
+        /// Why.
+        #[arg(long)]
+        comment: String,
+        /// Who.
+        #[arg(long, env = "USER")]
+        author: String,
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// List silences.
+    List(ApiArgs),
+    /// End a silence now.
+    Expire {
+        id: String,
+        #[arg(long, env = "USER")]
+        author: String,
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// List dead letters.
+    List(ApiArgs),
+    /// Deliver one again, or all.
+    Replay {
+        /// The notification's id.
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// All of them.
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// With --all: only those of this output.
+        #[arg(long, requires = "all")]
+        output: Option<String>,
+        #[arg(long, env = "USER")]
+        author: String,
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+}

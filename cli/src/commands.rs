@@ -1,0 +1,47 @@
+//! One module for each command.
+
+mod config;
+mod deadletters;
+mod demo;
+mod explain;
+mod ledger;
+mod replay;
+mod rules;
+mod run;
+mod send;
+mod silence;
+mod status;
+mod tail;
+
+use std::{future::Future, process::ExitCode};
+
+use crate::{
+    args::{Arguments, Command},
+    exit::Code,
+};
+
+/// Carries out what was typed.
+pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let code = match arguments.command {
+        // These two are programs of their own, with exit codes of their own.
+        Command::Agent(arguments) => return Ok(agent::cli::run(arguments)),
+        Command::Router(arguments) => return Ok(router::cli::run(&arguments)),
+        Command::Run(arguments) => wait(run::execute(arguments)),
+        Command::Demo(arguments) => wait(demo::execute(arguments)),
+        Command::Send(arguments) => wait(send::execute(arguments)),
+        Command::Tail(arguments) => wait(tail::execute(arguments)),
+        Command::Explain(arguments) => wait(explain::execute(arguments)),
+        Command::Replay(arguments) => replay::execute(&arguments),
+        Command::Rules(command) => rules::execute(command),
+        Command::Config(command) => config::execute(&command),
+        Command::Silence(command) => wait(silence::execute(command)),
+        Command::Deadletters(command) => wait(deadletters::execute(command)),
+        Command::Ledger(arguments) => wait(ledger::execute(arguments)),
+        Command::Status(arguments) => wait(status::execute(arguments)),
+    }?;
+    Ok(code.into())
+}
+
+fn wait(command: impl Future<Output = anyhow::Result<Code>>) -> anyhow::Result<Code> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}

@@ -1,0 +1,40 @@
+//! `saker config`: checks a configuration, prints its schema.
+
+use std::path::Path;
+
+use agent::AgentConfig;
+use router::config::Config;
+
+use crate::{
+    args::ConfigCommand,
+    exit::{Code, fail},
+    print,
+};
+
+pub(crate) fn execute(command: &ConfigCommand) -> anyhow::Result<Code> {
+    match command {
+        ConfigCommand::Check { file } => check(file),
+        ConfigCommand::Schema => {
+            print::line(serde_json::to_string_pretty(&router::config::schema::<AgentConfig>())?);
+            Ok(Code::Success)
+        }
+    }
+}
+
+fn check(file: &Path) -> anyhow::Result<Code> {
+    let config = load(Some(file))?;
+    let kinds: Vec<String> =
+        config.outputs.iter().map(|(name, output)| format!("{name} ({})", output.kind())).collect();
+    let outputs = if kinds.is_empty() { "no outputs".to_owned() } else { kinds.join(", ") };
+    print::line(format_args!(
+        "{} is valid: {outputs}; {} routes",
+        file.display(),
+        config.routes.len()
+    ));
+    Ok(Code::Success)
+}
+
+/// Reads the whole file, the agent's part included.
+pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config<AgentConfig>> {
+    Config::load(file).map_err(|error| fail(Code::Invalid, error.to_string()))
+}

@@ -1,0 +1,75 @@
+//! `saker deadletters`: what could not be delivered, and once more.
+
+use router::api::types::{By, DeadLetterView, List, ReplayAll, Replayed};
+
+use super::silence::segment;
+use crate::{
+    args::{ApiArgs, DeadLettersCommand, Format},
+    client::Client,
+    exit::Code,
+    print,
+};
+
+pub(crate) async fn execute(command: DeadLettersCommand) -> anyhow::Result<Code> {
+    match command {
+        DeadLettersCommand::List(api) => list(&api).await,
+        DeadLettersCommand::Replay { id: Some(id), author, api, .. } => {
+            let path = format!("/api/v1/deadletters/{}/replay", segment(&id));
+            let replayed = Client::new(&api)?.post(&path, &By { by: author }).await?;
+            show(&api, &replayed)
+        }
+        DeadLettersCommand::Replay { id: None, output, author, api, .. } => {
+            let all = ReplayAll { by: author, output };
+            let replayed = Client::new(&api)?.post("/api/v1/deadletters/replay", &all).await?;
+            show(&api, &replayed)
+        }
+    }
+}
+
+fn show(api: &ApiArgs, replayed: &Replayed) -> anyhow::Result<Code> {
+    match api.format {
+        Format::Json => print::json(replayed)?,
+        Format::Text => {
+            for notification in &replayed.notifications {
+                print::line(format_args!("{notification} will be delivered again"));
+            }
+            for refused in &replayed.refused {
+                print::line(format_args!(
+                    "{} refused: {}",
+                    refused.notification,
+                    print::plain(&refused.reason)
+                ));
+            }
+        }
+    }
+    Ok(if replayed.refused.is_empty() { Code::Success } else { Code::Failure })
+}
+
+async fn list(api: &ApiArgs) -> anyhow::Result<Code> {
+    let letters: List<DeadLetterView> = Client::new(api)?.get("/api/v1/deadletters").await?;
+    if api.format == Format::Json {
+        letters.items.iter().try_for_each(print::json)?;
+        return Ok(Code::Success);
+    }
+    let rows: Vec<Vec<String>> = letters
+        .items
+        .iter()
+        .map(|letter| {
+            vec![
+                letter.notification.to_string(),
+                letter.output.to_string(),
+                format!("{:.0}", letter.at),
+                letter.priority.to_string(),
+                letter.alerts.to_string(),
+                letter.attempts.to_string(),
+                print::plain(&letter.reason),
+            ]
+        })
+        .collect();
+    let head = ["notification", "output", "at", "priority", "alerts", "attempts", "reason"];
+    print::line(print::table(&head, &rows));
+    if let Some(next) = letters.next {
+        print::note(format_args!("there are more than the {next} shown"));
+    }
+    Ok(Code::Success)
+}

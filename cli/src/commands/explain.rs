@@ -1,0 +1,114 @@
+//! `saker explain`: where an alert went and why, in the order things were decided.
+
+use router::{
+    api::types::{Decision, Explanation},
+    pipeline::{AlertDecision, DecisionKind, Verdict},
+};
+
+use crate::{
+    args::{ExplainArgs, Format},
+    client::Client,
+    exit::Code,
+    print,
+};
+
+pub(crate) async fn execute(arguments: ExplainArgs) -> anyhow::Result<Code> {
+    let path = format!("/api/v1/explain/{}", arguments.alert);
+    let explanation: Explanation = Client::new(&arguments.api)?.get(&path).await?;
+    match arguments.api.format {
+        Format::Json => print::json(&explanation)?,
+        Format::Text => print::line(text(&explanation)),
+    }
+    Ok(Code::Success)
+}
+
+fn text(explanation: &Explanation) -> String {
+    let mut lines = Vec::new();
+    if let Some(alert) = &explanation.alert {
+        lines.push(outputs::human::alert_line(alert, false, None));
+        lines.push(format!("received   {}, id {}", alert.received, alert.id));
+    }
+    for decision in &explanation.decisions {
+        lines.extend(sentences(decision));
+    }
+    if explanation.pending {
+        lines.push("pending    some outputs have not taken it yet".to_owned());
+    }
+    if explanation.incomplete {
+        lines.push("           the search took too long: there may be more".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn sentences(decision: &Decision) -> Vec<String> {
+    let at = format!("{:.3}", decision.time);
+    match &decision.kind {
+        DecisionKind::Alert(alert) => of_alert(alert),
+        DecisionKind::Notified(made) => {
+            let replaced =
+                made.replaces.map(|old| format!(", in place of {old}")).unwrap_or_default();
+            vec![format!(
+                "notified   {at} {} for {} of {} alerts, {}{replaced}",
+                made.notification,
+                print::plain(&made.output),
+                made.alerts,
+                format!("{:?}", made.why).to_lowercase(),
+            )]
+        }
+        DecisionKind::Delivered { notification, output, attempts, remote_id, .. } => {
+            let remote =
+                remote_id.as_deref().map(|id| format!(", there known as {}", print::plain(id)));
+            vec![format!(
+                "delivered  {at} {notification} by {} at attempt {attempts}{}",
+                print::plain(output),
+                remote.unwrap_or_default()
+            )]
+        }
+        DecisionKind::DeadLettered { notification, output, attempts, reason, .. } => vec![format!(
+            "dead       {at} {notification} for {} after {attempts} attempts: {}",
+            print::plain(output),
+            print::plain(reason)
+        )],
+        DecisionKind::Replayed { notification, output, by, .. } => vec![format!(
+            "replayed   {at} {notification} for {} by {}",
+            print::plain(output),
+            print::plain(by)
+        )],
+        other => {
+            let json = serde_json::to_string(other).unwrap_or_default();
+            vec![format!("then       {at} {}", print::plain(&json))]
+        }
+    }
+}
+
+fn of_alert(alert: &AlertDecision) -> Vec<String> {
+    let score: Vec<String> = alert
+        .score_items
+        .iter()
+        .map(|item| format!("{} {}", item.points, print::plain(&item.reason)))
+        .collect();
+    let mut lines = vec![
+        format!(
+            "finding    {}, alert {} of it, made of {}",
+            alert.fingerprint,
+            alert.finding_count,
+            alert.fingerprint_fields.join(", ")
+        ),
+        format!("score      {} = {}", alert.score, score.join(" + ")),
+    ];
+    match &alert.verdict {
+        Verdict::Routed => lines.push("verdict    routed".to_owned()),
+        Verdict::Suppressed(reason) => lines.push(format!("verdict    suppressed: {reason}")),
+    }
+    for routing in &alert.routes {
+        let group = routing.group.map(|group| format!(", group {group}")).unwrap_or_default();
+        let outputs = match routing.outputs.as_ref() {
+            [] => "nobody new".to_owned(),
+            outputs => {
+                outputs.iter().map(|output| print::plain(output)).collect::<Vec<_>>().join(", ")
+            }
+        };
+        lines.push(format!("route      {}{group}: tells {outputs}", print::plain(&routing.route)));
+    }
+    lines
+}

@@ -1,0 +1,44 @@
+//! `saker replay`: recorded events through rules, on any machine and without root.
+
+use std::sync::Arc;
+
+use alert::wire;
+use rules::RuleSet;
+
+use super::rules::sources;
+use crate::{
+    args::{Format, ReplayArgs},
+    exit::{Code, fail},
+    print, screen,
+};
+
+pub(crate) fn execute(arguments: &ReplayArgs) -> anyhow::Result<Code> {
+    let rules = compile(&sources(&arguments.rules)?)?;
+    let color = screen::color();
+    let mut alerts = 0_u64;
+    let mut sink = |alert: &alert::Alert| {
+        alerts += 1;
+        match arguments.format {
+            Format::Text => print::line(outputs::human::alert_line(alert, color, None)),
+            Format::Json => {
+                let mut line = Vec::new();
+                wire::write_falco(alert, &mut line);
+                print::line(String::from_utf8_lossy(&line));
+            }
+        }
+    };
+    let replayed = agent::replay(&arguments.events, &rules, &mut sink)?;
+    print::note(format_args!("{} events, {alerts} alerts", replayed.events));
+    Ok(Code::Success)
+}
+
+/// Compiles rules; what is wrong with them is the error.
+pub(crate) fn compile(sources: &[rules::Source]) -> anyhow::Result<Arc<RuleSet>> {
+    match RuleSet::load(sources) {
+        Ok(loaded) => Ok(loaded.rules),
+        Err(diagnostics) => {
+            let texts: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+            Err(fail(Code::Invalid, texts.join("\n")))
+        }
+    }
+}

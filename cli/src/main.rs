@@ -1,0 +1,24 @@
+//! `saker`: the whole product in one command.
+
+mod args;
+mod client;
+mod commands;
+mod exit;
+mod print;
+mod screen;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    service::tls::install_crypto_provider();
+    let arguments = args::Arguments::parse();
+    match commands::execute(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            print::error(&error);
+            exit::Code::of(&error).into()
+        }
+    }
+}
