@@ -34,7 +34,6 @@ mod score;
 mod seen;
 mod settle;
 mod shelf;
-mod shim;
 mod silence;
 mod snapshot;
 mod telling;

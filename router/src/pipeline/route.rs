@@ -152,8 +152,7 @@ impl Compiler<'_> {
 
 fn take(nodes: &[Node], subject: &Subject<'_>, taken: &mut Vec<Arc<Settings>>) {
     for node in nodes {
-        if node.condition.as_ref().is_some_and(|condition| !super::shim::holds(condition, subject))
-        {
+        if node.condition.as_ref().is_some_and(|condition| !condition.matches(subject)) {
             continue;
         }
         let before = taken.len();

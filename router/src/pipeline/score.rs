@@ -72,7 +72,7 @@ pub(super) fn score(
     let priority = subject.alert.priority;
     items.push(ScoreItem { reason: format!("priority {priority}"), points: base(priority) });
     for rule in &config.criticality {
-        if super::shim::holds(&rule.condition, subject) {
+        if rule.condition.matches(subject) {
             let reason = rule.reason.as_deref().unwrap_or(rule.condition.text()).to_owned();
             items.push(ScoreItem { reason, points: rule.points.into() });
         }

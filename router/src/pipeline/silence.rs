@@ -150,7 +150,7 @@ impl Silences {
         let covers = |entry: &&mut Entry| {
             entry.silence.starts.is_none_or(|starts| starts <= now)
                 && now < entry.silence.ends
-                && super::shim::holds(&entry.silence.condition, subject)
+                && entry.silence.condition.matches(subject)
         };
         let entry = self.current.values_mut().find(covers)?;
         entry.hits += 1;
