@@ -154,18 +154,9 @@ fn notification_value(
 /// Returns the alert in Falco's JSON and whether it is whole.
 fn alert_value(alert: &Alert, bytes_max: usize) -> Result<(Vec<u8>, bool), DeliveryError> {
     let json = |alert: &Alert| {
-        let value = serde_json::json!({
-            "uuid": alert.id,
-            "time": alert.time.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string(),
-            "rule": alert.rule,
-            "priority": alert.priority,
-            "source": alert.source,
-            "hostname": alert.hostname,
-            "output": alert.output,
-            "tags": alert.tags,
-            "output_fields": alert.fields,
-        });
-        value.to_string().into_bytes()
+        let mut value = Vec::new();
+        alert::wire::write_falco(alert, &mut value);
+        value
     };
     let value = json(alert);
     if value.len() <= bytes_max {
