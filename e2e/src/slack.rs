@@ -43,6 +43,33 @@ pub struct Message {
     pub request: Value,
 }
 
+impl Message {
+    /// Returns every text in which Slack would look for mentions and links, one per line.
+    pub fn mrkdwn(&self) -> String {
+        let mut texts = self.text.clone();
+        collect_mrkdwn(&self.request["blocks"], &mut texts);
+        collect_mrkdwn(&self.request["attachments"], &mut texts);
+        texts
+    }
+}
+
+fn collect_mrkdwn(value: &Value, texts: &mut String) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect_mrkdwn(item, texts)),
+        Value::Object(object) => {
+            // A text object of type `plain_text` is shown as it is; texts elsewhere are read.
+            if let Some(text) = object.get("text").and_then(Value::as_str)
+                && object.get("type").and_then(Value::as_str) != Some("plain_text")
+            {
+                *texts += "\n";
+                *texts += text;
+            }
+            object.values().for_each(|value| collect_mrkdwn(value, texts));
+        }
+        _ => {}
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     messages: BTreeMap<String, Message>,

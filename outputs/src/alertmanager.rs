@@ -231,10 +231,9 @@ fn label_value(value: &str) -> String {
     Escape::Line.apply_max(value, LABEL_CHARS_MAX)
 }
 
-/// Go's RFC 3339 reads the years 0 to 9999 and rejects the rest.
+/// Go's RFC 3339 rejects years before 0; the latest timestamp is in the year 9999.
 fn go_time(time: Timestamp) -> Timestamp {
-    let latest = Timestamp::constant(253_402_214_400, 0);
-    time.clamp(Timestamp::UNIX_EPOCH, latest)
+    time.max(Timestamp::UNIX_EPOCH)
 }
 
 fn endpoint(url: &SafeUrl) -> Result<url::Url, String> {

@@ -63,7 +63,7 @@ async fn a_mail_arrives_over_starttls_with_both_bodies() {
         ("From", "Saker <saker@example.org>"),
         ("To", "soc@example.org"),
         ("Cc", "Ops <ops@example.org>"),
-        ("Date", "Sat, 21 Nov 2026 10:00:00 +0000"),
+        ("Date", "Fri, 20 Nov 2026 10:00:00 +0000"),
         ("Message-ID", id),
         ("Auto-Submitted", "auto-generated"),
         ("X-Saker-Priority", "Critical"),

@@ -81,7 +81,7 @@ async fn alerts_are_records_in_falcos_json() {
     assert_eq!(records[1].header("saker-payload"), Some("alert"));
     assert_eq!(records[1].value["rule"], "Shell in a container");
     assert_eq!(records[1].value["priority"], "Critical");
-    assert_eq!(records[1].value["time"], "2026-11-21T10:00:00.123456789Z");
+    assert_eq!(records[1].value["time"], "2026-11-20T10:00:00.123456789Z");
     assert_eq!(records[1].value["output_fields"]["proc.name"], "bash");
 }
 

@@ -11,7 +11,7 @@ use outputs::{BuildContext, Delivery, DeliveryError, KINDS, Output, Parts, Recei
 use serde_json::{Value, json};
 
 pub(crate) fn notification(id: u64) -> Notification {
-    let time: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+    let time: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
     Notification {
         id: NotificationId(id),
         group: GroupId(0xabc),
@@ -33,7 +33,7 @@ pub(crate) fn notification(id: u64) -> Notification {
 }
 
 fn finding(number: u128, hostname: &str) -> Finding {
-    let time: Timestamp = "2026-11-21T10:00:00.123456789Z".parse().unwrap();
+    let time: Timestamp = "2026-11-20T10:00:00.123456789Z".parse().unwrap();
     let fields = json!({ "proc.name": "bash", "proc.cmdline": "bash -c 'id; rm -rf /'" });
     Finding {
         fingerprint: Fingerprint(number),
@@ -81,6 +81,14 @@ pub(crate) async fn deliver(
     previous: Option<&Receipt>,
 ) -> Result<Receipt, DeliveryError> {
     let parts = Parts(parts.iter().map(|&(name, text)| (name, text.to_owned())).collect());
-    let delivery = Delivery { notification, parts: &parts, previous, attempt: 1 };
-    output.deliver(&delivery).await
+    deliver_parts(output, notification, &parts, previous).await
+}
+
+pub(crate) async fn deliver_parts(
+    output: &Arc<dyn Output>,
+    notification: &Notification,
+    parts: &Parts,
+    previous: Option<&Receipt>,
+) -> Result<Receipt, DeliveryError> {
+    output.deliver(&Delivery { notification, parts, previous, attempt: 1 }).await
 }

@@ -277,7 +277,7 @@ fn what_a_program_calls_itself_stays_data_on_the_whole_path() {
     let command = alert["fields"]["proc.cmdline"].as_str().unwrap();
     assert!(command.contains("{{top}} <!channel> %s $(id)"), "{command:?}");
     let message = world().slack_message_with("Deed: password hashes read", |_| true);
-    let sent = message.request.to_string();
+    let sent = message.mrkdwn();
     assert!(!sent.contains("<!channel>") && !sent.contains("<!here>"), "{sent}");
 }
 

@@ -72,8 +72,8 @@ fn a_webhook_is_signed_and_says_which_notification_it_is() {
         found.ok_or_else(|| format!("none; refused: {:?}", world().webhook.refused()))
     });
     assert!(!call.id.is_empty());
-    assert_eq!(call.body["state"], "open");
-    assert_eq!(call.body["alerts_count"], 1);
+    assert_eq!(call.body["notification"]["state"], "open");
+    assert_eq!(call.body["notification"]["alerts_count"], 1);
 }
 
 #[test]
@@ -128,7 +128,10 @@ fn small(webhook: &Webhook) -> Router {
 
 fn rules_told_by(webhook: &Webhook) -> Vec<Value> {
     let calls = webhook.calls();
-    calls.iter().map(|call| call.body["findings"][0]["sample"]["rule"].clone()).collect()
+    calls
+        .iter()
+        .map(|call| call.body["notification"]["findings"][0]["sample"]["rule"].clone())
+        .collect()
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl World {
 
 /// Returns the sample alerts a webhook call tells of.
 fn alerts_of(call: &Call) -> Vec<Value> {
-    let findings = call.body["findings"].as_array().cloned().unwrap_or_default();
+    let findings = call.body["notification"]["findings"].as_array().cloned().unwrap_or_default();
     findings.into_iter().map(|finding| finding["sample"].clone()).collect()
 }
 
