@@ -4,6 +4,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     process::Command,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -75,6 +76,18 @@ impl Kafka {
         self.wait_until_ready();
     }
 
+    fn consumer(&self, topic: &str) -> BaseConsumer {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.plaintext.address())
+            .set("group.id", uuid::Uuid::new_v4().to_string())
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.commit", "false")
+            .create()
+            .expect("a consumer");
+        consumer.subscribe(&[topic]).expect("a subscription");
+        consumer
+    }
+
     fn wait_until_ready(&mut self) {
         let address = self.plaintext.address();
         self.process.ready(|| ask_api_versions(&address));
@@ -94,16 +107,29 @@ impl Kafka {
         }
     }
 
+    /// Makes a topic, from a plain test.
+    pub fn create_topic_now(&self, name: &str, partitions: i32) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(self.create_topic(name, partitions));
+    }
+
+    /// Collects a topic's records from its start on, for as long as the test process lives.
+    pub fn follow(&self, topic: &str) -> Follower {
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let (consumer, collected) = (self.consumer(topic), Arc::clone(&records));
+        std::thread::spawn(move || {
+            loop {
+                if let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) {
+                    collected.lock().expect("no panic").push(received(&message));
+                }
+            }
+        });
+        Follower { records }
+    }
+
     /// Returns the first `count` records of a topic, as soon as there are so many.
     pub fn records(&self, topic: &str, count: usize) -> Vec<Received> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.plaintext.address())
-            .set("group.id", uuid::Uuid::new_v4().to_string())
-            .set("auto.offset.reset", "earliest")
-            .set("enable.auto.commit", "false")
-            .create()
-            .expect("a consumer");
-        consumer.subscribe(&[topic]).expect("a subscription");
+        let consumer = self.consumer(topic);
         let (start, mut records) = (Instant::now(), Vec::new());
         while records.len() < count {
             assert!(
@@ -118,6 +144,18 @@ impl Kafka {
             }
         }
         records
+    }
+}
+
+/// What a topic held so far.
+#[derive(Debug)]
+pub struct Follower {
+    records: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Follower {
+    pub fn records(&self) -> Vec<Received> {
+        self.records.lock().expect("no panic").clone()
     }
 }
 

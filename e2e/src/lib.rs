@@ -20,7 +20,7 @@ mod webhook;
 pub use certificates::{Certificates, Pem};
 pub use folder::Folder;
 pub use http::Http;
-pub use kafka::{Kafka, Received};
+pub use kafka::{Follower, Kafka, Received};
 pub use port::Port;
 pub use process::Process;
 pub use prometheus::{Alertmanager, Prometheus};

@@ -31,7 +31,7 @@ impl Router {
         let mut config = config.clone();
         let router = &mut config["router"];
         router["listen"] = json!(ingest.address());
-        router["console"] = json!(api.address());
+        router["api"] = json!(api.address());
         router["data"] = json!(folder.join("data"));
         let config = folder.write("saker.yaml", config.to_string());
         let process = launch("saker-router", &config, &folder);
@@ -83,17 +83,20 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts it towards a router; `rules` are files in place of the built-in ones, if any.
+    /// What it calls this machine.
+    pub const HOSTNAME: &str = "watched-host";
+
+    /// Starts it towards a router, with the built-in rules and these files after them.
     pub fn start(router: &Router, rules: &[&Path]) -> Self {
         let (folder, admin) = (Folder::new("agent"), Port::reserve());
-        let mut agent = json!({
-            "router": router.ingest_url("/"),
-            "data": folder.join("data"),
-            "listen": admin.address(),
+        let agent = json!({
+            "router": { "url": router.ingest_url("/") },
+            "spool": { "dir": folder.join("spool"), "bytes_max": "8MiB" },
+            "admin": admin.address(),
+            "hostname": Self::HOSTNAME,
+            "builtin_rules": true,
+            "rules": rules,
         });
-        if !rules.is_empty() {
-            agent["rules"] = json!(rules);
-        }
         let config = folder.write("saker.yaml", json!({ "agent": agent }).to_string());
         let mut process = launch("saker-agent", &config, &folder);
         process.ready(|| get_ok(&admin.address(), "/ready"));

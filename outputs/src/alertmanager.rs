@@ -231,9 +231,10 @@ fn label_value(value: &str) -> String {
     Escape::Line.apply_max(value, LABEL_CHARS_MAX)
 }
 
-/// Go's RFC 3339 rejects years before 0; the latest timestamp is in the year 9999.
+/// Go's RFC 3339 reads the years 0 to 9999 and rejects the rest.
 fn go_time(time: Timestamp) -> Timestamp {
-    time.max(Timestamp::UNIX_EPOCH)
+    let latest = Timestamp::constant(253_402_000_000, 0);
+    time.clamp(Timestamp::UNIX_EPOCH, latest)
 }
 
 fn endpoint(url: &SafeUrl) -> Result<url::Url, String> {

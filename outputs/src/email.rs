@@ -20,7 +20,7 @@ use lettre::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use service::config::{HumanBytes, Secret};
-use templates::Escape;
+use templates::{Escape, builtin};
 
 use self::session::{Pool, Security, Server};
 use crate::{BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Part, Receipt};
@@ -28,7 +28,7 @@ use crate::{BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Par
 /// Mailboxes reached through an SMTP server.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Email {
+pub struct Email {
     /// Name or address of the SMTP server; its certificate must carry it.
     server: String,
     /// 587 with `tls: starttls`, 465 with `implicit`, 25 with `none` when absent.
@@ -118,19 +118,19 @@ impl Kind for Email {
             name: "subject",
             escape: Escape::Line,
             chars_max: 200,
-            builtin: include_str!("../templates/email/subject.line.hbs"),
+            builtin: builtin!("email/subject.line.hbs"),
         },
         Part {
             name: "text",
             escape: Escape::Text,
             chars_max: 100_000,
-            builtin: include_str!("../templates/email/text.text.hbs"),
+            builtin: builtin!("email/text.text.hbs"),
         },
         Part {
             name: "html",
             escape: Escape::Html,
             chars_max: 300_000,
-            builtin: include_str!("../templates/email/html.html.hbs"),
+            builtin: builtin!("email/html.html.hbs"),
         },
     ];
     const EXAMPLE: &'static str =

@@ -186,7 +186,7 @@ mod tests {
         check(alert, false, None, &line);
         check(alert, false, Some(45), "08:00:00  Warning    Shell in a container  n…");
         check(alert, false, Some(12), "08:00:00  W…");
-        check(alert, true, Some(18), "\x1b[2m08:00:00\x1b[0m  \x1b[33mWarnin…\x1b[0m");
+        check(alert, true, Some(18), "\x1b[2m08:00:00\x1b[0m  \x1b[33mWarning…\x1b[0m");
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::{BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Par
 /// A topic of a Kafka cluster.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Kafka {
+pub struct Kafka {
     /// Brokers to ask first, each `host:port`; the others are learned from them.
     brokers: Vec<String>,
     /// The topic. It must exist: it is not created unless `properties` allow it.

@@ -16,9 +16,17 @@ mod slack;
 mod stdout;
 mod webhook;
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod peer;
+
 pub use alertmanager::Alertmanager;
+pub use email::Email;
 pub use file::File;
 pub use http::Tls;
+#[cfg(feature = "kafka")]
+pub use kafka::Kafka;
 pub use lines::Format;
 pub use output::{
     BuildContext, BuildError, Configured, Delivery, DeliveryError, Descriptor, Kind, Output, Parts,
@@ -32,10 +40,10 @@ pub use webhook::Webhook;
 /// Every kind of output, in the order of the documentation.
 pub static KINDS: &[Descriptor] = &[
     Descriptor::of::<Slack>(),
-    Descriptor::of::<email::Email>(),
+    Descriptor::of::<Email>(),
     Descriptor::of::<Webhook>(),
     #[cfg(feature = "kafka")]
-    Descriptor::of::<kafka::Kafka>(),
+    Descriptor::of::<Kafka>(),
     Descriptor::of::<Alertmanager>(),
     Descriptor::of::<File>(),
     Descriptor::of::<Stdout>(),

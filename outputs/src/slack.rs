@@ -271,3 +271,8 @@ impl Place {
         receipt
     }
 }
+
+#[cfg(test)]
+mod strict;
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use e2e::Kafka;
 use outputs::DeliveryError;
 use serde_json::{Value, json};
 
-use crate::sample::{self, build, notification};
+use crate::sample::{self, build, build_impatient, notification};
 
 /// One broker for all tests that do not stop it.
 fn kafka() -> &'static Kafka {
@@ -131,7 +131,8 @@ async fn mutual_tls_needs_our_certificate_and_a_broker_we_trust() {
         })
     };
     deliver(config(&certificates.authority), 1).await.unwrap();
-    let error = deliver(config(&certificates.stranger), 2).await.unwrap_err();
+    let output = build_impatient("kafka", config(&certificates.stranger));
+    let error = sample::deliver(&output, &notification(2), &[], None).await.unwrap_err();
     assert!(
         matches!(&error, DeliveryError::Unavailable { reason, .. } if reason.contains("certificate")),
         "{error:?}"
@@ -142,7 +143,7 @@ async fn mutual_tls_needs_our_certificate_and_a_broker_we_trust() {
 #[tokio::test]
 async fn a_topic_that_is_missing_is_rejected_and_not_made() {
     let kafka = kafka();
-    let output = build("kafka", plain(kafka, "nowhere"));
+    let output = build_impatient("kafka", plain(kafka, "nowhere"));
     let checked = output.check().await.unwrap_err();
     let delivered = sample::deliver(&output, &notification(1), &[], None).await.unwrap_err();
     for error in [checked, delivered] {
@@ -175,12 +176,19 @@ async fn a_stopped_broker_is_unavailable_until_it_is_back() {
     let output = build("kafka", plain(&kafka, "pauses"));
     sample::deliver(&output, &notification(1), &[], None).await.unwrap();
 
+    let impatient = build_impatient("kafka", plain(&kafka, "pauses"));
+    sample::deliver(&impatient, &notification(2), &[], None).await.unwrap();
     kafka.stop();
-    let error = sample::deliver(&output, &notification(2), &[], None).await.unwrap_err();
+    let error = sample::deliver(&impatient, &notification(3), &[], None).await.unwrap_err();
     assert!(matches!(error, DeliveryError::Unavailable { .. }), "{error:?}");
 
     kafka.restart();
-    sample::deliver(&output, &notification(2), &[], None).await.unwrap();
-    let ids: Vec<_> = kafka.records("pauses", 2).iter().map(|r| r.value["id"].clone()).collect();
-    assert_eq!(ids, ["0000000000000001", "0000000000000002"], "the abandoned attempt left nothing");
+    sample::deliver(&output, &notification(4), &[], None).await.unwrap();
+    let records = kafka.records("pauses", 3);
+    let ids: Vec<_> = records.iter().map(|record| record.value["id"].as_str().unwrap()).collect();
+    assert_eq!(
+        ids,
+        ["0000000000000001", "0000000000000002", "0000000000000004"],
+        "the attempt given up left nothing"
+    );
 }

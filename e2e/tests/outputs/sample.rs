@@ -57,21 +57,23 @@ fn finding(number: u128, hostname: &str) -> Finding {
     }
 }
 
-pub(crate) fn context() -> BuildContext {
-    BuildContext {
-        output: "under test".to_owned(),
-        directory: "/".into(),
-        attempt_timeout: Duration::from_secs(10),
-    }
-}
-
 /// Builds an output as the router does, from its kind's name and configuration.
 pub(crate) fn build(kind: &str, config: Value) -> Arc<dyn Output> {
+    build_with(kind, config, Duration::from_secs(15))
+}
+
+/// As [`build`], for attempts that can only time out.
+pub(crate) fn build_impatient(kind: &str, config: Value) -> Arc<dyn Output> {
+    build_with(kind, config, Duration::from_secs(3))
+}
+
+fn build_with(kind: &str, config: Value, attempt_timeout: Duration) -> Arc<dyn Output> {
     service::tls::install_crypto_provider();
     let kind = KINDS.iter().find(|descriptor| descriptor.name == kind).unwrap();
     let mut deserializer = <dyn erased_serde::Deserializer<'_>>::erase(config);
     let configured = (kind.parse)(&mut deserializer).unwrap();
-    configured.build(&context()).unwrap()
+    let (output, directory) = ("under test".to_owned(), "/".into());
+    configured.build(&BuildContext { output, directory, attempt_timeout }).unwrap()
 }
 
 pub(crate) async fn deliver(
