@@ -35,7 +35,7 @@ impl Processes {
     pub(crate) fn new(processes_max: usize, boot_epoch_ns: u64) -> Self {
         Self {
             tree: ProcessTree::new(processes_max),
-            users: Users::of_host(),
+            users: Users::new(),
             containers: Containers::default(),
             boot_epoch_ns,
         }
@@ -54,7 +54,6 @@ impl Processes {
     pub(crate) fn tick(&mut self, time_ns: u64, boot_epoch_ns: u64) {
         self.boot_epoch_ns = boot_epoch_ns;
         self.tree.expire(time_ns);
-        self.users.refresh_sometimes();
     }
 
     /// Takes in all processes of `/proc`, parents before children.
@@ -94,7 +93,8 @@ impl Processes {
         }
         if self.tree.get(pid, start_ns).is_none() {
             // It is gone: what the record tells is all there is.
-            let process = self.process_told(header);
+            let mut process = self.process_told(header);
+            name(&mut self.users, &mut process);
             self.tree.insert(process, header.cgroup, true);
         }
         self.follow(header)
@@ -105,17 +105,11 @@ impl Processes {
         let Some(node) = self.tree.get(header.pid as i32, header.start_ns) else {
             return Arc::new(self.process_told(header));
         };
-        if node.process.uid != header.uid {
-            let user = self.users.user(header.uid).map(|name| (&*name).into());
+        if (node.process.uid, node.process.gid) != (header.uid, header.gid) {
             let process = Arc::make_mut(&mut node.process);
             process.uid = header.uid;
-            process.user = user;
-        }
-        if node.process.gid != header.gid {
-            let group = self.users.group(header.gid).map(|name| (&*name).into());
-            let process = Arc::make_mut(&mut node.process);
             process.gid = header.gid;
-            process.group = group;
+            name(&mut self.users, process);
         }
         if node.process.capabilities != header.capabilities {
             Arc::make_mut(&mut node.process).capabilities = header.capabilities;
@@ -128,7 +122,9 @@ impl Processes {
             if !paths.is_empty() {
                 let container = self.containers.of(&paths);
                 if container != node.process.container {
-                    Arc::make_mut(&mut node.process).container = container;
+                    let process = Arc::make_mut(&mut node.process);
+                    process.container = container;
+                    name(&mut self.users, process);
                 }
             }
         }
@@ -156,7 +152,7 @@ impl Processes {
         let path = text(record.path.unwrap_or_default());
         let from_memfd =
             record.has(flag::UNREACHABLE) && exec.links == 0 && path.starts_with("memfd:");
-        let process = Process {
+        let mut process = Process {
             ppid: parent.as_ref().map_or(header.ppid as i32, |parent| parent.key.pid),
             vpid: exec.vpid as i32,
             sid: exec.sid as i32,
@@ -176,13 +172,13 @@ impl Processes {
             cwd: text(record.cwd.unwrap_or_default()),
             tty: exec.tty,
             login_uid,
-            login_user: self.user_name(login_uid),
             stdin: standard_stream(&exec.input),
             stdout: standard_stream(&exec.output),
             container: self.containers.of(&[&cgroups[0], &cgroups[1]]),
             parent,
             ..self.process_told(header)
         };
+        name(&mut self.users, &mut process);
         self.tree.insert(process, header.cgroup, true)
     }
 
@@ -203,7 +199,11 @@ impl Processes {
                 parent: Some(Arc::clone(&parent)),
                 ..Process::clone(&parent)
             },
-            None => Process { ppid: parent_pid, vpid: fork.vpid as i32, ..own },
+            None => {
+                let mut process = Process { ppid: parent_pid, vpid: fork.vpid as i32, ..own };
+                name(&mut self.users, &mut process);
+                process
+            }
         };
         // The parent's cgroup, not the child's: one that was put elsewhere is found out next.
         let cgroup = self
@@ -247,7 +247,7 @@ impl Processes {
 
     fn process_seen(&mut self, seen: Seen, parent: Option<Arc<Process>>) -> Process {
         let cgroups: Vec<&str> = seen.cgroups.iter().map(|path| &**path).collect();
-        Process {
+        let mut process = Process {
             key: ProcessKey { pid: seen.pid, start_boot_ns: seen.start_ns },
             ppid: seen.ppid,
             vpid: seen.vpid,
@@ -261,16 +261,18 @@ impl Processes {
             tty: seen.tty,
             uid: seen.uid,
             gid: seen.gid,
-            user: self.user_name(Some(seen.uid)),
-            group: self.group_name(seen.gid),
+            user: None,
+            group: None,
             login_uid: seen.login_uid,
-            login_user: self.user_name(seen.login_uid),
+            login_user: None,
             capabilities: seen.capabilities,
             stdin: seen.stdin,
             stdout: seen.stdout,
             container: self.containers.of(&cgroups),
             parent,
-        }
+        };
+        name(&mut self.users, &mut process);
+        process
     }
 
     fn process_told(&self, header: &Header) -> Process {
@@ -279,20 +281,19 @@ impl Processes {
             ppid: header.ppid as i32,
             uid: header.uid,
             gid: header.gid,
-            user: self.user_name(Some(header.uid)),
-            group: self.group_name(header.gid),
             capabilities: header.capabilities,
             ..unknown(key, self.boot_epoch_ns)
         }
     }
+}
 
-    fn user_name(&self, uid: Option<u32>) -> Option<Box<str>> {
-        self.users.user(uid?).map(|name| (&*name).into())
-    }
-
-    fn group_name(&self, gid: u32) -> Option<Box<str>> {
-        self.users.group(gid).map(|name| (&*name).into())
-    }
+/// Fills in the names of a process's users and group.
+fn name(users: &mut Users, process: &mut Process) {
+    let container = process.container.as_ref().map(|container| &*container.id);
+    let names = users.of(container, process.key.pid);
+    process.user = names.user(process.uid);
+    process.group = names.group(process.gid);
+    process.login_user = process.login_uid.and_then(|uid| names.user(uid));
 }
 
 /// Returns a process of which no more than its key is known.

@@ -51,6 +51,17 @@ static int deleted(char **arguments)
 	return fexecve(fd, none, environ);
 }
 
+// Runs a program whose controlling terminal is a new pseudo-terminal.
+static int terminal(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+	grantpt(master);
+	unlockpt(master);
+	setsid();
+	dup2(open(ptsname(master), O_RDWR), 0);
+	return execl("/proc/self/exe", "deeds", "nothing", NULL);
+}
+
 static int inet(int family, int type, int flags, int port)
 {
 	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -137,6 +148,8 @@ int main(int count, char **arguments)
 		return memfd(rest);
 	if (!strcmp(deed, "deleted"))
 		return deleted(rest);
+	if (!strcmp(deed, "terminal"))
+		return terminal();
 	if (!strcmp(deed, "openat2"))
 		return syscall(437, AT_FDCWD, rest[0], &how, sizeof how) < 0;
 	if (!strcmp(deed, "creat"))

@@ -231,6 +231,52 @@ fn standard_streams_are_told_apart() {
 }
 
 #[test]
+fn a_terminal_is_told_by_its_device() {
+    let Some(watch) = watch() else { return };
+    let pid = run(&mut deed("terminal"));
+    let event = watch.of(pid, EventKind::Execve, |event| {
+        event.process.arguments.len() == 2 && &*event.process.arguments[1] == "nothing"
+    });
+    assert_eq!(event.process.stdin, Some(StandardStream::Terminal));
+    // Pseudo-terminals have major number 136.
+    assert_eq!(event.process.tty >> 8 & 0xfff, 136, "{:#x}", event.process.tty);
+    assert_eq!(event.process.sid, pid);
+}
+
+#[test]
+fn a_program_added_to_an_overlay_is_told_from_one_that_was_there() {
+    let Some(watch) = watch() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for name in ["data", "mounted"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    // The layers need a file system that can carry one; a fresh tmpfs can.
+    let script = "mount -t tmpfs saker data && mkdir data/low data/up data/work && cp \"$0\" data/low/old \
+        && mount -t overlay saker -o lowerdir=data/low,upperdir=data/up,workdir=data/work mounted \
+        && cp \"$0\" mounted/new && mounted/old nothing && mounted/new nothing";
+    let (pid, status) = run_status(
+        Command::new("unshare")
+            .args(["-m", "sh", "-c", script])
+            .arg(program())
+            .current_dir(&directory),
+    );
+    if !status.success() {
+        eprintln!("\n*** SKIPPED: overlays cannot be mounted here\n");
+        return;
+    }
+    for (name, upper) in [("old", false), ("new", true)] {
+        let event = watch.find(name, |event| {
+            event.kind == EventKind::Execve
+                && &*event.process.name == name
+                && event.process.ancestors().any(|process| process.key.pid == pid)
+        });
+        assert_eq!(event.process.executable.upper_layer, upper, "{name}");
+        assert_eq!(Path::new(&*event.process.executable.path), at("mounted").join(name));
+    }
+}
+
+#[test]
 fn a_changed_user_shows_without_an_exec() {
     let Some(watch) = watch() else { return };
     let pid = run(deed("as-nobody").arg("/etc/hostname"));
