@@ -181,14 +181,14 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
         () = shutdown.cancelled() => {}
         () = handle.finished() => {}
     }
-    let summary = handle.status();
     agent.stop().await;
     shutdown.cancel();
     let running = shutdown.drain(DRAIN_MAX).await;
     if !running.is_empty() {
         warn!(tasks = running.join(", "), "did not end in time");
     }
-    info!(events = summary.events.total, alerts = handle.status().alerts.total, "the agent ended");
+    let status = handle.status();
+    info!(events = status.events.total, alerts = status.alerts.total, "the agent ended");
     match handle.failure() {
         Some(why) => Err(Failure::Ended(why)),
         None => Ok(()),
@@ -196,7 +196,10 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
+    info!(address = %listener.local_addr()?, "status and metrics");
+    Ok(listener)
 }
 
 /// Returns `/status` as JSON and `/status/text` for a person.

@@ -394,8 +394,13 @@ impl Watch {
         config: &AgentConfig,
     ) -> Result<Self, AgentError> {
         let needed = shared.rules.current().load().requirements();
-        let kinds: Vec<_> = needed.kinds.into_iter().collect();
-        let sensor = Sensor::start(&kinds, config.sensor.options(needed.environment))?;
+        let (mut kinds, mut environment) =
+            (needed.kinds.into_iter().collect::<Vec<_>>(), needed.environment);
+        if locked(work).recorder.is_some() {
+            // A recording is for rules yet to be written.
+            (kinds, environment) = (EventKind::ALL.to_vec(), true);
+        }
+        let sensor = Sensor::start(&kinds, config.sensor.options(environment))?;
         let status = sensor.status();
         for missing in status.unavailable() {
             warn!(what = missing.what, why = missing.why, "not everything can be watched");
@@ -415,7 +420,7 @@ impl Watch {
             .name("sensor".to_owned())
             .spawn(run)
             .map_err(AgentError::Thread)?;
-        Ok(Self { kinds, environment: needed.environment, stop, thread })
+        Ok(Self { kinds, environment, stop, thread })
     }
 
     fn stop(self, shared: &Shared) {

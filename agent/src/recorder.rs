@@ -65,7 +65,7 @@ impl Recorder {
     pub fn create(path: &Path, bytes_max: u64) -> Result<Self, RecordError> {
         let create = || {
             let file = Counted { file: BufWriter::new(File::create(path)?), bytes: 0 };
-            let mut encoder = zstd::Encoder::new(file, 3)?;
+            let mut encoder = zstd::Encoder::new(file, 1)?;
             serde_json::to_writer(&mut encoder, &Header { saker_events: VERSION })?;
             encoder.write_all(b"\n")?;
             Ok(encoder)
