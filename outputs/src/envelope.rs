@@ -1,6 +1,6 @@
 //! The JSON a machine gets: `{"version":1,"notification":{…}}`, documented in `docs/templates.md`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io};
 
 use alert::Notification;
 use serde::Serialize;
@@ -15,6 +15,24 @@ pub(crate) struct Envelope<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
     notification: Cow<'a, Notification>,
+}
+
+/// Writes what hides or reorders text, or breaks lines for some readers, as `\u....`: a person may
+/// print these lines on a terminal.
+struct Visible;
+
+impl serde_json::ser::Formatter for Visible {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        if fragment.is_ascii() && !fragment.contains('\x7f') {
+            return writer.write_all(fragment.as_bytes());
+        }
+        // A fragment holds no quote, backslash or control, so nothing is escaped twice.
+        writer.write_all(Escape::Json.apply(fragment).as_bytes())
+    }
 }
 
 /// How much a shortened envelope keeps: findings, characters of a text, fields of an alert.
@@ -53,7 +71,10 @@ fn json(
     notification: Cow<'_, Notification>,
     truncated: bool,
 ) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&Envelope { version: templates::context::VERSION, truncated, notification })
+    let envelope = Envelope { version: templates::context::VERSION, truncated, notification };
+    let mut out = Vec::with_capacity(4_096);
+    envelope.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Visible))?;
+    Ok(out)
 }
 
 fn shorten(
@@ -116,6 +137,15 @@ mod tests {
             let back: Notification = serde_json::from_value(body["notification"].clone()).unwrap();
             assert_eq!(back, sample, "{name}");
         }
+    }
+
+    #[test]
+    fn no_line_of_it_can_steer_a_terminal_or_break() {
+        let body = String::from_utf8(to_json(&samples::hostile(), usize::MAX).unwrap()).unwrap();
+        let found = body.find(|c: char| {
+            c.is_control() || matches!(c, '\u{202e}' | '\u{2028}' | '\u{200b}' | '\u{e0041}')
+        });
+        assert_eq!(found, None, "{body}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use service::config::{HumanBytes, HumanDuration};
 
 use crate::{
     BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Part, Receipt,
-    lines::{Format, Lines},
+    lines::{Format, Lines, Zone},
 };
 
 /// A file on this machine.
@@ -30,6 +30,9 @@ pub struct File {
     /// `json` (default): one notification a line. `human`: one finding a line.
     #[serde(default = "json")]
     format: Format,
+    /// Time zone of human lines: `local` (default) or `UTC`.
+    #[serde(default)]
+    time_zone: Zone,
     /// Whether each notification is on disk before it counts as delivered. Default false.
     #[serde(default)]
     fsync: bool,
@@ -95,7 +98,7 @@ impl Kind for File {
             BuildError::caused(format!("failed to open {}", path.display()), error)
         })?;
         Ok(Arc::new(FileOutput {
-            lines: Lines::to_file(self.format),
+            lines: Lines::to_file(self.format, self.time_zone),
             log: Arc::new(Mutex::new(log)),
         }))
     }

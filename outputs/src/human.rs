@@ -12,6 +12,10 @@ pub fn alert_line(alert: &Alert, color: bool, width_max: Option<usize>) -> Strin
     Line { color, width_max, zone: TimeZone::system(), date: Date::Without }.of(alert, 1)
 }
 
+/// Most of a rule's name and of an alert's output that a line shows.
+const RULE_CHARS_MAX: usize = 200;
+const OUTPUT_CHARS_MAX: usize = 4_000;
+
 /// How lines are printed.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
@@ -67,9 +71,9 @@ impl Line {
         let pieces = [
             (self.time(alert.time), "2"),
             (format!("{:<9}", short(alert.priority)), priority_style(alert.priority)),
-            (Escape::Line.apply(&alert.rule), "1"),
+            (Escape::Line.apply_max(&alert.rule, RULE_CHARS_MAX), "1"),
             (place, "36"),
-            (Escape::Line.apply(&alert.output) + &times, "0"),
+            (Escape::Line.apply_max(&alert.output, OUTPUT_CHARS_MAX) + &times, "0"),
         ];
         let mut line = String::new();
         let mut left = self.width_max.unwrap_or(usize::MAX);
@@ -108,14 +112,14 @@ fn place(alert: &Alert) -> String {
     let field = |name: &str| {
         let text = match alert.fields.get(name)? {
             serde_json::Value::String(text) if !text.is_empty() && text != "<NA>" => {
-                Escape::Line.apply(text)
+                Escape::Line.apply_max(text, 80)
             }
             serde_json::Value::Number(number) => number.to_string(),
             _ => return None,
         };
-        Some(fit(&text, 80).0)
+        Some(text)
     };
-    let mut place = fit(&Escape::Line.apply(&alert.hostname), 80).0;
+    let mut place = Escape::Line.apply_max(&alert.hostname, 80);
     let mut add = |text: String| {
         if !place.is_empty() {
             place.push(' ');

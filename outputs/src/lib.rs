@@ -19,7 +19,11 @@ mod webhook;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod peer;
+#[cfg(test)]
+mod registry;
 
 pub use alertmanager::Alertmanager;
 pub use email::Email;
@@ -27,7 +31,7 @@ pub use file::File;
 pub use http::Tls;
 #[cfg(feature = "kafka")]
 pub use kafka::Kafka;
-pub use lines::Format;
+pub use lines::{Format, Zone};
 pub use output::{
     BuildContext, BuildError, Configured, Delivery, DeliveryError, Descriptor, Kind, Output, Parts,
     Receipt,

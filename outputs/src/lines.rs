@@ -19,6 +19,26 @@ pub enum Format {
     Json,
 }
 
+/// Whose clock human lines show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Zone {
+    /// The machine's.
+    #[default]
+    #[serde(rename = "local")]
+    Local,
+    #[serde(rename = "UTC")]
+    Utc,
+}
+
+impl Zone {
+    pub(crate) fn time_zone(self) -> TimeZone {
+        match self {
+            Self::Local => TimeZone::system(),
+            Self::Utc => TimeZone::UTC,
+        }
+    }
+}
+
 /// Largest JSON line.
 const JSON_BYTES_MAX: usize = 1 << 20;
 
@@ -30,8 +50,8 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Lines with dates and without colours.
-    pub(crate) fn to_file(format: Format) -> Self {
-        let zone = TimeZone::system();
+    pub(crate) fn to_file(format: Format, zone: Zone) -> Self {
+        let zone = zone.time_zone();
         Self { format, line: Line { color: false, width_max: None, zone, date: Date::With } }
     }
 

@@ -31,8 +31,6 @@ impl Request {
     }
 }
 
-pub(crate) type Answer = dyn Fn(&Request) -> Response<Body> + Send + Sync;
-
 /// Listens on a free port until it is dropped.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,

@@ -6,7 +6,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use templates::{Escape, builtin};
@@ -14,7 +13,7 @@ use templates::{Escape, builtin};
 use crate::{
     BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Part, Receipt,
     human::{Date, Line},
-    lines::{Format, Lines},
+    lines::{Format, Lines, Zone},
 };
 
 /// The standard output of the process.
@@ -24,6 +23,9 @@ pub struct Stdout {
     /// `human` (default): one finding a line. `json`: one notification a line.
     #[serde(default = "human")]
     format: Format,
+    /// Time zone of human lines: `local` (default) or `UTC`.
+    #[serde(default)]
+    time_zone: Zone,
     /// `auto` (default): colours on a terminal, unless `NO_COLOR` is set.
     #[serde(default)]
     color: Color,
@@ -65,7 +67,8 @@ impl Kind for Stdout {
                     && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
             }
         };
-        let line = Line { color, width_max: None, zone: TimeZone::system(), date: Date::Without };
+        let line =
+            Line { color, width_max: None, zone: self.time_zone.time_zone(), date: Date::Without };
         Ok(Arc::new(StdoutOutput { lines: Arc::new(Lines { format: self.format, line }) }))
     }
 }

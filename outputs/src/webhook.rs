@@ -213,3 +213,92 @@ fn sign(keys: &[hmac::Key], id: &str, timestamp: i64, body: &[u8]) -> String {
 fn unwritable(error: serde_json::Error) -> DeliveryError {
     DeliveryError::Rejected { reason: format!("failed to write the notification as JSON: {error}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use templates::samples;
+
+    use super::*;
+    use crate::peer::{Configured, Peer, answer, parse};
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NEXT: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn key(secret: &str) -> hmac::Key {
+        signing_key(&Secret::new(secret)).unwrap()
+    }
+
+    #[test]
+    fn the_signature_is_the_standards_own_example() {
+        let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+        let body = br#"{"test": 2432232314}"#;
+        assert_eq!(
+            sign(&[key(SECRET)], id, 1_614_265_330, body),
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
+    }
+
+    #[tokio::test]
+    async fn a_receiver_can_verify_it_with_the_old_secret_or_the_new() {
+        let peer = Peer::start(|_| answer(204, "")).await;
+        let config = json!({ "url": peer.url(), "signing_secrets": [SECRET, NEXT] });
+        let notification = samples::hostile();
+        let receipt =
+            Configured::new("webhook", &config).deliver(&notification, None).await.unwrap();
+        let request = &peer.take()[0];
+        let header = |name: &str| request.headers[name].to_str().unwrap().to_owned();
+        assert_eq!(header("webhook-id"), notification.id.to_string());
+        assert_eq!(receipt.remote_id, Some(notification.id.to_string()));
+        let timestamp: i64 = header("webhook-timestamp").parse().unwrap();
+        assert!(clock::now().as_second() - timestamp < 60);
+        let signatures = header("webhook-signature");
+        let signatures: Vec<&str> = signatures.split(' ').collect();
+        assert_eq!(signatures.len(), 2);
+        for (secret, signature) in [SECRET, NEXT].iter().zip(signatures) {
+            let signed = [header("webhook-id"), timestamp.to_string(), String::new()].join(".");
+            let mut message = signed.into_bytes();
+            message.extend_from_slice(&request.body);
+            let tag = BASE64_STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
+            hmac::verify(&key(secret), &message, &tag).unwrap();
+        }
+        assert_eq!(request.json()["notification"], serde_json::to_value(&notification).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_body_the_receiver_finds_too_large_is_sent_once_more_and_short() {
+        let peer =
+            Peer::start(|request| answer(if request.body.len() > 10_000 { 413 } else { 200 }, ""))
+                .await;
+        let output = Configured::new("webhook", &json!({ "url": peer.url() }));
+        output.deliver(&samples::huge(), None).await.unwrap();
+        let requests = peer.take();
+        assert_eq!(requests.len(), 2);
+        assert_eq!(requests[1].json()["truncated"], true);
+
+        let peer = Peer::start(|_| answer(413, "")).await;
+        let output = Configured::new("webhook", &json!({ "url": peer.url() }));
+        let error = output.deliver(&samples::huge(), None).await.unwrap_err();
+        assert!(matches!(error, DeliveryError::Rejected { .. }), "{error}");
+        assert_eq!(peer.take().len(), 2);
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_work_says_why_and_shows_no_secret() {
+        let check = |config: Value, expect: &str| {
+            let mut whole = json!({ "url": "https://soc.example.com/hook" });
+            whole.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+            let error = parse("webhook", &whole).err().expect(expect).to_string();
+            assert!(error.contains(expect) && !error.contains("s3cr3t"), "{error}");
+        };
+        check(json!({ "headers": { "bad name": "s3cr3t" } }), "`bad name` is no header name");
+        check(json!({ "headers": { "x-a": "s3cr3t\nb: c" } }), "`headers.x-a`");
+        check(json!({ "headers": { "Host": "s3cr3t" } }), "`Host` is not yours to set");
+        check(json!({ "headers": { "webhook-id": "s3cr3t" } }), "not yours to set");
+        check(json!({ "signing_secrets": ["s3cr3t"] }), "`signing_secrets[0]`: expected `whsec_`");
+        check(json!({ "signing_secrets": ["whsec_s3cr3t=="] }), "`signing_secrets[0]`");
+        check(json!({ "signing_secrets": ["whsec_AAAA"] }), "has 3 bytes, expected 24 to 64");
+        check(json!({ "tls": { "key": "k.pem" } }), "`tls.key` needs `tls.certificate`");
+        check(json!({ "method": "get" }), "unknown variant `get`");
+    }
+}

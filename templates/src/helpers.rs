@@ -56,6 +56,7 @@ const HELPERS: &[(&str, Function)] = &[
     ("plural", plural),
     ("join", join),
     ("minus", minus),
+    ("line", |helper, _| Ok(Escape::Line.apply(&text(helper, "line", 0)?).into())),
     ("upper", |helper, _| Ok(text(helper, "upper", 0)?.to_uppercase().into())),
     ("lower", |helper, _| Ok(text(helper, "lower", 0)?.to_lowercase().into())),
 ];
@@ -291,7 +292,8 @@ mod tests {
 
     #[test]
     fn json_is_a_value_in_json_and_text_elsewhere() {
-        assert_eq!(render(Escape::Json, r#"{"a": {{json labels}}}"#).len(), 75);
+        let json = render(Escape::Json, r#"{"a": {{json labels}}}"#);
+        assert_eq!(json, r#"{"a": {"k8s.ns.name":"payments","rule":"Shell in a container"}}"#);
         check("{{json sequence}}", "2");
         let html = render(Escape::Html, "{{json labels}}");
         assert!(html.starts_with("{&quot;"), "{html}");

@@ -137,9 +137,14 @@ impl Text {
 
     /// A name above its value.
     fn fact(name: &str, value: &str) -> Self {
-        let name = Escape::SlackMrkdwn.apply_max(name, 60);
-        Self::mrkdwn(format!("*{name}*\n{}", Escape::SlackMrkdwn.apply_max(value, FIELD_CHARS_MAX)))
+        let name = shown(name, 60);
+        Self::mrkdwn(format!("*{name}*\n{}", shown(value, FIELD_CHARS_MAX)))
     }
+}
+
+/// Returns data on one line, so that it cannot pass for another fact.
+fn shown(data: &str, chars_max: usize) -> String {
+    Escape::SlackMrkdwn.apply_max(&Escape::Line.apply_max(data, chars_max), chars_max)
 }
 
 /// Returns what the message says in two columns: when, how often, where, and the chosen fields.
@@ -186,10 +191,10 @@ fn field(finding: &Finding, name: &str) -> Option<String> {
 fn footer(notification: &Notification) -> String {
     let mut footer = String::new();
     if let Some(top) = notification.top().filter(|top| !top.sample.tags.is_empty()) {
-        footer = Escape::SlackMrkdwn.apply_max(&top.sample.tags.join(", "), CONTEXT_CHARS_MAX);
+        footer = shown(&top.sample.tags.join(", "), CONTEXT_CHARS_MAX);
         footer.push_str(" · ");
     }
-    let route = Escape::SlackMrkdwn.apply_max(&notification.route, 80);
+    let route = shown(&notification.route, 80);
     let written = write!(footer, "route {route} · group {}", notification.group);
     debug_assert!(written.is_ok(), "writing to a string cannot fail");
     footer
