@@ -141,3 +141,56 @@ impl Output for FileOutput {
 fn unavailable(reason: String) -> DeliveryError {
     DeliveryError::Unavailable { reason, retry_after: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use templates::samples;
+
+    use super::*;
+    use crate::peer::{Configured, parse};
+
+    #[tokio::test]
+    async fn each_notification_is_one_json_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts.jsonl");
+        let output = Configured::new("file", &json!({ "path": path, "fsync": true }));
+        for (_, sample) in samples::all() {
+            output.deliver(&sample, None).await.unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let ids: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["notification"]["id"].clone())
+            .collect();
+        assert_eq!(ids.len(), samples::all().len());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_went_away_is_unavailable_until_it_is_back() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("logs");
+        std::fs::create_dir(&folder).unwrap();
+        let output = Configured::new("file", &json!({ "path": folder.join("alerts") }));
+        std::fs::remove_dir_all(&folder).unwrap();
+        let error = output.deliver(&samples::typical(), None).await.unwrap_err();
+        assert!(matches!(error, DeliveryError::Unavailable { .. }), "{error}");
+        assert!(output.output.check().await.is_err());
+        std::fs::create_dir(&folder).unwrap();
+        output.deliver(&samples::typical(), None).await.unwrap();
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_work_says_why() {
+        let check = |config: Value, expect: &str| {
+            let error = parse("file", &config).err().expect(expect).to_string();
+            assert!(error.contains(expect), "{error}");
+        };
+        check(json!({ "path": "/" }), "`path` names no file");
+        check(json!({ "path": "a", "rotate_bytes_max": "0B" }), "`rotate_bytes_max` is zero");
+        check(
+            json!({ "path": "a", "keep_files_max": 1_001 }),
+            "`keep_files_max` is more than 1000",
+        );
+    }
+}

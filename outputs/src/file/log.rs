@@ -180,8 +180,6 @@ mod tests {
     #[test]
     fn lines_are_appended_to_a_file_only_its_owner_reads() {
         let (_folder, path) = folder();
-        std::fs::write(&path, "before\ntorn").unwrap();
-        std::fs::remove_file(&path).unwrap();
         let mut log = Log::open(&path, NEVER, true).unwrap();
         log.append(b"one\n").unwrap();
         log.append(b"two\n").unwrap();
@@ -248,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_write_that_fails_leaves_no_part_of_a_line() {
-        // A limit on file size stands for a full disk; it is the process's own, so run apart.
+        // A handle that cannot write stands for a full disk.
         let (_folder, path) = folder();
         let mut log = Log::open(&path, NEVER, false).unwrap();
         log.append(b"one\n").unwrap();
