@@ -205,7 +205,7 @@ struct Bot<'a> {
 struct Place {
     channel: String,
     ts: String,
-    /// How bad it was when the channel was last told.
+    /// The worst the channel was told of.
     priority: Option<Priority>,
 }
 
@@ -222,16 +222,25 @@ impl Bot<'_> {
         };
         // The edit first: it can be repeated without harm when what follows fails.
         match self.write("chat.update", &message.at(&place.channel, Some(&place.ts))).await {
-            Err(api::Error::Gone(_)) => return self.post(message, notification.priority).await,
+            // Deleted, or in a channel that was archived or is no longer the configured one.
+            Err(api::Error::Gone(_) | api::Error::Channel(_)) => {
+                return self.post(message, notification.priority).await;
+            }
             other => other?,
         };
         let news = notification.state == GroupState::Open && notification.alerts_new_count > 0;
         let worse = place.priority.is_some_and(|before| notification.priority > before);
         if threads && news {
             let reply = Message::reply(delivery, &place.channel, &place.ts, worse);
-            self.write("chat.postMessage", &reply).await?;
+            match self.write("chat.postMessage", &reply).await {
+                // The message was deleted meanwhile; the next notification posts anew.
+                Err(api::Error::Gone(_)) => {}
+                other => {
+                    other?;
+                }
+            }
         }
-        Ok(Place { priority: Some(notification.priority), ..place }.receipt())
+        Ok(Place { priority: place.priority.max(Some(notification.priority)), ..place }.receipt())
     }
 
     async fn post(&self, message: &Message, priority: Priority) -> Result<Receipt, DeliveryError> {

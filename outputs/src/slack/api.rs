@@ -23,8 +23,10 @@ pub(super) fn base(url: Option<&SafeUrl>) -> Result<Url, String> {
 /// Why a call failed, where that changes what we do next within the attempt.
 #[derive(Debug)]
 pub(super) enum Error {
-    /// The message to edit is no longer there, or can no longer be edited.
+    /// The message to edit or to answer is no longer there, or can no longer be edited.
     Gone(DeliveryError),
+    /// We cannot write to the channel.
+    Channel(DeliveryError),
     /// Slack takes the message if it is shorter.
     TooLong(DeliveryError),
     Other(DeliveryError),
@@ -33,7 +35,10 @@ pub(super) enum Error {
 impl From<Error> for DeliveryError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Gone(error) | Error::TooLong(error) | Error::Other(error) => error,
+            Error::Gone(error)
+            | Error::Channel(error)
+            | Error::TooLong(error)
+            | Error::Other(error) => error,
         }
     }
 }
@@ -118,24 +123,53 @@ fn meaning(code: &str, reason: String, answer: &Answer) -> Error {
         "message_not_found" | "cant_update_message" | "edit_window_closed" | "thread_not_found" => {
             Error::Gone(DeliveryError::Rejected { reason })
         }
-        "msg_too_long" | "msg_blocks_too_long" | "invalid_blocks" | "invalid_blocks_format"
+        "msg_too_long"
+        | "msg_blocks_too_long"
+        | "invalid_blocks"
+        | "invalid_blocks_format"
         | "too_many_blocks" => Error::TooLong(DeliveryError::Rejected { reason }),
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" | "internal_error"
-        | "fatal_error" | "service_unavailable" | "request_timeout" | "rollup_error"
-        | "team_added_to_org" | "accesslimited" => Error::Other(DeliveryError::Unavailable {
-            reason,
-            retry_after: answer.retry_after,
-        }),
-        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired"
-        | "missing_scope" | "no_permission" | "not_allowed_token_type" | "access_denied"
-        | "org_login_required" | "ekm_access_denied" | "team_access_not_granted"
-        | "two_factor_setup_required" | "action_prohibited" | "invalid_token"
-        // The channel is ours to put right: until then no notification would be taken.
-        | "channel_not_found" | "is_archived" | "channel_is_archived" | "not_in_channel"
-        | "channel_type_not_supported" | "restricted_action" | "posting_to_general_channel_denied"
-        | "restricted_action_read_only_channel" | "restricted_action_non_threadable_channel"
-        | "no_service" | "no_service_id" | "no_team" | "team_disabled" => {
-            Error::Other(DeliveryError::Denied { reason })
+        "ratelimited"
+        | "rate_limited"
+        | "message_limit_exceeded"
+        | "internal_error"
+        | "fatal_error"
+        | "service_unavailable"
+        | "request_timeout"
+        | "rollup_error"
+        | "team_added_to_org"
+        | "accesslimited" => {
+            Error::Other(DeliveryError::Unavailable { reason, retry_after: answer.retry_after })
+        }
+        "invalid_auth"
+        | "not_authed"
+        | "account_inactive"
+        | "token_revoked"
+        | "token_expired"
+        | "missing_scope"
+        | "no_permission"
+        | "not_allowed_token_type"
+        | "access_denied"
+        | "org_login_required"
+        | "ekm_access_denied"
+        | "team_access_not_granted"
+        | "two_factor_setup_required"
+        | "action_prohibited"
+        | "invalid_token"
+        | "no_service"
+        | "no_service_id"
+        | "no_team"
+        | "team_disabled" => Error::Other(DeliveryError::Denied { reason }),
+        // A person must put it right: until then no notification would be taken.
+        "channel_not_found"
+        | "is_archived"
+        | "channel_is_archived"
+        | "not_in_channel"
+        | "channel_type_not_supported"
+        | "restricted_action"
+        | "posting_to_general_channel_denied"
+        | "restricted_action_read_only_channel"
+        | "restricted_action_non_threadable_channel" => {
+            Error::Channel(DeliveryError::Denied { reason })
         }
         _ => Error::Other(DeliveryError::Rejected { reason }),
     }

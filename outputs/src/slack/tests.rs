@@ -137,6 +137,16 @@ async fn a_message_that_someone_deleted_is_posted_anew() {
 }
 
 #[tokio::test]
+async fn a_message_in_a_channel_that_was_given_up_is_posted_in_the_configured_one() {
+    let bot = Bot::start(json!({})).await;
+    let mut before = bot.deliver(&samples::typical(), None).await;
+    before.state.insert("channel".into(), "C-archived".into());
+    let after = bot.deliver(&later(Priority::Warning, 1), Some(&before)).await;
+    assert_eq!(bot.calls()[2], r##"/chat.postMessage channel="#soc""##);
+    assert_eq!(after.state["channel"], "C1");
+}
+
+#[tokio::test]
 async fn hostile_data_neither_mentions_nor_links() {
     let bot =
         Bot::start(json!({ "fields": ["proc.cmdline", "k8s.pod.name", "container.name"] })).await;
