@@ -177,7 +177,7 @@ async fn nothing_odd_ends_the_connection_without_an_answer() {
 #[tokio::test]
 async fn an_alert_nested_as_deep_as_can_be_is_kept_readable() {
     let door = Door::open(IngestConfig::default()).await;
-    for depth in [10, 60, 110, 120, 124, 126, 127, 128] {
+    for depth in (28..36).chain(110..130) {
         let nested = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let line = ALERT.replace("\"bash\"", &nested);
         let status = door.post(line).await.status();
