@@ -1,5 +1,5 @@
-//! The server loop of every daemon: HTTP/1 and HTTP/2, with or without TLS, bounded in
-//! connections and in the patience it has with each.
+//! The server loop of every daemon: HTTP/1, and HTTP/2 over TLS, bounded in connections and in the
+//! patience it has with each.
 
 use std::{
     net::SocketAddr,
@@ -132,18 +132,29 @@ async fn connection(
 ) -> Result<(), BoxedError> {
     stream.set_nodelay(true)?;
     match tls {
-        None => requests(stream, peer, router, limits, shutdown).await,
+        None => requests(stream, peer, Protocol::Http1, router, limits, shutdown).await,
         Some(tls) => {
             let handshake = TlsAcceptor::from(tls.current()).accept(stream);
             let stream = tokio::time::timeout(limits.handshake_timeout.0, handshake).await??;
-            requests(stream, peer, router, limits, shutdown).await
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+            requests(stream, peer, protocol, router, limits, shutdown).await
         }
     }
+}
+
+/// What a connection speaks: told by ALPN, never guessed from its first bytes, since for those a
+/// client could keep us waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
 }
 
 async fn requests<S>(
     stream: S,
     peer: SocketAddr,
+    protocol: Protocol,
     router: Router,
     limits: &ServerLimits,
     shutdown: &Shutdown,
@@ -151,7 +162,11 @@ async fn requests<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    };
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -251,12 +266,14 @@ mod tests {
             ..ServerLimits::default()
         };
         let (address, shutdown) = start(None, limits).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
-        let mut rest = Vec::new();
-        let ended =
-            tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
-        assert!(ended.is_ok(), "the connection is still open");
+        for start in ["", "P", "PRI * HTTP/2.0", "GET / HTTP/1.1\r\nHost:"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(start.as_bytes()).await.unwrap();
+            let mut rest = Vec::new();
+            let ended =
+                tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+            assert!(ended.is_ok(), "the connection is still open after `{start}`");
+        }
         shutdown.cancel();
     }
 
