@@ -1,6 +1,29 @@
 /* Opening and unlinking files, loading modules. */
 #include "syscall.h"
 
+#define INODE_HEAD 128
+
+/* One read serves three fields: each costs as much as the copy of all of them. */
+static __always_inline void fill_inode(struct saker_open *e, struct inode *inode)
+{
+	const u64 mode = bpf_core_field_offset(struct inode, i_mode);
+	const u64 super = bpf_core_field_offset(struct inode, i_sb);
+	const u64 number = bpf_core_field_offset(struct inode, i_ino);
+	u8 head[INODE_HEAD];
+	struct super_block *block;
+	if (mode > INODE_HEAD - 8 || super > INODE_HEAD - 8 || number > INODE_HEAD - 8) {
+		e->mode = BPF_CORE_READ(inode, i_mode);
+		e->inode = BPF_CORE_READ(inode, i_ino);
+		block = BPF_CORE_READ(inode, i_sb);
+	} else {
+		bpf_probe_read_kernel(head, sizeof(head), inode);
+		e->mode = *(u16 *)(head + mode);
+		e->inode = *(u64 *)(head + number);
+		block = *(struct super_block **)(head + super);
+	}
+	e->device = user_device(BPF_CORE_READ(block, s_dev));
+}
+
 static __always_inline void fill_open(struct scratch *s, s32 directory, const void *typed,
 				      u32 flags, u32 create_mode)
 {
@@ -12,10 +35,7 @@ static __always_inline void fill_open(struct scratch *s, s32 directory, const vo
 	if (result >= 0) {
 		struct file *file = file_of(result);
 		if (file) {
-			struct inode *inode = BPF_CORE_READ(file, f_inode);
-			e->inode = BPF_CORE_READ(inode, i_ino);
-			e->device = user_device(BPF_CORE_READ(inode, i_sb, s_dev));
-			e->mode = BPF_CORE_READ(inode, i_mode);
+			fill_inode(e, BPF_CORE_READ(file, f_inode));
 			e->opened_flags = BPF_CORE_READ(file, f_flags);
 			put_path(s, SAKER_FIELD_PATH, __builtin_preserve_access_index(&file->f_path));
 		} else {

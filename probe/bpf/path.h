@@ -116,9 +116,9 @@ static __noinline u32 put_walked(struct scratch *s, u16 type, struct vfsmount *m
 
 static __always_inline void put_path(struct scratch *s, u16 type, const struct path *path)
 {
-	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	u32 flags = put_walked(s, type, mnt, dentry);
+	struct path copy;
+	bpf_probe_read_kernel(&copy, sizeof(copy), path);
+	u32 flags = put_walked(s, type, copy.mnt, copy.dentry);
 	if (type == SAKER_FIELD_PATH && flags & WALK_UNREACHABLE)
 		header_of(s)->flags |= SAKER_UNREACHABLE;
 }
