@@ -1,37 +1,40 @@
 //! Starts the parts of the agent, watches over them, and stops them without losing an alert.
 
+mod supervisor;
+mod watch;
+
 use std::{
     path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use alert::{Event, EventKind};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use alert::EventKind;
+use crossbeam_channel::{Sender, bounded};
 use jiff::Timestamp;
 use prometheus::Registry;
 use service::ErrorChain;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
+use self::{
+    supervisor::{Source, Supervisor},
+    watch::{Watch, Work, play},
+};
 use crate::{
     config::{AgentConfig, FileError},
     detect::{Counts, Detector},
     metrics::Metrics,
-    recorder::{RecordError, Recorded, Recorder, Recording, ReplayError},
+    recorder::{RecordError, Recorder, Recording, ReplayError},
     rulefiles::{RuleFiles, RulesError},
-    sensor::{Sensor, SensorError, SensorStatus},
+    sensor::{SensorError, SensorStatus},
     sink::Sinks,
     spool::{Gauge, Spool, SpoolError},
     status::{AgentStatus, Rate, SensorReport, UplinkStatus},
     uplink::{Uplink, UplinkCounts, UplinkError},
 };
 
-const TICK: Duration = Duration::from_secs(1);
 /// Time the last alerts have to reach the router when the agent stops; the rest stays spooled.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 const COMMANDS_MAX: usize = 4;
@@ -340,210 +343,5 @@ impl Shared {
             }
         }
         lost
-    }
-}
-
-/// What the thread that has an event does with it.
-#[derive(Debug)]
-struct Work {
-    detector: Detector,
-    sinks: Sinks,
-    recorder: Option<Recorder>,
-}
-
-impl Work {
-    fn observe(&mut self, event: &Event) {
-        if let Some(recorder) = &mut self.recorder {
-            match recorder.record(event) {
-                Ok(Recorded::Yes) => {}
-                Ok(Recorded::Full) => {
-                    info!("the recording has its full size");
-                    self.end_recording();
-                }
-                Err(error) => {
-                    warn!(error = %ErrorChain(&error), "recording ended");
-                    self.recorder = None;
-                }
-            }
-        }
-        self.detector.observe(event, &mut self.sinks);
-    }
-
-    fn end_recording(&mut self) {
-        match self.recorder.take().map(Recorder::finish) {
-            Some(Ok(events)) => info!(events, "recording is complete"),
-            Some(Err(error)) => warn!(error = %ErrorChain(&error), "recording is not complete"),
-            None => {}
-        }
-    }
-}
-
-/// The thread that drains the kernel's rings.
-#[derive(Debug)]
-struct Watch {
-    kinds: Vec<EventKind>,
-    environment: bool,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Watch {
-    fn start(
-        shared: &Arc<Shared>,
-        work: &Arc<Mutex<Work>>,
-        config: &AgentConfig,
-    ) -> Result<Self, AgentError> {
-        let needed = shared.rules.current().load().requirements();
-        let (mut kinds, mut environment) =
-            (needed.kinds.into_iter().collect::<Vec<_>>(), needed.environment);
-        if locked(work).recorder.is_some() {
-            // A recording is for rules yet to be written.
-            (kinds, environment) = (EventKind::ALL.to_vec(), true);
-        }
-        let sensor = Sensor::start(&kinds, config.sensor.options(environment))?;
-        let status = sensor.status();
-        for missing in status.unavailable() {
-            warn!(what = missing.what, why = missing.why, "not everything can be watched");
-        }
-        info!(hooks = status.hooks().len(), kinds = kinds.len(), "watching the kernel");
-        locked(&shared.sensor).status = Some(status);
-
-        let stop = Arc::new(AtomicBool::new(false));
-        let (work, shared, stopped) = (Arc::clone(work), Arc::clone(shared), Arc::clone(&stop));
-        let run = move || {
-            sensor.run(&stopped, &mut |event| locked(&work).observe(&event));
-            if !stopped.load(Ordering::Relaxed) {
-                shared.fail(&std::io::Error::other("the sensor ended by itself"));
-            }
-        };
-        let thread = thread::Builder::new()
-            .name("sensor".to_owned())
-            .spawn(run)
-            .map_err(AgentError::Thread)?;
-        Ok(Self { kinds, environment, stop, thread })
-    }
-
-    fn stop(self, shared: &Shared) {
-        self.stop.store(true, Ordering::Relaxed);
-        if self.thread.join().is_err() {
-            error!("the sensor's thread panicked");
-        }
-        let lost = shared.lost();
-        let mut sensor = locked(&shared.sensor);
-        sensor.lost_before = lost;
-        sensor.status = None;
-    }
-}
-
-fn play(
-    recording: Recording,
-    shared: &Arc<Shared>,
-    work: &Arc<Mutex<Work>>,
-) -> Result<JoinHandle<()>, AgentError> {
-    let (work, shared) = (Arc::clone(work), Arc::clone(shared));
-    let player = move || {
-        for event in recording {
-            match event {
-                Ok(event) if !shared.finished.is_cancelled() => locked(&work).observe(&event),
-                Ok(_) => break,
-                Err(error) => shared.fail(&error),
-            }
-        }
-        shared.finished.cancel();
-    };
-    thread::Builder::new().name("replay".to_owned()).spawn(player).map_err(AgentError::Thread)
-}
-
-#[derive(Debug)]
-enum Source {
-    Kernel(Watch, Box<AgentConfig>),
-    Recording(JoinHandle<()>),
-    Gone,
-}
-
-/// The thread that looks after the others, once a second and when told to.
-struct Supervisor {
-    shared: Arc<Shared>,
-    work: Arc<Mutex<Work>>,
-    source: Source,
-    inbox: Receiver<Command>,
-    metrics: Metrics,
-}
-
-impl Supervisor {
-    fn run(mut self) {
-        loop {
-            match self.inbox.recv_timeout(TICK) {
-                Ok(Command::Reload) => self.reload(),
-                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            self.tick();
-        }
-        self.shared.finished.cancel();
-        match std::mem::replace(&mut self.source, Source::Gone) {
-            Source::Kernel(watch, _) => watch.stop(&self.shared),
-            Source::Recording(thread) => drop(thread.join()),
-            Source::Gone => {}
-        }
-        self.tick();
-        locked(&self.work).end_recording();
-    }
-
-    fn tick(&mut self) {
-        let now = service::clock::now();
-        let lost = self.shared.lost();
-        let refused = self.shared.uplink.as_ref().map_or(0, |(gauge, _)| gauge.refused());
-        {
-            let mut work = locked(&self.work);
-            let Work { detector, sinks, .. } = &mut *work;
-            detector.tick(now, &lost, refused, sinks);
-        }
-        self.measure();
-        self.metrics.update(&self.shared.status(), &self.shared.counts);
-    }
-
-    fn measure(&self) {
-        let mut rates = locked(&self.shared.rates);
-        let seconds = rates.since.elapsed().as_secs_f64();
-        if seconds < TICK.as_secs_f64() / 2.0 {
-            return;
-        }
-        let next = |rate: Rate, total: u64| Rate {
-            total,
-            per_second: total.saturating_sub(rate.total) as f64 / seconds,
-        };
-        rates.events = next(rates.events, self.shared.counts.events.load(Ordering::Relaxed));
-        rates.alerts = next(rates.alerts, self.shared.counts.alerts_total());
-        rates.since = Instant::now();
-    }
-
-    /// Puts changed rules in force. The sensor is only started anew when they need more of it.
-    fn reload(&mut self) {
-        if !self.shared.rules.reload() {
-            return;
-        }
-        let needed = self.shared.rules.current().load().requirements();
-        let Source::Kernel(watch, _) = &self.source else { return };
-        let covered = needed.kinds.iter().all(|kind| watch.kinds.contains(kind))
-            && (watch.environment || !needed.environment);
-        if covered {
-            return;
-        }
-        let Source::Kernel(watch, config) = std::mem::replace(&mut self.source, Source::Gone)
-        else {
-            return;
-        };
-        info!("the new rules need events not watched so far, starting the sensor anew");
-        watch.stop(&self.shared);
-        match Watch::start(&self.shared, &self.work, &config) {
-            Ok(watch) => self.source = Source::Kernel(watch, config),
-            Err(error) => {
-                if let AgentError::Sensor(error) = &error {
-                    locked(&self.shared.sensor).error = Some(SensorReport::failed(error));
-                }
-                self.shared.fail(&error);
-            }
-        }
     }
 }

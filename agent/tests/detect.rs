@@ -125,8 +125,8 @@ fn every_sink_gets_every_alert() {
     let (sender, alerts) = crossbeam_channel::bounded(10);
     let other = sender.clone();
     let mut sinks = Sinks::default()
-        .with(move |alert: &Alert| drop(sender.send(("a", alert.id))))
-        .with(move |alert: &Alert| drop(other.send(("b", alert.id))));
+        .with(move |alert: &Alert| sender.send(("a", alert.id)).expect("send"))
+        .with(move |alert: &Alert| other.send(("b", alert.id)).expect("send"));
     let mut detector = Detector::new(rules("WARNING", "/a"), "here".to_owned(), Limits::none());
     detector.observe(&event(1, "x"), &mut sinks);
     let got: Vec<_> = alerts.try_iter().collect();

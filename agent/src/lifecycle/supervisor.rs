@@ -1,0 +1,116 @@
+//! The thread that looks after the others: rates, metrics, alerts about the agent, changed rules.
+
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tracing::info;
+
+use super::{
+    AgentError, Command, Shared, locked,
+    watch::{Watch, Work},
+};
+use crate::{
+    AgentConfig,
+    metrics::Metrics,
+    status::{Rate, SensorReport},
+};
+
+const TICK: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Kernel(Watch, Box<AgentConfig>),
+    Recording(JoinHandle<()>),
+    Gone,
+}
+
+/// The thread that looks after the others, once a second and when told to.
+pub(super) struct Supervisor {
+    pub(super) shared: Arc<Shared>,
+    pub(super) work: Arc<Mutex<Work>>,
+    pub(super) source: Source,
+    pub(super) inbox: Receiver<Command>,
+    pub(super) metrics: Metrics,
+}
+
+impl Supervisor {
+    pub(super) fn run(mut self) {
+        loop {
+            match self.inbox.recv_timeout(TICK) {
+                Ok(Command::Reload) => self.reload(),
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.tick();
+        }
+        self.shared.finished.cancel();
+        match std::mem::replace(&mut self.source, Source::Gone) {
+            Source::Kernel(watch, _) => watch.stop(&self.shared),
+            Source::Recording(thread) => drop(thread.join()),
+            Source::Gone => {}
+        }
+        self.tick();
+        locked(&self.work).end_recording();
+    }
+
+    fn tick(&mut self) {
+        let now = service::clock::now();
+        let lost = self.shared.lost();
+        let refused = self.shared.uplink.as_ref().map_or(0, |(gauge, _)| gauge.refused());
+        {
+            let mut work = locked(&self.work);
+            let Work { detector, sinks, .. } = &mut *work;
+            detector.tick(now, &lost, refused, sinks);
+        }
+        self.measure();
+        self.metrics.update(&self.shared.status(), &self.shared.counts);
+    }
+
+    fn measure(&self) {
+        let mut rates = locked(&self.shared.rates);
+        let seconds = rates.since.elapsed().as_secs_f64();
+        if seconds < TICK.as_secs_f64() / 2.0 {
+            return;
+        }
+        let next = |rate: Rate, total: u64| Rate {
+            total,
+            per_second: total.saturating_sub(rate.total) as f64 / seconds,
+        };
+        rates.events = next(rates.events, self.shared.counts.events.load(Ordering::Relaxed));
+        rates.alerts = next(rates.alerts, self.shared.counts.alerts_total());
+        rates.since = Instant::now();
+    }
+
+    /// Puts changed rules in force. The sensor is only started anew when they need more of it.
+    fn reload(&mut self) {
+        if !self.shared.rules.reload() {
+            return;
+        }
+        let needed = self.shared.rules.current().load().requirements();
+        let Source::Kernel(watch, _) = &self.source else { return };
+        let covered = needed.kinds.iter().all(|kind| watch.kinds.contains(kind))
+            && (watch.environment || !needed.environment);
+        if covered {
+            return;
+        }
+        let Source::Kernel(watch, config) = std::mem::replace(&mut self.source, Source::Gone)
+        else {
+            return;
+        };
+        info!("the new rules need events not watched so far, starting the sensor anew");
+        watch.stop(&self.shared);
+        match Watch::start(&self.shared, &self.work, &config) {
+            Ok(watch) => self.source = Source::Kernel(watch, config),
+            Err(error) => {
+                if let AgentError::Sensor(error) = &error {
+                    locked(&self.shared.sensor).error = Some(SensorReport::failed(error));
+                }
+                self.shared.fail(&error);
+            }
+        }
+    }
+}

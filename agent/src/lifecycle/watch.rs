@@ -1,0 +1,132 @@
+//! The threads that have events, and what they do with each.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use alert::{Event, EventKind};
+use service::ErrorChain;
+use tracing::{error, info, warn};
+
+use super::{AgentError, Shared, locked};
+use crate::{
+    AgentConfig, Sinks,
+    detect::Detector,
+    recorder::{Recorded, Recorder, Recording},
+    sensor::Sensor,
+};
+
+/// What the thread that has an event does with it.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) detector: Detector,
+    pub(super) sinks: Sinks,
+    pub(super) recorder: Option<Recorder>,
+}
+
+impl Work {
+    pub(super) fn observe(&mut self, event: &Event) {
+        if let Some(recorder) = &mut self.recorder {
+            match recorder.record(event) {
+                Ok(Recorded::Yes) => {}
+                Ok(Recorded::Full) => {
+                    info!("the recording has its full size");
+                    self.end_recording();
+                }
+                Err(error) => {
+                    warn!(error = %ErrorChain(&error), "recording ended");
+                    self.recorder = None;
+                }
+            }
+        }
+        self.detector.observe(event, &mut self.sinks);
+    }
+
+    pub(super) fn end_recording(&mut self) {
+        match self.recorder.take().map(Recorder::finish) {
+            Some(Ok(events)) => info!(events, "recording is complete"),
+            Some(Err(error)) => warn!(error = %ErrorChain(&error), "recording is not complete"),
+            None => {}
+        }
+    }
+}
+
+/// The thread that drains the kernel's rings.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) kinds: Vec<EventKind>,
+    pub(super) environment: bool,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        work: &Arc<Mutex<Work>>,
+        config: &AgentConfig,
+    ) -> Result<Self, AgentError> {
+        let needed = shared.rules.current().load().requirements();
+        let (mut kinds, mut environment) =
+            (needed.kinds.into_iter().collect::<Vec<_>>(), needed.environment);
+        if locked(work).recorder.is_some() {
+            // A recording is for rules yet to be written.
+            (kinds, environment) = (EventKind::ALL.to_vec(), true);
+        }
+        let sensor = Sensor::start(&kinds, config.sensor.options(environment))?;
+        let status = sensor.status();
+        for missing in status.unavailable() {
+            warn!(what = missing.what, why = missing.why, "not everything can be watched");
+        }
+        info!(hooks = status.hooks().len(), kinds = kinds.len(), "watching the kernel");
+        locked(&shared.sensor).status = Some(status);
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let (work, shared, stopped) = (Arc::clone(work), Arc::clone(shared), Arc::clone(&stop));
+        let run = move || {
+            sensor.run(&stopped, &mut |event| locked(&work).observe(&event));
+            if !stopped.load(Ordering::Relaxed) {
+                shared.fail(&std::io::Error::other("the sensor ended by itself"));
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("sensor".to_owned())
+            .spawn(run)
+            .map_err(AgentError::Thread)?;
+        Ok(Self { kinds, environment, stop, thread })
+    }
+
+    pub(super) fn stop(self, shared: &Shared) {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.thread.join().is_err() {
+            error!("the sensor's thread panicked");
+        }
+        let lost = shared.lost();
+        let mut sensor = locked(&shared.sensor);
+        sensor.lost_before = lost;
+        sensor.status = None;
+    }
+}
+
+pub(super) fn play(
+    recording: Recording,
+    shared: &Arc<Shared>,
+    work: &Arc<Mutex<Work>>,
+) -> Result<JoinHandle<()>, AgentError> {
+    let (work, shared) = (Arc::clone(work), Arc::clone(shared));
+    let player = move || {
+        for event in recording {
+            match event {
+                Ok(event) if !shared.finished.is_cancelled() => locked(&work).observe(&event),
+                Ok(_) => break,
+                Err(error) => shared.fail(&error),
+            }
+        }
+        shared.finished.cancel();
+    };
+    thread::Builder::new().name("replay".to_owned()).spawn(player).map_err(AgentError::Thread)
+}
