@@ -43,7 +43,7 @@ mod validate;
 mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::{Criticality, FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig};
 pub use decision::{

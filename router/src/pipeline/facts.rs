@@ -1,6 +1,6 @@
 //! What the pipeline reads of an alert, gathered in one pass over its fields.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
 use alert::{Alert, Fingerprint};
 use serde_json::Value;
@@ -194,8 +194,7 @@ impl Key {
             Self::Workload => out.push_str(facts.workload().unwrap_or_default()),
             Self::Fingerprint => {
                 if let Some(fingerprint) = fingerprint {
-                    // Writing to a String cannot fail.
-                    let _ = write!(out, "{fingerprint}");
+                    out.push_str(&fingerprint.to_string());
                 }
             }
             Self::Field(name) => {

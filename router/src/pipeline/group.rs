@@ -1,6 +1,6 @@
 //! Findings one route tells of together.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alert::{Alert, Fingerprint, GroupId, Priority};
 use aws_lc_rs::digest;
@@ -170,17 +170,24 @@ pub(super) fn write_key(
     value: &mut String,
 ) {
     key.clear();
-    let mut add = |text: &str| {
-        // Writing to a String cannot fail.
-        let _ = write!(key, "{}:{text}", text.len());
-    };
-    add(&settings.route);
+    add(key, &settings.route);
     for name in settings.group_by.iter() {
         value.clear();
         name.write(alert, facts, Some(fingerprint), value);
-        add(name.name());
-        add(&facts::cut(value, VALUE_BYTES_MAX));
+        add(key, name.name());
+        add(key, &facts::cut(value, VALUE_BYTES_MAX));
     }
+}
+
+/// Appends a text after its length, so that no text can pass for two.
+fn add(key: &mut String, text: &str) {
+    let mut length = text.len();
+    while length > 0 {
+        key.push(char::from(b'0' + (length % 10) as u8));
+        length /= 10;
+    }
+    key.push(':');
+    key.push_str(text);
 }
 
 /// Returns the values a group is named by; those the alert lacks are left out.

@@ -9,4 +9,4 @@ mod silences;
 mod speed;
 mod telling;
 
-pub(super) use script::alert_with;
+pub(crate) use script::alert_with;

@@ -131,8 +131,7 @@ impl Problems<'_> {
             }
         }
         if config.silences.len() > config.limits.silences_max {
-            let message = format!("more silences than limits.silences_max");
-            self.add("silences".to_owned(), message, None);
+            self.add("silences".to_owned(), "more silences than limits.silences_max", None);
         }
     }
 

@@ -172,7 +172,7 @@ fn after_a_restart_the_most_severe_is_first() {
     }
     run.record(&Record::Tick { now: at(2) });
     run.restart();
-    let rules: String = run.pipeline.pending().iter().map(|effect| rule(effect)).collect();
+    let rules: String = run.pipeline.pending().iter().map(rule).collect();
     assert_eq!(rules, "dbac");
 }
 

@@ -34,7 +34,7 @@ use crate::{
 const START: i64 = 1_700_000_000;
 
 /// Returns an alert of `test rule` on `host` with these fields.
-pub(in crate::pipeline) fn alert_with(fields: Value) -> Alert {
+pub(crate) fn alert_with(fields: Value) -> Alert {
     let fields: Fields = serde_json::from_value(fields).unwrap();
     Alert {
         id: AlertId::from_u128(1),

@@ -90,19 +90,12 @@ fn resident_kib() -> usize {
 #[ignore = "measures; wants --release and a machine to itself"]
 fn figures() {
     let mut run = Run::new(json!({}));
-    let all = records(300_000, 20);
-    let started = Instant::now();
-    apply(&mut run.pipeline, &all);
-    let rate = all.len() as f64 / started.elapsed().as_secs_f64();
-    drop(all);
-
-    let mut run = Run::new(json!({}));
-    let chunks = 20;
+    let chunks = 200;
     let before = resident_kib();
     let started = Instant::now();
     for chunk in 0..chunks {
-        let new: Vec<Record> = (0..5000)
-            .map(|index| chunk * 5000 + index)
+        let new: Vec<Record> = (0..500)
+            .map(|index| chunk * 500 + index)
             .map(|id| Record::Alert(Box::new(usual(id, id))))
             .collect();
         apply(&mut run.pipeline, &new);
@@ -119,8 +112,23 @@ fn figures() {
     let started = Instant::now();
     Pipeline::restore(&bytes).unwrap();
     let restored = started.elapsed();
+
+    run = Run::new(json!({}));
+    let all = records(300_000, 20);
+    let started = Instant::now();
+    apply(&mut run.pipeline, &all);
+    let rate = all.len() as f64 / started.elapsed().as_secs_f64();
+
+    let json: Vec<Vec<u8>> =
+        all.iter().take(20_000).map(|record| serde_json::to_vec(record).unwrap()).collect();
+    let started = Instant::now();
+    for json in &json {
+        assert!(matches!(serde_json::from_slice(json).unwrap(), Record::Alert(_)));
+    }
+    let read_rate = json.len() as f64 / started.elapsed().as_secs_f64();
+
     println!(
-        "{rate:.0} repeats/s, {new_rate:.0} new findings/s; {findings} findings: {used} bytes each, of \
+        "{rate:.0} repeats/s, {read_rate:.0} records read/s, {new_rate:.0} new findings/s; {findings} findings: {used} bytes each, of \
          which {sample} sample; snapshot {} MB in {written:?}, restored in {restored:?}",
         bytes.len() >> 20,
     );
