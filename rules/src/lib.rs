@@ -3,6 +3,7 @@
 //! One language serves rules over events ([`RuleSet`], [`Matcher`]) and routes, silences and
 //! searches over alerts ([`Condition`]). Rule files are Falco's; `docs/rules.md` describes them.
 
+mod builtin;
 mod case;
 mod condition;
 mod diagnostic;
@@ -15,14 +16,10 @@ mod ruleset;
 mod text;
 mod yaml;
 
+pub use builtin::{builtin, builtin_cases};
 pub use case::{TestReport, test};
 pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use matcher::Matcher;
 pub use rule::{Rendered, Rule};
 pub use ruleset::{Loaded, Requirements, RuleSet, Source};
-
-/// Returns our own rules, compiled into the program.
-pub fn builtin() -> Vec<Source> {
-    Vec::new()
-}
