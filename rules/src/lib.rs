@@ -13,6 +13,8 @@ mod matcher;
 mod parse;
 mod rule;
 mod ruleset;
+#[cfg(test)]
+mod sample;
 mod text;
 mod yaml;
 

@@ -5,6 +5,8 @@ mod compile;
 mod exception;
 mod item;
 mod paste;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use collect::{ListDefinition, MacroDefinition, RuleDefinition, collect};
 pub(crate) use compile::{NoMacros, compile};

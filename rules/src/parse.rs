@@ -4,6 +4,8 @@ mod ast;
 mod condition;
 mod output;
 mod print;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use ast::{
     Check, Expression, Function, Literal, Modifier, Name, Operand, Operator, Right, Span,

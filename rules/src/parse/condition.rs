@@ -415,7 +415,11 @@ impl<'a> Parser<'a> {
                 },
             },
             _ => {
-                modifier = Modifier::ALL.iter().copied().find(|word| self.keyword(word.word()));
+                modifier = Modifier::ALL.iter().copied().find(|word| {
+                    let after = self.rest().strip_prefix(word.word());
+                    after.is_some_and(|rest| rest.bytes().next().is_some_and(is_blank))
+                });
+                self.at += modifier.map_or(0, |word| word.word().len());
                 if modifier.is_some() {
                     self.blank();
                     self.list_side()?
