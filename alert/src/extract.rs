@@ -189,7 +189,10 @@ impl Process {
             Field::ProcCmdline => Value::Text(self.command_line().into()),
             Field::ProcCmdnargs => Value::U64(self.arguments.len().saturating_sub(1) as u64),
             Field::ProcEnv => return self.environment_value(argument),
-            Field::ProcCwd => Value::text(&self.cwd),
+            Field::ProcCwd if self.cwd.ends_with('/') || self.cwd.is_empty() => {
+                Value::text(&self.cwd)
+            }
+            Field::ProcCwd => Value::Text(format!("{}/", self.cwd).into()),
             Field::ProcTty => Value::U64(self.tty.into()),
             Field::ProcPname => Value::text(&parent?.name),
             Field::ProcPexe => Value::text(parent?.arguments.first()?),

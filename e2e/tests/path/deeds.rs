@@ -8,10 +8,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use e2e::{Agent, Folder};
+use e2e::{Agent, Folder, Router, Webhook};
 use serde_json::{Value, json};
 
-use crate::world::{agent, world};
+use crate::world::{self, agent, http::get, world};
 
 /// Starts the agent, or ends the test without the rights to.
 macro_rules! watched {
@@ -51,7 +51,8 @@ fn alert_of(rule: &str, mark: &str) -> Value {
     });
     assert_eq!(alert["hostname"], Agent::HOSTNAME);
     assert_eq!(alert["source"], "syscall");
-    assert!(!alert["output"].as_str().unwrap().contains('%'), "{alert:#}");
+    let output = alert["output"].as_str().unwrap();
+    assert!(!output.contains("%proc.") && !output.contains("%fd."), "{output}");
     alert
 }
 
@@ -289,4 +290,42 @@ fn the_critical_deed_reaches_people_too() {
     let mail = world().mail_with("Deed: password hashes read");
     assert!(mail.encrypted);
     assert!(mail.text.unwrap().contains("/etc/shadow"));
+}
+
+#[test]
+fn what_happened_while_the_router_was_down_is_told_when_it_is_back() {
+    watched!();
+    let webhook = Webhook::start();
+    let mut router = Router::start(
+        &json!({ "hook": { "webhook": {
+            "url": webhook.url(),
+            "signing_secrets": [Webhook::SECRET],
+        } } }),
+        &json!([{ "group_by": ["fingerprint"], "group_wait": "0s" }]),
+    );
+    let _agent = Agent::start(&router, &[&world::rules()]);
+    router.kill();
+    shell("cat /etc/shadow /nothing/saker-deed-outage; true");
+    router.restart();
+    e2e::eventually("the alert of the outage", || {
+        let calls = format!("{:?}", webhook.calls());
+        if calls.contains("saker-deed-outage") { Ok(()) } else { Err(calls) }
+    });
+}
+
+#[test]
+fn none_of_a_thousand_quick_starts_is_missed() {
+    watched!();
+    let burst = copy("/bin/true", Path::new("/dev/shm/saker-deed-burst").to_owned());
+    shell("i=0; while [ $i -lt 1000 ]; do /dev/shm/saker-deed-burst; i=$((i+1)); done");
+    fs::remove_file(&burst).unwrap();
+    let path = "/api/v1/findings?rule=Deed:%20program%20run%20from%20shared%20memory";
+    e2e::eventually("a finding of 1000 alerts", || {
+        let findings = get(&world().router.api_url(path)).json();
+        let items = findings["items"].as_array().cloned().unwrap_or_default();
+        let found = items.iter().any(|finding| {
+            finding["count"] == 1000 && finding.to_string().contains("saker-deed-burst")
+        });
+        if found { Ok(()) } else { Err(format!("{findings:#}")) }
+    });
 }

@@ -6,4 +6,5 @@
 mod deeds;
 mod delivery;
 mod ingest;
+mod operator;
 mod world;

@@ -1,6 +1,9 @@
 //! The servers and programs all tests of this binary share, and how to look into them.
 
-use std::{path::Path, sync::OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use e2e::{
     Agent, Alertmanager, Call, Follower, Kafka, Mail, Prometheus, Router, Slack, SlackMessage,
@@ -99,8 +102,12 @@ pub(crate) fn agent() -> Option<&'static Agent> {
         return None;
     }
     static AGENT: OnceLock<Agent> = OnceLock::new();
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/path/deeds.yaml");
-    Some(AGENT.get_or_init(|| Agent::start(&world().router, &[&rules])))
+    Some(AGENT.get_or_init(|| Agent::start(&world().router, &[&rules()])))
+}
+
+/// Returns the file with the rules for the deeds.
+pub(crate) fn rules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/path/deeds.yaml")
 }
 
 impl World {
