@@ -177,7 +177,9 @@ impl Core {
         let thread = thread::Builder::new().name("core".to_owned()).spawn(move || {
             // Dropped when the thread ends, however it does.
             let _ending = ending;
-            runtime.block_on(self.run(&*sink));
+            // The thread has nobody to yield to; and with a budget that is spent, a blocking append
+            // would wait for a wake-up that only comes once it yields.
+            runtime.block_on(tokio::task::unconstrained(self.run(&*sink)));
         })?;
         Ok(Started { thread, ended })
     }

@@ -21,7 +21,10 @@ async fn every_kind_of_mistake_is_named_with_line_and_column() {
     let outputs = "outputs: { log: { file: { path: x.jsonl } } }\n";
     refused("unknown: 1\n", &["saker.yaml:9:1", "unknown"]);
     refused("outputs: [\n", &["saker.yaml:"]);
-    refused("outputs:\n  soc: { slak: {} }\n", &["saker.yaml:10:", "unknown kind of output `slak`", "`slack`"]);
+    refused(
+        "outputs:\n  soc: { slak: {} }\n",
+        &["saker.yaml:10:", "unknown kind of output `slak`", "`slack`"],
+    );
     refused("outputs:\n  soc: { queue: {} }\n", &["saker.yaml:10:", "an output needs a kind"]);
     refused(
         "outputs:\n  soc: { file: { path: x }, stdout: {} }\n",
@@ -32,18 +35,12 @@ async fn every_kind_of_mistake_is_named_with_line_and_column() {
         &["saker.yaml:11:", "colour"],
     );
     refused("outputs:\n  'a b': { stdout: {} }\n", &["saker.yaml:10:", "letters"]);
-    refused(
-        &format!("{outputs}routes:\n  - outputs: [lgo]\n"),
-        &["saker.yaml:11:", "lgo", "log"],
-    );
+    refused(&format!("{outputs}routes:\n  - outputs: [lgo]\n"), &["saker.yaml:11:", "lgo", "log"]);
     refused(
         &format!("{outputs}routes:\n  - match: priority >= urgnt\n"),
         &["saker.yaml:11:", "urgnt"],
     );
-    refused(
-        &format!("{outputs}routes:\n  - group_wait: soon\n"),
-        &["saker.yaml:11:", "soon"],
-    );
+    refused(&format!("{outputs}routes:\n  - group_wait: soon\n"), &["saker.yaml:11:", "soon"]);
     refused(
         "outputs:\n  soc:\n    stdout: {}\n    templates: { line: missing.line.hbs }\n",
         &["saker.yaml:12:", "missing.line.hbs"],
@@ -56,7 +53,10 @@ async fn every_kind_of_mistake_is_named_with_line_and_column() {
         "outputs:\n  soc: { stdout: {}, send: { rate: { per_second: 0 } } }\n",
         &["saker.yaml:10:", "more than 0"],
     );
-    refused("outputs:\n  soc: { file: { path: '${env:SAKER_TEST_NOT_SET}' } }\n", &["SAKER_TEST_NOT_SET"]);
+    refused(
+        "outputs:\n  soc: { file: { path: '${env:SAKER_TEST_NOT_SET}' } }\n",
+        &["SAKER_TEST_NOT_SET"],
+    );
     refused("limits: { findings_max: -1 }\n", &["saker.yaml:9:"]);
 }
 

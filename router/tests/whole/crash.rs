@@ -94,9 +94,9 @@ async fn send_until_killed(
     round: u32,
     sender: usize,
 ) {
-    for batch in 0.. {
+    loop {
         let alerts: Vec<_> = (0..5)
-            .map(|n| alert(&format!("rule {n}"), "Warning", &format!("w{round}-{sender}-{batch}")))
+            .map(|n| alert(&format!("rule {n}"), "Warning", &format!("w{round}-{sender}")))
             .collect();
         match router.try_send(&alerts).await {
             Ok(status) if status == 200 => {

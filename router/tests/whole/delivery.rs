@@ -27,8 +27,7 @@ async fn an_alert_goes_through_journal_and_pipeline_to_a_file() {
     assert_eq!(lines.len(), 1);
     assert!(lines[0].to_string().contains("Shell in a container"), "{}", lines[0]);
 
-    let explanation: Explanation =
-        router.get(&format!("/api/v1/explain/{}", id(&sent))).await;
+    let explanation: Explanation = router.get(&format!("/api/v1/explain/{}", id(&sent))).await;
     let text = serde_json::to_string(&explanation.decisions).unwrap();
     assert!(!explanation.pending && !explanation.incomplete, "{explanation:?}");
     for kind in ["\"kind\":\"alert\"", "\"kind\":\"notified\"", "\"kind\":\"delivered\""] {
@@ -65,10 +64,13 @@ async fn state_survives_a_restart() {
 async fn an_output_in_trouble_touches_no_other() {
     let good = Receiver::start(|_, _| Answer::Take).await;
     let hanging = Receiver::start(|_, _| Answer::Hang).await;
-    let later = Receiver::start(|n, _| {
-        if n == 0 { Answer::Later(Duration::from_secs(2)) } else { Answer::Take }
-    })
-    .await;
+    let later =
+        Receiver::start(
+            |n, _| {
+                if n == 0 { Answer::Later(Duration::from_secs(2)) } else { Answer::Take }
+            },
+        )
+        .await;
     let reset = resetting().await;
     let site = Site::new(&format!(
         "

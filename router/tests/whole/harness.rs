@@ -106,7 +106,8 @@ impl Site {
         });
         let deadline = Instant::now() + PATIENCE;
         let mut stderr = String::new();
-        while let Ok(line) = started.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        while let Ok(line) =
+            started.recv_timeout(deadline.saturating_duration_since(Instant::now()))
         {
             if let Some((ingest, api)) = addresses(&line) {
                 let http = self.http.clone();
@@ -144,7 +145,10 @@ impl Router {
     }
 
     /// As [`Self::send`]; the connection may break when the router is killed.
-    pub(crate) async fn try_send(&self, alerts: &[serde_json::Value]) -> reqwest::Result<StatusCode> {
+    pub(crate) async fn try_send(
+        &self,
+        alerts: &[serde_json::Value],
+    ) -> reqwest::Result<StatusCode> {
         let body: String = alerts.iter().map(|alert| format!("{alert}\n")).collect();
         let request = self.http.post(format!("http://{}/", self.ingest));
         let request = request.header("content-type", "application/x-ndjson").body(body);

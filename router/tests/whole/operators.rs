@@ -55,13 +55,23 @@ async fn a_mistake_is_answered_as_a_problem() {
         (Method::GET, "/api/v1/groups?limit=100000", serde_json::json!({}), 400),
         (Method::GET, "/api/v1/findings?priority_min=urgent", serde_json::json!({}), 400),
         (Method::GET, "/api/v1/explain/nonsense", serde_json::json!({}), 400),
-        (Method::GET, "/api/v1/explain/0196f0a0-0000-7000-8000-000000000000", serde_json::json!({}), 404),
+        (
+            Method::GET,
+            "/api/v1/explain/0196f0a0-0000-7000-8000-000000000000",
+            serde_json::json!({}),
+            404,
+        ),
         (Method::GET, "/api/v1/tail?condition=priority%20%3E%3D", serde_json::json!({}), 400),
         (Method::POST, "/api/v1/silences", silence("rule =", "1h"), 400),
         (Method::POST, "/api/v1/silences", silence("rule = a", "1000d"), 422),
         (Method::POST, "/api/v1/silences", serde_json::json!({ "matches": "x" }), 400),
         (Method::DELETE, "/api/v1/silences/none", serde_json::json!({ "by": "ann" }), 404),
-        (Method::POST, "/api/v1/deadletters/00000000000000aa/replay", serde_json::json!({ "by": "a" }), 404),
+        (
+            Method::POST,
+            "/api/v1/deadletters/00000000000000aa/replay",
+            serde_json::json!({ "by": "a" }),
+            404,
+        ),
         (Method::POST, "/api/v1/deadletters/replay", serde_json::json!({}), 400),
     ];
     for (method, path, body, expected) in cases {

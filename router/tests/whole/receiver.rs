@@ -58,10 +58,8 @@ impl Receiver {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(Shared {
-            script: Mutex::new(Arc::new(script)),
-            received: Mutex::default(),
-        });
+        let state =
+            Arc::new(Shared { script: Mutex::new(Arc::new(script)), received: Mutex::default() });
         let routes = Router::new().route("/", post(take)).with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { address, state }
