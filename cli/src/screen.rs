@@ -80,17 +80,18 @@ fn watched(agent: &AgentStatus, row: &mut impl FnMut(&str, &str)) {
     }
 }
 
-/// Returns an alert's line, with what became of it when that is not simply "told".
+/// Returns an alert's line, with its id for `saker explain`, and what became of it when that is not
+/// simply "told".
 pub(crate) fn tail_line(tail: &Tail, color: bool) -> String {
-    let mut line = outputs::human::alert_line(&tail.alert, color, None);
+    let line = outputs::human::alert_line(&tail.alert, color, None);
+    let mut note = tail.alert.id.to_string();
     if let DecisionKind::Alert(decision) = &tail.decision.kind
         && let Verdict::Suppressed(reason) = &decision.verdict
     {
-        let (dim, plain) = if color { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
-        let note = format!("{reason}, {} so far", decision.finding_count);
-        write!(line, "  {dim}[{}]{plain}", print::plain(&note)).ok();
+        write!(note, " {reason}, {} so far", decision.finding_count).ok();
     }
-    line
+    let (dim, plain) = if color { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+    format!("{line}  {dim}[{}]{plain}", print::plain(&note))
 }
 
 #[cfg(test)]

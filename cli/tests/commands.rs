@@ -1,0 +1,283 @@
+//! The operator's commands against a real router, as a person types them.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+const SAKER: &str = env!("CARGO_BIN_EXE_saker");
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Router {
+    folder: tempfile::TempDir,
+    child: Child,
+    input: SocketAddr,
+    api: SocketAddr,
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Router {
+    /// Starts a router whose output `hook` nobody listens to, and whose output `kept` is a file.
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (input, api, nobody) = (free(), free(), free());
+        let config = folder.path().join("saker.yaml");
+        let text = format!(
+            "router: {{ listen: {input}, api: {api}, data: {data} }}\n\
+             outputs:\n  kept: {{ file: {{ path: {data}/kept.jsonl, format: json }} }}\n  \
+             hook: {{ webhook: {{ url: \"http://{nobody}/\" }}, retry: {{ give_up_after: 1s }} }}\n\
+             routes:\n  - {{ name: broken, match: rule = Broken, outputs: [hook], group_wait: 0s }}\n  \
+             - {{ name: all, outputs: [kept], group_wait: 0s }}\n",
+            data = folder.path().join("data").display(),
+        );
+        fs::write(&config, text).unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let child = Command::new(SAKER)
+            .args(["router", "--config"])
+            .arg(&config)
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let router = Self { folder, child, input, api };
+        until("the router answers", || router.saker(&["status"]).status.success());
+        router
+    }
+
+    fn saker(&self, arguments: &[&str]) -> Output {
+        Command::new(SAKER)
+            .args(arguments)
+            .env("SAKER_API", format!("http://{}", self.api))
+            .env("SAKER_INPUT", format!("http://{}", self.input))
+            .env("USER", "tester")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.saker(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}\n{}", self.log());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let arguments = [arguments, &["--format", "json"]].concat();
+        serde_json::from_str(&self.ok(&arguments)).unwrap()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    fn kept(&self) -> String {
+        fs::read_to_string(self.folder.path().join("data/kept.jsonl")).unwrap_or_default()
+    }
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs `saker` without a router; returns exit code, output and error output.
+fn alone(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(SAKER).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn an_alert_that_was_sent_is_seen_kept_accounted_for_and_explained() {
+    let router = Router::start();
+    let mut tail = Command::new(SAKER)
+        .args(["tail", "priority >= warning", "--format", "json", "--api"])
+        .arg(format!("http://{}", router.api))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    // A tail shows what is decided after it was opened: send until it shows something.
+    let (seen_sender, seen) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        if let Some(Ok(line)) = lines.next() {
+            seen_sender.send(line).ok();
+        }
+    });
+    let mut line = None;
+    until("the tail shows an alert", || {
+        router.ok(&["send", "--rule", "Unimportant", "--priority", "debug"]);
+        router.ok(&[
+            "send",
+            "--rule",
+            "Disk \x1b[31mon fire",
+            "--priority",
+            "critical",
+            "--field",
+            "proc.name=dd",
+        ]);
+        line = seen.recv_timeout(Duration::from_millis(300)).ok();
+        line.is_some()
+    });
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    let seen: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+    assert_eq!(seen["alert"]["rule"], "Disk \x1b[31mon fire");
+
+    until("it is kept", || router.kept().contains("on fire"));
+    until("the ledger says so", || {
+        router.json(&["ledger"])["outputs"]["kept"]["delivered"].as_u64() >= Some(1)
+    });
+    let id = seen["alert"]["id"].as_str().unwrap();
+    let explained = router.ok(&["explain", id]);
+    for part in ["finding ", "score ", "route      all", "Disk"] {
+        assert!(explained.contains(part), "no {part:?} in {explained}");
+    }
+    assert!(!explained.contains('\x1b'), "{explained:?}");
+    assert_eq!(
+        router.saker(&["explain", "00000000-0000-0000-0000-000000000001"]).status.code(),
+        Some(3)
+    );
+}
+
+#[test]
+fn a_silence_hides_alerts_until_it_is_expired() {
+    let router = Router::start();
+    let add = ["silence", "add", "rule = Noise", "--for", "2h", "--comment", "known"];
+    let id = router.ok(&add).trim().to_owned();
+    router.ok(&["send", "--rule", "Noise"]);
+    until("it is counted as silenced", || router.json(&["ledger"])["suppressed"]["silence"] == 1);
+    let listed = router.ok(&["silence", "list"]);
+    assert!(
+        listed.contains(&id) && listed.contains("rule = Noise") && listed.contains("tester"),
+        "{listed}"
+    );
+    router.ok(&["silence", "expire", &id]);
+    router.ok(&["send", "--rule", "Noise"]);
+    until("the next one is delivered", || router.kept().contains("Noise"));
+    let refused = router.saker(&["silence", "add", "rule =", "--for", "2h", "--comment", "x"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let too_long = router.saker(&["silence", "add", "rule = A", "--for", "90d", "--comment", "x"]);
+    assert!(!too_long.status.success(), "{too_long:?}");
+}
+
+#[test]
+fn what_could_not_be_delivered_is_listed_and_delivered_again() {
+    let router = Router::start();
+    router.ok(&["send", "--rule", "Broken", "--priority", "error"]);
+    until("it is a dead letter", || {
+        router.json(&["ledger"])["outputs"]["hook"]["dead_lettered"] == 1
+    });
+    let listed = router.json(&["deadletters", "list"]);
+    assert_eq!(listed["output"], "hook");
+    let id = listed["notification"].as_str().unwrap();
+    let replayed = router.ok(&["deadletters", "replay", id]);
+    assert!(replayed.contains(id), "{replayed}");
+    until("it is dead again", || router.json(&["ledger"])["outputs"]["hook"]["dead_lettered"] == 1);
+    router.ok(&["deadletters", "replay", "--all", "--output", "hook"]);
+}
+
+#[test]
+fn falcos_lines_are_sent_in_batches_and_a_bad_one_is_named() {
+    let router = Router::start();
+    let file = router.folder.path().join("falco.jsonl");
+    let line = |number: usize| {
+        format!(
+            "{{\"rule\":\"R{number}\",\"priority\":\"Warning\",\"time\":\"2026-11-21T08:00:00Z\",\"output_fields\":{{\"n\":{number}}}}}\n"
+        )
+    };
+    fs::write(&file, (0..1200).map(line).collect::<String>()).unwrap();
+    let path = file.to_str().unwrap();
+    router.ok(&["send", "--file", path]);
+    until("all are accepted", || router.json(&["ledger"])["accepted"] == 1200);
+    fs::write(&file, "{\"rule\":\"R\",\"priority\":7}\n").unwrap();
+    let refused = router.saker(&["send", "--file", path]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("priority"), "{refused:?}");
+}
+
+#[test]
+fn wrong_input_ends_with_2_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let config = write("saker.yaml", "outputs:\n  soc: { slak: {} }\n");
+    let rules = write(
+        "rules.yaml",
+        "- rule: A\n  desc: d\n  condition: proc.nmae = x\n  output: o\n  priority: INFO\n",
+    );
+    let cases: [(&[&str], &str); 5] = [
+        (&["config", "check", &config], "saker.yaml:2:10"),
+        (&["router", "--config", &config], "saker.yaml:2:10"),
+        (&["run", "--config", &config], "saker.yaml:2:10"),
+        (&["rules", "check", &rules], "rules.yaml:3:14"),
+        (&["send"], "--rule"),
+    ];
+    for (arguments, expected) in cases {
+        let (code, _, error) = alone(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_router_that_is_not_there_ends_with_4() {
+    let (code, _, error) = alone(&["ledger", "--api", &format!("http://{}", free())]);
+    assert_eq!(code, 4, "{error}");
+    assert!(error.contains("cannot reach"), "{error}");
+}
+
+#[test]
+fn every_command_has_help_that_teaches() {
+    let commands: [&[&str]; 12] = [
+        &[],
+        &["run"],
+        &["agent"],
+        &["router"],
+        &["send"],
+        &["tail"],
+        &["explain"],
+        &["replay"],
+        &["rules", "check"],
+        &["config", "check"],
+        &["silence", "add"],
+        &["deadletters", "replay"],
+    ];
+    for command in commands {
+        let (code, text, _) = alone(&[command, &["--help"]].concat());
+        assert_eq!(code, 0, "{command:?}");
+        assert!(text.contains("Usage:") && text.lines().count() > 5, "{command:?}: {text}");
+    }
+}
+
+#[test]
+fn the_demo_shows_alerts_and_rendered_messages() {
+    let (code, text, error) = alone(&["demo"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(text.contains("Critical") && text.contains("│"), "{text}");
+}
+
+#[test]
+fn the_built_in_rules_pass_their_own_tests() {
+    let (code, text, error) = alone(&["rules", "test"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(text.contains(" 0 failed"), "{text}");
+}
