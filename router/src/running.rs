@@ -125,6 +125,10 @@ pub async fn start<A>(
 
     // Whatever can be wrong is found before anything is written.
     let opening = Opening::new(&config);
+    // Files of outputs often lie in it.
+    let data = &config.router.data;
+    std::fs::create_dir_all(data)
+        .map_err(|source| StartError::Data { path: data.clone(), source })?;
     let outputs = world::outputs(&mut config)?;
     let doors = Doors::open(&config.router).await?;
     let live = Live::new();
@@ -304,8 +308,6 @@ impl Opening {
         metrics: Arc<CoreMetrics>,
         stop: CancellationToken,
     ) -> Result<(Core, Handle), StartError> {
-        std::fs::create_dir_all(&self.data)
-            .map_err(|source| StartError::Data { path: self.data.clone(), source })?;
         let (journal, recovery) = Journal::open(&self.data.join(JOURNAL), self.journal)?;
         info!(
             first = recovery.records.start,
