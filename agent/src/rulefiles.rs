@@ -107,6 +107,9 @@ fn status_of(loaded: &Loaded, files: Vec<String>) -> RulesStatus {
     for warning in loaded.warnings.iter().take(DIAGNOSTICS_MAX) {
         warn!(file = %warning.file, line = warning.line, code = warning.code.name(), "{}", warning.message);
     }
+    if loaded.rules.rules().is_empty() {
+        warn!("no rule is in force, nothing can raise an alert");
+    }
     RulesStatus {
         rules: loaded.rules.rules().len(),
         files,
