@@ -153,7 +153,7 @@ fn grouping_by_fingerprint_tells_of_each_finding_alone() {
             a:x@0: route-1→soc
             a:y@0: route-1→soc
             a:x@1: duplicate
-            tick@2: N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1; N2 opened soc with 1; N2 is soc#1 [a×2] 1/2 new 2"#]],
+            tick@2: N1 opened soc with 1; N1 is soc#1 [a×2] 1/2 new 2; N2 opened soc with 1; N2 is soc#1 [a×1] 1/1 new 1"#]],
     );
 }
 

@@ -265,7 +265,7 @@ fn critical_is_first_among_what_is_due() {
             b@0: default→soc
             c!@0: default→soc; N1 opened soc with 1; N1 is soc#1 [c×1] 1/1 new 1
             c:x!@1: default→soc
-            a:x@3: N2 opened soc with 1; N2 is soc#1 [b×1] 1/1 new 1; N3 opened soc with 1; N3 is soc#1 [a×1] 1/1 new 1; default→soc
+            a:x@3: N2 opened soc with 1; N2 is soc#1 [a×1] 1/1 new 1; N3 opened soc with 1; N3 is soc#1 [b×1] 1/1 new 1; default→soc
             tick@62: N4 updated soc with 2 for N1; N4 is soc#2 [c×1 c×1] 2/2 new 2"#]],
     );
 }
