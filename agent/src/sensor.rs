@@ -88,7 +88,7 @@ impl Sensor {
         // From here on the ring holds whatever starts; the snapshot has whatever was there before.
         let mut processes = Processes::new(options.processes_max, boot_epoch_ns());
         processes.snapshot();
-        attach_families(&mut ebpf, &btf, &mut families, &wanted, &mut plan);
+        attach_families(&mut ebpf, &btf, &mut families, &counters, &wanted, &mut plan);
         attach_io_uring(&mut ebpf, &btf, &wanted, &mut plan);
         let mut reported = [false; Kind::ALL.len()];
         for kind in wanted {
@@ -206,24 +206,15 @@ impl SensorStatus {
 
     /// Returns exact counts per kind since the start; reads the kernel's counters.
     pub fn counters(&self) -> Vec<(EventKind, KindCounters)> {
-        Kind::ALL.iter().map(|kind| (event_kind(*kind), self.count(*kind))).collect()
-    }
-
-    fn count(&self, kind: Kind) -> KindCounters {
-        let mut sum = KindCounters::default();
-        let Ok(per_cpu) = self.counters.get(&(kind as u32), 0) else { return sum };
-        for one in per_cpu.iter() {
-            sum.seen += one[counter::SEEN];
-            sum.filtered += one[counter::FILTERED];
-            sum.sent += one[counter::SENT];
-            sum.lost += one[counter::LOST];
-        }
-        sum
+        Kind::ALL.iter().map(|kind| (event_kind(*kind), count(&self.counters, *kind))).collect()
     }
 
     /// Returns how many starts and ends of processes were lost.
     fn lives_lost(&self) -> u64 {
-        [Kind::Execve, Kind::Clone, Kind::ProcExit].map(|kind| self.count(kind).lost).iter().sum()
+        [Kind::Execve, Kind::Clone, Kind::ProcExit]
+            .map(|kind| count(&self.counters, kind).lost)
+            .iter()
+            .sum()
     }
 
     /// Returns counts of the user-space side.
@@ -235,6 +226,19 @@ impl SensorStatus {
             processes: self.processes.load(Ordering::Relaxed),
         }
     }
+}
+
+/// Adds the counts of all processors.
+fn count(counters: &PerCpuArray<MapData, Counters>, kind: Kind) -> KindCounters {
+    let mut sum = KindCounters::default();
+    let Ok(per_cpu) = counters.get(&(kind as u32), 0) else { return sum };
+    for one in per_cpu.iter() {
+        sum.seen += one[counter::SEEN];
+        sum.filtered += one[counter::FILTERED];
+        sum.sent += one[counter::SENT];
+        sum.lost += one[counter::LOST];
+    }
+    sum
 }
 
 impl fmt::Debug for SensorStatus {

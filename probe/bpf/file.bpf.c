@@ -87,12 +87,10 @@ int BPF_PROG(syscall_open, struct pt_regs *regs, long result)
 SEC("fexit/do_sys_openat2")
 int BPF_PROG(trampoline_open, s32 directory, const char *typed, struct open_how *how, long result)
 {
-	if (bpf_get_current_pid_tgid() >> 32 == saker_muted_pid)
-		return 0;
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	struct call call = call_of((void *)bpf_task_pt_regs((void *)task));
 	u32 kind = call.operation - 1;
-	if (!call.operation)
+	if (!call.operation || muted(kind))
 		return 0;
 	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_open));
 	if (!s)

@@ -19,9 +19,9 @@ int BPF_PROG(ring_open, struct io_kiocb *request)
 	u8 operation = request->opcode;
 	if (operation != IORING_OP_OPENAT && operation != IORING_OP_OPENAT2)
 		return 0;
-	if (bpf_get_current_pid_tgid() >> 32 == saker_muted_pid)
-		return 0;
 	u32 kind = operation == IORING_OP_OPENAT ? SAKER_OPENAT : SAKER_OPENAT2;
+	if (muted(kind))
+		return 0;
 	struct scratch *s = begin_request(kind, sizeof(struct saker_open));
 	if (!s)
 		return 0;
@@ -43,9 +43,7 @@ int BPF_PROG(ring_open, struct io_kiocb *request)
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(ring_connect, struct io_kiocb *request)
 {
-	if (request->opcode != IORING_OP_CONNECT)
-		return 0;
-	if (bpf_get_current_pid_tgid() >> 32 == saker_muted_pid)
+	if (request->opcode != IORING_OP_CONNECT || muted(SAKER_CONNECT))
 		return 0;
 	struct scratch *s = begin_request(SAKER_CONNECT, sizeof(struct saker_connect));
 	if (!s)

@@ -97,7 +97,7 @@ int BPF_PROG(syscall_connect, struct pt_regs *regs, long result)
 SEC("fexit/__sys_connect")
 int BPF_PROG(trampoline_connect, s32 descriptor, void *address, s32 length, long result)
 {
-	if (bpf_get_current_pid_tgid() >> 32 == saker_muted_pid)
+	if (muted(SAKER_CONNECT))
 		return 0;
 	struct scratch *s = begin_call(SAKER_CONNECT, result, is_compat(), sizeof(struct saker_connect));
 	if (!s)

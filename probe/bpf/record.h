@@ -70,6 +70,20 @@ static __always_inline struct saker_counters *counters_of(u32 kind)
 	return bpf_map_lookup_elem(&counters, &kind);
 }
 
+/* Returns whether the current process is to be left out. Counted, so that user space can tell whether
+ * a trampoline fires at all. */
+static __always_inline int muted(u32 kind)
+{
+	struct saker_counters *c = counters_of(kind);
+	if (bpf_get_current_pid_tgid() >> 32 != saker_muted_pid)
+		return 0;
+	if (c) {
+		c->seen++;
+		c->filtered++;
+	}
+	return 1;
+}
+
 static __always_inline struct saker_header *header_of(struct scratch *s)
 {
 	return (void *)s->data;

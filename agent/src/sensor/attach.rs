@@ -1,19 +1,24 @@
 //! Chooses a hook for each kind of event by trying, and says which it was.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io,
+    net::{Ipv4Addr, UdpSocket},
+};
 
 use aya::{
     Btf, Ebpf,
-    maps::{MapData, ProgramArray},
+    maps::{MapData, PerCpuArray, ProgramArray},
     programs::{BtfTracePoint, FExit, Program, ProgramError},
 };
 use probe::{
-    layout::Kind,
+    layout::{Counters, Kind},
     program::{self, FAMILIES, Family, PROCESS, SYSCALL_EXIT},
 };
 
 use super::{
-    Backend, Hook, SensorError, Unavailable,
+    Backend, Hook, SensorError, Unavailable, count,
     load::{event_kind, refused},
 };
 
@@ -50,6 +55,7 @@ pub(super) fn attach_families(
     ebpf: &mut Ebpf,
     btf: &Btf,
     families: &mut ProgramArray<MapData>,
+    counters: &PerCpuArray<MapData, Counters>,
     kinds: &[Kind],
     plan: &mut Plan,
 ) {
@@ -59,13 +65,13 @@ pub(super) fn attach_families(
         if served.is_empty() {
             continue;
         }
-        let note = match try_trampoline(ebpf, btf, family) {
+        let note = match try_trampoline(ebpf, btf, counters, family) {
             Ok(Some(hook)) => {
                 plan.hooks.push(hooked(&served, hook, Backend::Trampoline, None));
                 continue;
             }
             Ok(None) => None,
-            Err(error) => Some(format!("no trampoline: {}", one_line(&error))),
+            Err(why) => Some(format!("no trampoline: {why}")),
         };
         match enter_from_syscall(ebpf, btf, families, family) {
             Ok(()) => {
@@ -128,16 +134,48 @@ fn unavailable(kinds: &[Kind], program: &str, error: &ProgramError) -> Unavailab
     Unavailable { what: names.join(", "), why: format!("{program}: {}", one_line(error)) }
 }
 
+/// Attaches the family's trampoline and proves that it fires: one that loads and attaches may still
+/// never be called, where the compiler put the function into its callers.
 fn try_trampoline(
     ebpf: &mut Ebpf,
     btf: &Btf,
+    counters: &PerCpuArray<MapData, Counters>,
     family: &Family,
-) -> Result<Option<program::Hook>, ProgramError> {
+) -> Result<Option<program::Hook>, String> {
     let Some(hook) = family.trampoline else { return Ok(None) };
+    attach_trampoline(ebpf, btf, hook).map_err(|error| one_line(&error))?;
+    let before = seen(counters, family.kinds);
+    let deed = do_own(family.kinds);
+    if seen(counters, family.kinds) > before {
+        return Ok(Some(hook));
+    }
+    let unloaded = find(ebpf, hook.program)
+        .and_then(<&mut FExit>::try_from)
+        .and_then(|program| program.unload());
+    Err(match (deed, unloaded) {
+        (Err(error), _) => format!("it could not be tried: {error}"),
+        (_, Err(error)) => format!("it never fires and stays attached: {}", one_line(&error)),
+        _ => "it attaches and never fires".to_owned(),
+    })
+}
+
+fn attach_trampoline(ebpf: &mut Ebpf, btf: &Btf, hook: program::Hook) -> Result<(), ProgramError> {
     let program: &mut FExit = find(ebpf, hook.program)?.try_into()?;
     program.load(hook.target, btf)?;
-    program.attach()?;
-    Ok(Some(hook))
+    program.attach().map(|_| ())
+}
+
+/// Does something of these kinds, for the probe to see.
+fn do_own(kinds: &[Kind]) -> io::Result<()> {
+    if kinds.contains(&Kind::Connect) {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        return socket.connect(socket.local_addr()?);
+    }
+    File::open("/dev/null").map(|_| ())
+}
+
+fn seen(counters: &PerCpuArray<MapData, Counters>, kinds: &[Kind]) -> u64 {
+    kinds.iter().map(|kind| count(counters, *kind).seen).sum()
 }
 
 /// Loads the family's program and puts it where the system call exit jumps to.

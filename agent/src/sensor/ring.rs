@@ -15,8 +15,10 @@ use rustix::{
 
 /// Records taken from the bulk ring at once.
 const BATCH_RECORDS_MAX: usize = 4096;
-/// Records of the prio ring that may wait for their turn.
-const HELD_RECORDS_MAX: usize = 16_384;
+/// Their bytes; one record is at most 22 KiB.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Bytes of records of the prio ring that may wait for their turn.
+const HELD_BYTES_MAX: usize = 8 << 20;
 /// After records came, the next are let gather for this long: one wake-up serves many.
 const NAP: Duration = Duration::from_millis(1);
 
@@ -59,15 +61,17 @@ impl Rings {
         let mut emptied = true;
         while let Some(item) = self.bulk.next() {
             self.batch.push(&item);
-            if self.batch.index.len() == BATCH_RECORDS_MAX {
+            if self.batch.is_full() {
                 emptied = false;
                 break;
             }
         }
         let mut taken = self.batch.index.len();
-        while self.held.len() < HELD_RECORDS_MAX {
+        let mut held_bytes: usize = self.held.iter().map(|(_, record)| record.len()).sum();
+        while held_bytes < HELD_BYTES_MAX {
             let Some(item) = self.prio.next() else { break };
             let time_ns = Record::time_ns(&item).unwrap_or(0);
+            held_bytes += item.len();
             self.held.push_back((time_ns, item.as_ref().into()));
             taken += 1;
         }
@@ -116,6 +120,10 @@ impl Batch {
     fn clear(&mut self) {
         self.bytes.clear();
         self.index.clear();
+    }
+
+    fn is_full(&self) -> bool {
+        self.index.len() >= BATCH_RECORDS_MAX || self.bytes.len() >= BATCH_BYTES_MAX
     }
 
     fn push(&mut self, record: &[u8]) {
