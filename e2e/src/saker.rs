@@ -15,6 +15,7 @@ pub struct Router {
     pub ingest: Port,
     pub api: Port,
     folder: Folder,
+    program: &'static [&'static str],
     config: PathBuf,
     process: Process,
 }
@@ -27,6 +28,15 @@ impl Router {
 
     /// Starts with a configuration that lacks only addresses and folders.
     pub fn start_with(config: &Value) -> Self {
+        Self::launch(&["saker-router"], config)
+    }
+
+    /// Starts `saker run`: router and agent in one process.
+    pub fn start_all_in_one(config: &Value) -> Self {
+        Self::launch(&["saker", "run"], config)
+    }
+
+    fn launch(program: &'static [&'static str], config: &Value) -> Self {
         let (folder, ingest, api) = (Folder::new("router"), Port::reserve(), Port::reserve());
         let mut config = config.clone();
         let router = &mut config["router"];
@@ -34,8 +44,8 @@ impl Router {
         router["api"] = json!(api.address());
         router["data"] = json!(folder.join("data"));
         let config = folder.write("saker.yaml", config.to_string());
-        let process = launch("saker-router", &config, &folder);
-        let mut router = Self { ingest, api, folder, config, process };
+        let process = launch(program, &config, &folder);
+        let mut router = Self { ingest, api, folder, program, config, process };
         router.wait_until_ready();
         router
     }
@@ -47,7 +57,7 @@ impl Router {
 
     /// Starts it again on the same data and ports.
     pub fn restart(&mut self) {
-        self.process = launch("saker-router", &self.config, &self.folder);
+        self.process = launch(self.program, &self.config, &self.folder);
         self.wait_until_ready();
     }
 
@@ -66,11 +76,8 @@ impl Router {
     }
 
     fn wait_until_ready(&mut self) {
-        let (ingest, api) = (self.ingest.address(), self.api.address());
-        self.process.ready(|| {
-            get_ok(&api, "/ready")?;
-            get_ok(&ingest, "/healthz")
-        });
+        let api = self.api.address();
+        self.process.ready(|| get_ok(&api, "/ready"));
     }
 }
 
@@ -88,9 +95,14 @@ impl Agent {
 
     /// Starts it towards a router, with the built-in rules and these files after them.
     pub fn start(router: &Router, rules: &[&Path]) -> Self {
+        Self::start_with(rules, &json!({ "url": router.ingest_url("/") }))
+    }
+
+    /// As [`Agent::start`], with its own way to reach the router.
+    pub fn start_with(rules: &[&Path], reach: &Value) -> Self {
         let (folder, admin) = (Folder::new("agent"), Port::reserve());
         let agent = json!({
-            "router": { "url": router.ingest_url("/") },
+            "router": reach,
             "spool": { "dir": folder.join("spool"), "bytes_max": "8MiB" },
             "admin": admin.address(),
             "hostname": Self::HOSTNAME,
@@ -98,7 +110,7 @@ impl Agent {
             "rules": rules,
         });
         let config = folder.write("saker.yaml", json!({ "agent": agent }).to_string());
-        let mut process = launch("saker-agent", &config, &folder);
+        let mut process = launch(&["saker-agent"], &config, &folder);
         process.ready(|| get_ok(&admin.address(), "/ready"));
         Self { admin, _folder: folder, process }
     }
@@ -108,14 +120,15 @@ impl Agent {
     }
 }
 
-fn launch(name: &str, config: &Path, folder: &Folder) -> Process {
-    let mut command = Command::new(program(name));
-    command.arg("--config").arg(config).current_dir(folder.path());
+fn launch(program: &[&str], config: &Path, folder: &Folder) -> Process {
+    let [name, arguments @ ..] = program else { panic!("no program") };
+    let mut command = Command::new(find(name));
+    command.args(arguments).arg("--config").arg(config).current_dir(folder.path());
     Process::start(name, &command, &folder.join("log"))
 }
 
 /// Returns the path of one of our programs, which is built beside the tests.
-fn program(name: &str) -> PathBuf {
+fn find(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     // target/debug/deps/some_test-0123 → target/debug
     let folder = test.ancestors().nth(2).expect("a target folder");

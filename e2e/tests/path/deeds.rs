@@ -8,35 +8,36 @@ use std::{
     process::{Command, Stdio},
 };
 
-use e2e::{Agent, Folder, Router, Webhook};
+use e2e::{Agent, Certificates, Folder, Router, Webhook};
 use serde_json::{Value, json};
 
-use crate::world::{self, agent, http::get, world};
+use crate::world::{self, http::get, world};
 
 /// Starts the agent, or ends the test without the rights to.
 macro_rules! watched {
     () => {
-        if agent().is_none() {
+        if crate::world::agent().is_none() {
             return;
         }
     };
 }
+pub(crate) use watched;
 
 /// Runs a shell script to its end; its exit status is no concern of ours.
-fn shell(script: &str) {
+pub(crate) fn shell(script: &str) {
     run(Command::new("/bin/sh").args(["-c", script]));
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
 }
 
-fn python(script: &str) {
+pub(crate) fn python(script: &str) {
     run(Command::new("/usr/bin/python3").args(["-c", script]));
 }
 
 /// Returns an executable copy of a program under another name.
-fn copy(program: &str, to: PathBuf) -> PathBuf {
+pub(crate) fn copy(program: &str, to: PathBuf) -> PathBuf {
     fs::copy(program, &to).unwrap();
     fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).unwrap();
     to
@@ -45,7 +46,7 @@ fn copy(program: &str, to: PathBuf) -> PathBuf {
 /// Waits for the alert of a rule whose command line contains the deed's mark, and looks at what
 /// every alert of the agent has.
 #[track_caller]
-fn alert_of(rule: &str, mark: &str) -> Value {
+pub(crate) fn alert_of(rule: &str, mark: &str) -> Value {
     let alert = world().alert_where(&format!("{rule:?} of {mark:?}"), |alert| {
         alert["rule"] == rule && alert["fields"]["proc.cmdline"].to_string().contains(mark)
     });
@@ -57,7 +58,7 @@ fn alert_of(rule: &str, mark: &str) -> Value {
 }
 
 #[track_caller]
-fn has(alert: &Value, fields: &[(&str, Value)]) {
+pub(crate) fn has(alert: &Value, fields: &[(&str, Value)]) {
     for (name, value) in fields {
         assert_eq!(&alert["fields"][name], value, "{name} of {alert:#}");
     }
@@ -105,14 +106,16 @@ fn a_link_hides_nothing() {
 
 #[test]
 fn an_excepted_reader_raises_nothing() {
+    const RULE: &str = "Deed: password hashes read";
     watched!();
     let folder = Folder::new("deeds");
     let known = copy("/bin/cat", folder.join("deed-known"));
     run(Command::new(known).args(["/etc/shadow", "/nothing/saker-deed-excepted"]));
     shell("cat /etc/shadow /nothing/saker-deed-after; true");
-    alert_of("Deed: password hashes read", "saker-deed-after");
-    let calls = format!("{:?}", world().webhook.calls());
-    assert!(!calls.contains("saker-deed-excepted"), "alerts are told in order");
+    alert_of(RULE, "saker-deed-after");
+    // Alerts are told in order, so the excepted one would have come before.
+    let told: Vec<_> = world().alerts().into_iter().filter(|alert| alert["rule"] == RULE).collect();
+    assert!(!json!(told).to_string().contains("saker-deed-excepted"), "{told:#?}");
 }
 
 #[test]
@@ -328,4 +331,62 @@ fn none_of_a_thousand_quick_starts_is_missed() {
         });
         if found { Ok(()) } else { Err(format!("{findings:#}")) }
     });
+}
+
+#[test]
+fn an_agent_reaches_its_router_over_mutual_tls_and_with_its_token() {
+    watched!();
+    let certificates = Certificates::new();
+    let webhook = Webhook::start();
+    let router = Router::start_with(&json!({
+        "router": {
+            "tls": {
+                "certificate": certificates.server.certificate,
+                "key": certificates.server.key,
+                "client_ca": certificates.authority,
+            },
+            "ingest": { "tokens": { "watched-host": "a-long-enough-token" } },
+        },
+        "outputs": { "hook": { "webhook": {
+            "url": webhook.url(),
+            "signing_secrets": [Webhook::SECRET],
+        } } },
+        "routes": [{ "group_by": ["fingerprint"], "group_wait": "0s" }],
+    }));
+    let _agent = Agent::start_with(
+        &[&world::rules()],
+        &json!({
+            "url": format!("https://localhost:{}", router.ingest.number()),
+            "ca": certificates.authority,
+            "certificate": certificates.client.certificate,
+            "key": certificates.client.key,
+            "token": "a-long-enough-token",
+        }),
+    );
+    shell("cat /etc/shadow /nothing/saker-deed-tls; true");
+    e2e::eventually("the alert over TLS", || {
+        let calls = format!("{:?}", webhook.calls());
+        if calls.contains("saker-deed-tls") { Ok(()) } else { Err(calls) }
+    });
+}
+
+#[test]
+fn one_program_does_it_all() {
+    watched!();
+    let webhook = Webhook::start();
+    let saker = Router::start_all_in_one(&json!({
+        "agent": { "rules": [world::rules()], "hostname": Agent::HOSTNAME },
+        "outputs": { "hook": { "webhook": {
+            "url": webhook.url(),
+            "signing_secrets": [Webhook::SECRET],
+        } } },
+        "routes": [{ "group_by": ["fingerprint"], "group_wait": "0s" }],
+    }));
+    // Ready means that alerts are taken; the sensor starts beside it.
+    e2e::eventually("an alert by `saker run`", || {
+        shell("cat /etc/shadow /nothing/saker-deed-all-in-one; true");
+        let calls = format!("{:?}", webhook.calls());
+        if calls.contains("saker-deed-all-in-one") { Ok(()) } else { Err(calls) }
+    });
+    drop(saker);
 }

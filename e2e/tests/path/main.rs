@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+mod builtin;
 mod deeds;
 mod delivery;
 mod ingest;

@@ -1,6 +1,7 @@
 //! The servers and programs all tests of this binary share, and how to look into them.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -98,7 +99,9 @@ pub(crate) fn world() -> &'static World {
 pub(crate) fn agent() -> Option<&'static Agent> {
     if !rustix::process::geteuid().is_root() {
         assert!(std::env::var_os("CI").is_none(), "deed tests need root, and CI must have it");
-        eprintln!("\n*** SKIPPED: watching the kernel needs root ***\n");
+        // Not `eprintln`, which is shown only when the test fails.
+        let notice = "\n*** SKIPPED: watching the kernel needs root ***\n";
+        std::io::stderr().write_all(notice.as_bytes()).unwrap();
         return None;
     }
     static AGENT: OnceLock<Agent> = OnceLock::new();
@@ -123,6 +126,11 @@ impl World {
                 format!("seen so far: {seen:#?}; refused signatures: {:?}", self.webhook.refused())
             })
         })
+    }
+
+    /// Returns the alerts the webhook was told of, one for each mention.
+    pub(crate) fn alerts(&self) -> Vec<Value> {
+        self.webhook.calls().iter().flat_map(alerts_of).collect()
     }
 
     /// Waits for a Slack message whose request contains `text`.
