@@ -5,6 +5,7 @@ mod decisions;
 mod handle;
 mod runner;
 mod snapshot;
+mod tick;
 
 use std::{
     path::{Path, PathBuf},

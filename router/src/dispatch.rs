@@ -8,6 +8,7 @@ mod lane;
 mod queue;
 mod retry;
 mod settings;
+mod size;
 mod worker;
 
 use std::{

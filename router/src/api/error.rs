@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use journal::{AppendError, ReadError};
+use rules::Condition;
 use serde::de::DeserializeOwned;
 use service::ErrorChain;
 
@@ -116,6 +117,12 @@ pub(crate) fn id<T: std::str::FromStr<Err: std::fmt::Display>>(
     what: &str,
 ) -> Result<T, ApiError> {
     text.parse().map_err(|error| ApiError::Invalid(format!("{what} id: {error}")))
+}
+
+/// Reads a condition; the answer shows where it is wrong.
+pub(crate) fn condition(name: &str, text: &str) -> Result<Condition, ApiError> {
+    let parsed = Condition::parse(text);
+    parsed.map_err(|diagnostic| ApiError::Invalid(format!("`{name}`: {diagnostic}")))
 }
 
 /// Checks a text a person wrote.

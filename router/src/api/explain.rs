@@ -186,10 +186,11 @@ impl<'a> Search<'a> {
                 let telling =
                     self.owed.values_mut().find(|tells| known.is_some() && **tells == known);
                 let concerns = telling.is_some();
-                if let DecisionKind::Replayed { into: Some(into), .. } = kind
+                if let DecisionKind::Replayed { into: Some(heir), .. }
+                | DecisionKind::Superseded { by: heir, .. } = kind
                     && let Some(telling) = telling
                 {
-                    *telling = Some(*into);
+                    *telling = Some(*heir);
                 }
                 concerns
             }
@@ -240,7 +241,8 @@ fn notification_of(kind: &DecisionKind) -> Option<NotificationId> {
     match kind {
         DecisionKind::DeadLettered { notification, .. }
         | DecisionKind::Replayed { notification, .. }
-        | DecisionKind::ReplayRefused { notification, .. } => Some(*notification),
+        | DecisionKind::ReplayRefused { notification, .. }
+        | DecisionKind::Superseded { notification, .. } => Some(*notification),
         _ => None,
     }
 }

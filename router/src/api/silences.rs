@@ -72,8 +72,7 @@ async fn find(api: &Api, id: SilenceId) -> Result<Option<SilenceView>, ApiError>
 }
 
 fn silence(new: NewSilence, caller: &Caller, at: jiff::Timestamp) -> Result<Silence, ApiError> {
-    let condition = serde_json::from_value(new.condition.into())
-        .map_err(|error| ApiError::Invalid(format!("`match`: {error}")))?;
+    let condition = error::condition("match", &new.condition)?;
     let starts = new.starts.unwrap_or(at);
     let ends = match (new.ends, new.duration) {
         (Some(ends), None) => ends,

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, ApiError};
+use super::{Api, ApiError, error};
 use crate::{live::Tail, pipeline::DecisionKind};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -42,10 +42,7 @@ pub(super) async fn tail(
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let condition = wanted?.0.condition.filter(|text| !text.trim().is_empty());
-    let condition = condition
-        .map(|text| Condition::parse(&text))
-        .transpose()
-        .map_err(|diagnostic| ApiError::Invalid(format!("`condition`: {diagnostic}")))?;
+    let condition = condition.map(|text| error::condition("condition", &text)).transpose()?;
     let permit = Arc::clone(&api.tails)
         .try_acquire_owned()
         .map_err(|_| ApiError::Busy("too many live tails are open"))?;

@@ -2,14 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use journal::{AppendError, Cursor, Journal, ReadError, Reader};
+use journal::{Cursor, Journal, ReadError, Reader};
 use service::ErrorChain;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -20,6 +19,7 @@ use tracing::{error, info, warn};
 
 use super::{
     DecisionLog, OpenError, Options, Sink, decisions::DecisionWriter, handle::Question, snapshot,
+    tick::Tick,
 };
 use crate::{
     live::{Live, Tail},
@@ -38,8 +38,8 @@ const TURN_QUESTIONS_MAX: usize = 16;
 const ANSWERS_MAX: usize = 1024;
 /// Longest sleep before the wall clock is read again: somebody may set it.
 const CLOCK_CHECK: Duration = Duration::from_secs(5);
-/// Wait before a tick the journal did not take is appended again.
-const TICK_RETRY: Duration = Duration::from_secs(1);
+/// Least time between two snapshots that are only due because the journal is short of space.
+const SHORT_OF_SPACE_PAUSE: Duration = Duration::from_secs(1);
 /// A snapshot is due again only after this many times the time the last one stopped the thread.
 const SNAPSHOT_REST_FACTOR: u32 = 20;
 
@@ -118,7 +118,7 @@ impl Core {
     ) -> Result<Self, OpenError> {
         let cursor = Arc::new(journal.cursor(CURSOR)?);
         let decisions = DecisionWriter::open(&options.data, options.decisions.clone())?;
-        let (pipeline, sequence) = restore_pipeline(&journal, &options.data)?;
+        let (pipeline, sequence) = snapshot::restore(&journal, &options.data)?;
         let reader = journal.read(sequence)?;
         let snapshots =
             Snapshots { sequence, taken: Instant::now(), rest: Duration::ZERO, writing: None };
@@ -209,7 +209,7 @@ impl Core {
             }
             let due = self.due();
             if due.is_zero() && matches!(tick, Tick::Idle) {
-                tick = self.tick();
+                tick = Tick::append(self.journal.clone());
             }
             // A due tick is on its way and wakes the thread as a record.
             let wait = if due.is_zero() { CLOCK_CHECK } else { due.min(CLOCK_CHECK) };
@@ -304,18 +304,6 @@ impl Core {
         Duration::try_from(wait).unwrap_or(Duration::ZERO)
     }
 
-    fn tick(&self) -> Tick {
-        let record = Record::Tick { now: service::clock::now() };
-        let journal = self.journal.clone();
-        Tick::Appending(Box::pin(async move {
-            let appended = journal.append(vec![super::handle::encode(&record)]).await;
-            if let Err(AppendError::Full | AppendError::Failed | AppendError::TooLarge) = appended {
-                // Ingest reports the state of the journal; time stands still until it has room.
-                sleep(TICK_RETRY).await;
-            }
-        }))
-    }
-
     fn snapshot_if_due(&mut self) {
         if let Some(writing) = &mut self.snapshots.writing {
             match writing.try_recv() {
@@ -327,11 +315,18 @@ impl Core {
             }
             self.snapshots.writing = None;
         }
-        let records = self.state.position - self.snapshots.sequence;
         let elapsed = self.snapshots.taken.elapsed();
+        if elapsed < self.snapshots.rest {
+            return;
+        }
+        let stat = self.journal.stat();
+        let short =
+            (stat.full || stat.bytes >= stat.bytes_max / 4 * 3) && elapsed >= SHORT_OF_SPACE_PAUSE;
+        let records = self.state.position - self.snapshots.sequence;
         let due = records >= self.options.snapshot_records
-            || (records > 0 && elapsed >= self.options.snapshot_interval);
-        if !due || elapsed < self.snapshots.rest {
+            || (records > 0 && elapsed >= self.options.snapshot_interval)
+            || (short && self.cursor.position() < self.state.position);
+        if !due {
             return;
         }
         let started = Instant::now();
@@ -341,7 +336,7 @@ impl Core {
         self.snapshots.taken = Instant::now();
         self.snapshots.rest = started.elapsed() * SNAPSHOT_REST_FACTOR;
         let (finished, writing) = oneshot::channel();
-        let job = self.snapshot_job(state);
+        let job = self.snapshot_job(state, short);
         match thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             finished.send(job()).ok();
         }) {
@@ -350,18 +345,23 @@ impl Core {
         }
     }
 
-    /// Returns what writes a snapshot, and then lets the journal delete what no snapshot needs.
-    fn snapshot_job(&self, state: Vec<u8>) -> impl FnOnce() -> Option<u64> + Send + use<> {
+    /// Returns what writes a snapshot, and then lets the journal delete what no snapshot needs; when
+    /// space is `short`, also what only the previous one does.
+    fn snapshot_job(
+        &self,
+        state: Vec<u8>,
+        short: bool,
+    ) -> impl FnOnce() -> Option<u64> + Send + use<> {
         let data = self.options.data.clone();
         let sequence = self.state.position;
-        let previous = self.snapshots.sequence;
+        let needed = if short { sequence } else { self.snapshots.sequence };
         let cursor = Arc::clone(&self.cursor);
         move || {
             if let Err(error) = snapshot::write(&data, sequence, &state) {
                 warn!(error = %ErrorChain(&error), "failed to write a snapshot; will try again");
                 return None;
             }
-            if let Err(error) = cursor.commit(previous) {
+            if let Err(error) = cursor.commit(needed) {
                 warn!(error = %ErrorChain(&error), "failed to move the journal's cursor");
             }
             Some(sequence)
@@ -377,22 +377,7 @@ impl Core {
         if self.state.position > self.snapshots.sequence {
             let mut state = Vec::new();
             self.state.pipeline.snapshot(&mut state);
-            self.snapshot_job(state)();
-        }
-    }
-}
-
-/// The append of a tick, which happens while records are applied.
-enum Tick {
-    Idle,
-    Appending(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
-}
-
-impl Tick {
-    async fn done(&mut self) {
-        match self {
-            Self::Idle => std::future::pending().await,
-            Self::Appending(append) => append.await,
+            self.snapshot_job(state, false)();
         }
     }
 }
@@ -403,22 +388,4 @@ fn act(effect: Effect, sink: &dyn Sink) {
         Effect::Withdraw { notification, output } => sink.withdraw(&output, notification),
         Effect::Decided(_) => {}
     }
-}
-
-fn restore_pipeline(journal: &Journal, data: &PathBuf) -> Result<(Pipeline, u64), OpenError> {
-    let Some(snapshot) = snapshot::read(data)? else {
-        let first = journal.first();
-        if first > 0 {
-            return Err(OpenError::NoSnapshot { data: data.clone(), first });
-        }
-        return Ok((Pipeline::new(), 0));
-    };
-    let (snapshot_at, end) = (snapshot.sequence, journal.durable());
-    if snapshot_at > end {
-        let data = data.clone();
-        return Err(OpenError::SnapshotAhead { data, snapshot: snapshot_at, journal: end });
-    }
-    let pipeline = Pipeline::restore(&snapshot.state)
-        .map_err(|source| OpenError::Restore { path: snapshot.path, source })?;
-    Ok((pipeline, snapshot_at))
 }

@@ -9,8 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use journal::Journal;
 use tracing::warn;
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::OpenError;
+use crate::pipeline::Pipeline;
 
 const MAGIC: [u8; 8] = *b"SAKERST1";
 /// Magic, sequence, checksum of what follows it.
@@ -34,6 +38,25 @@ pub(super) struct Snapshot {
     pub(super) sequence: u64,
     pub(super) state: Vec<u8>,
     pub(super) path: PathBuf,
+}
+
+/// Returns the pipeline as it was, and the sequence of the next record to apply.
+pub(super) fn restore(journal: &Journal, data: &Path) -> Result<(Pipeline, u64), OpenError> {
+    let Some(snapshot) = read(data)? else {
+        let first = journal.first();
+        if first > 0 {
+            return Err(OpenError::NoSnapshot { data: data.to_owned(), first });
+        }
+        return Ok((Pipeline::new(), 0));
+    };
+    let (sequence, end) = (snapshot.sequence, journal.durable());
+    if sequence > end {
+        let data = data.to_owned();
+        return Err(OpenError::SnapshotAhead { data, snapshot: sequence, journal: end });
+    }
+    let pipeline = Pipeline::restore(&snapshot.state)
+        .map_err(|source| OpenError::Restore { path: snapshot.path, source })?;
+    Ok((pipeline, sequence))
 }
 
 /// Writes a snapshot in place of the newest one, which becomes the previous one.

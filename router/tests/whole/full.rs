@@ -25,6 +25,39 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test]
+async fn a_journal_smaller_than_the_storm_makes_room_by_itself() {
+    let site = Site::new("outputs: { log: { file: { path: DIR/alerts.jsonl } } }")
+        .with("SAKER_ROUTER__JOURNAL__SEGMENT_BYTES", "1MiB")
+        .with("SAKER_ROUTER__JOURNAL__BYTES_MAX", "4MiB");
+    let router = site.start();
+    let mut refused = 0;
+    let batches = 30;
+    for _ in 0..batches {
+        let batch: Vec<_> = (0..200)
+            .map(|_| {
+                let mut alert = alert("Filler", "Notice", "web");
+                alert["output"] = "x".repeat(2000).into();
+                alert
+            })
+            .collect();
+        eventually("there is room again", async || match router.send(&batch).await.as_u16() {
+            200 => Some(()),
+            503 => {
+                refused += 1;
+                None
+            }
+            status => panic!("{status}"),
+        })
+        .await;
+    }
+    let ledger = router.settled().await;
+    assert_eq!(ledger.accepted, batches * 200);
+    assert!(refused > 0, "the journal was never full");
+    router.kill();
+    assert_eq!(site.start().ledger().await, ledger);
+}
+
+#[tokio::test]
 async fn a_full_disk_is_answered_with_503_and_recovers() {
     let site = Site::new("outputs: { log: { file: { path: DIR/alerts.jsonl } } }");
     let Some(disk) = SmallDisk::mount(site.path("data"), "40m") else {

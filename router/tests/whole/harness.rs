@@ -97,6 +97,7 @@ impl Site {
         let (sender, started) = mpsc::channel();
         let verbose = std::env::var_os("SAKER_TEST_VERBOSE").is_some();
         std::thread::spawn(move || {
+            #[expect(clippy::print_stderr, reason = "asked for by who runs the test")]
             for line in lines.map_while(Result::ok) {
                 if verbose {
                     eprintln!("router: {line}");
