@@ -313,17 +313,21 @@ fn a_process_in_a_container_s_cgroup_is_one_of_the_container() {
     let cgroup = Cgroup(pod.join(&id));
     fs::create_dir_all(&cgroup.0).unwrap();
     let procs = cgroup.0.join("cgroup.procs");
-    let script = format!("echo $$ > {}; : </etc/hostname; exec /bin/true", procs.display());
-    let pid = run(Command::new("sh").args(["-c", &script]));
+    let script =
+        format!("echo $$ > {}; : </etc/hostname; read go; exec /bin/true", procs.display());
+    let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
+    let pid = child.id() as i32;
 
     let host = watch.of(pid, EventKind::Execve, |event| &*event.process.name == "sh");
     assert_eq!(host.process.container, None);
-    // It moved without an exec: its next open tells.
+    // It moved without an exec: its next open tells, as long as it lives.
     let moved = watch.of(
         pid,
         EventKind::OpenAt,
         |event| matches!(&event.detail, Detail::Open(file) if &*file.path == "/etc/hostname"),
     );
+    drop(child.stdin.take());
+    finish(child);
     let inside = watch.of(pid, EventKind::Execve, |event| &*event.process.name == "true");
     for event in [inside, moved] {
         let container = event.process.container.as_ref().expect("a container");
