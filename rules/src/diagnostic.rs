@@ -81,7 +81,7 @@ pub struct Diagnostic {
     pub column: usize,
     pub hints: Vec<String>,
     #[serde(skip)]
-    excerpt: Option<Excerpt>,
+    excerpt: Option<Box<Excerpt>>,
 }
 
 /// A text with its file's name, shared by the diagnostics about it.
@@ -118,7 +118,7 @@ impl Diagnostic {
         let mut diagnostic = Self::new(code, &place.file.name, message);
         let (line, column, excerpt) = excerpt(&place.file.text, place.span.clone());
         (diagnostic.line, diagnostic.column) = (line, column);
-        diagnostic.excerpt = Some(excerpt);
+        diagnostic.excerpt = Some(Box::new(excerpt));
         diagnostic
     }
 

@@ -4,6 +4,8 @@
 mod index;
 mod program;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

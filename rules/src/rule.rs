@@ -1,6 +1,6 @@
 //! A rule after compilation: what it is called, how bad it is, and what it says about an event.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use alert::{Event, Field, Fields, Priority, Value};
 use serde::Serialize;
@@ -157,8 +157,7 @@ fn print(output: &mut String, value: Option<&Value<'_>>, width: Option<u16>) {
         Some(width) => {
             let width = usize::from(width).min(VALUE_BYTES_MAX);
             let shown: String = text.chars().take(width).collect();
-            // Writing to a String cannot fail.
-            let _ = write!(output, "{shown:<width$}");
+            output.push_str(&format!("{shown:<width$}"));
         }
     }
 }

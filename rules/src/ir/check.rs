@@ -106,8 +106,7 @@ impl Compiler<'_> {
         let term = self.term(&check.left)?;
         self.operator_fits(check, &term).map_err(Remark::Error)?;
         let value_type = term.value_type();
-        let literal =
-            |written: &Written| read(written, value_type).map_err(|fault| Remark::Error(fault));
+        let literal = |written: &Written| read(written, value_type).map_err(Remark::Error);
         let test = match (&check.right, check.operator) {
             (Right::Nothing, _) => Test::Exists,
             (Right::Macro(name), _) => {
@@ -331,7 +330,9 @@ const fn type_name(value_type: Type) -> &'static str {
 
 fn read(written: &Written, value_type: Type) -> Result<Literal, Fault> {
     let text = &*written.text;
-    let expected = |what: &str| Err(Fault::new(written.span, format!("expected {what}")));
+    let shown: String = text.chars().take(40).collect();
+    let expected =
+        |what: &str| Err(Fault::new(written.span, format!("expected {what}, found `{shown}`")));
     Ok(match value_type {
         Type::Text | Type::Path => Literal::Text(text.into()),
         Type::Any => Literal::Any(text.into()),

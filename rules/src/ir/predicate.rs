@@ -49,6 +49,8 @@ pub(crate) struct Predicate {
 pub(crate) enum Machine {
     None,
     Regex(Box<Regex>),
+    /// Those of `regex oneof`, `anyof` and `allof`, in order.
+    Regexes(Box<[Regex]>),
     /// Texts of an `in`.
     Set(HashSet<Box<str>>),
     /// What `bcontains` and `bstartswith` look for.
@@ -77,10 +79,8 @@ impl Machine {
                 texts.map_or(Self::None, Self::Set)
             }
             Test::Modified(_, Operator::Regex, patterns) => {
-                for pattern in patterns {
-                    regex(pattern)?;
-                }
-                Self::None
+                let built: Result<Vec<_>, _> = patterns.iter().map(|text| regex(text)).collect();
+                Self::Regexes(built?.into())
             }
             _ => Self::None,
         })
@@ -102,7 +102,10 @@ fn regex(pattern: &str) -> Result<Regex, String> {
 
 fn bytes(hex: &str) -> Result<Vec<u8>, String> {
     let digits = hex.as_bytes();
-    if digits.is_empty() || digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
+    if digits.is_empty()
+        || !digits.len().is_multiple_of(2)
+        || !digits.iter().all(u8::is_ascii_hexdigit)
+    {
         return Err("expected hex digits in pairs".to_owned());
     }
     let nibble = |byte: u8| (byte as char).to_digit(16).unwrap_or(0) as u8;
@@ -174,21 +177,17 @@ fn scalar(test: &Test, machine: &Machine, value: &Value<'_>) -> bool {
             with_text(value, &|text| paths.iter().any(|path| path_match(path, text)))
         }
         Test::Modified(modifier, operator, patterns) => {
-            let holds = |pattern: &str, item: &Value<'_>| {
-                with_text(item, &|text| match operator {
-                    Operator::Regex => regex(pattern).is_ok_and(|regex| regex.is_match(text)),
+            let holds = |(number, pattern): (usize, &Box<str>)| {
+                with_text(value, &|text| match machine {
+                    Machine::Regexes(built) => built[number].is_match(text),
                     _ => text_holds(*operator, text, pattern),
                 })
             };
-            let satisfied = |pattern: &&Box<str>| match value {
-                Value::List(items) => items.iter().any(|item| holds(pattern, item)),
-                value => holds(pattern, value),
-            };
-            let count = patterns.iter().filter(satisfied).count();
+            let count = patterns.iter().enumerate().filter(|item| holds(*item)).count();
             match modifier {
-                Modifier::OneOf => count == 1,
-                Modifier::AnyOf => count >= 1,
-                Modifier::AllOf => !patterns.is_empty() && count == patterns.len(),
+                Modifier::One => count == 1,
+                Modifier::Any => count >= 1,
+                Modifier::All => !patterns.is_empty() && count == patterns.len(),
             }
         }
         Test::Term(..) => false,

@@ -83,7 +83,7 @@ impl ProcessCache {
     pub(super) fn new(words: usize) -> Self {
         Self {
             words,
-            processes: vec![Weak::new(); PROCESSES_MAX].into(),
+            processes: (0..PROCESSES_MAX).map(|_| Weak::new()).collect(),
             bits: vec![0; PROCESSES_MAX * 2 * words].into(),
         }
     }

@@ -124,9 +124,9 @@ impl Operator {
 words! {
     /// How many of a list's elements must satisfy the operator.
     Modifier {
-        OneOf "oneof",
-        AnyOf "anyof",
-        AllOf "allof",
+        One "oneof",
+        Any "anyof",
+        All "allof",
     }
 }
 

@@ -391,9 +391,9 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "\\PC{0,80}") {
-        let _ = condition(&text, Dialect::Events);
-        let _ = condition(&text, Dialect::Alerts);
-        let _ = output(&text);
+        drop(condition(&text, Dialect::Events));
+        drop(condition(&text, Dialect::Alerts));
+        drop(output(&text));
     }
 
     #[test]
@@ -404,8 +404,8 @@ proptest! {
         )
     ) {
         let text = words.concat();
-        let _ = condition(&text, Dialect::Events);
-        let _ = condition(&text, Dialect::Alerts);
-        let _ = output(&text);
+        drop(condition(&text, Dialect::Events));
+        drop(condition(&text, Dialect::Alerts));
+        drop(output(&text));
     }
 }

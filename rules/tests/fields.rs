@@ -1,0 +1,50 @@
+//! `docs/fields.md` is written from the table of fields. `UPDATE_EXPECT=1` writes it anew.
+
+use std::fmt::Write;
+
+use alert::{ArgumentRule, Field, Type};
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Fields\n\n\
+         What a condition or an output can name. This page is written from the source; do not edit \
+         it.\n\n\
+         A field with `[n]` takes the number of an ancestor, or nothing for any of them; `[…]` is an \
+         argument that must be given, `[…]?` one that may be.\n",
+    );
+    let mut family = "";
+    for field in Field::ALL {
+        let name = field.name();
+        let of = name.split('.').next().unwrap_or_default();
+        if of != family {
+            family = of;
+            write!(page, "\n## {of}\n\n| field | type | meaning |\n| --- | --- | --- |\n").unwrap();
+        }
+        let argument = match field.argument() {
+            ArgumentRule::None => "",
+            ArgumentRule::Ancestor => "[n]",
+            ArgumentRule::Required => "[…]",
+            ArgumentRule::Optional => "[…]?",
+        };
+        let kind = match field.value_type() {
+            Type::Bool => "truth",
+            Type::Signed => "number",
+            Type::Unsigned => "number ≥ 0",
+            Type::Text => "text",
+            Type::Path => "path",
+            Type::Ip => "address",
+            Type::Net => "network",
+            Type::Port => "port",
+            Type::Priority => "priority",
+            Type::Any => "any",
+        };
+        let several = if field.is_list() { ", several" } else { "" };
+        writeln!(page, "| `{name}{argument}` | {kind}{several} | {} |", field.doc()).unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_page_of_fields_is_current() {
+    expect_test::expect_file!["../../docs/fields.md"].assert_eq(&page());
+}
