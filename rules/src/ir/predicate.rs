@@ -177,13 +177,13 @@ fn scalar(test: &Test, machine: &Machine, value: &Value<'_>) -> bool {
             with_text(value, &|text| paths.iter().any(|path| path_match(path, text)))
         }
         Test::Modified(modifier, operator, patterns) => {
-            let holds = |(number, pattern): (usize, &Box<str>)| {
+            let holds = |number: &usize| {
                 with_text(value, &|text| match machine {
-                    Machine::Regexes(built) => built[number].is_match(text),
-                    _ => text_holds(*operator, text, pattern),
+                    Machine::Regexes(built) => built[*number].is_match(text),
+                    _ => text_holds(*operator, text, &patterns[*number]),
                 })
             };
-            let count = patterns.iter().enumerate().filter(|item| holds(*item)).count();
+            let count = (0..patterns.len()).filter(holds).count();
             match modifier {
                 Modifier::One => count == 1,
                 Modifier::Any => count >= 1,
