@@ -12,7 +12,8 @@ pub struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub fn new(name: &str) -> Self {
-        let root = std::env::temp_dir().join("saker-e2e");
+        let user = rustix::process::getuid().as_raw();
+        let root = std::env::temp_dir().join(format!("saker-e2e-{user}"));
         let mine = root.join(std::process::id().to_string());
         static SWEPT: Once = Once::new();
         SWEPT.call_once(|| sweep(&root));

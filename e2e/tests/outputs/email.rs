@@ -1,8 +1,14 @@
+//! E-mail against a real SMTP server, and against those who stand between.
+
 use std::sync::{Arc, OnceLock};
 
 use e2e::{Mail, Smtp};
 use outputs::{DeliveryError, Output, Receipt};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::sample::{self, build, notification};
 
@@ -221,4 +227,59 @@ async fn a_stopped_server_is_unavailable_until_it_is_back() {
     smtp.restart();
     deliver(&output, 2).await.unwrap();
     assert_eq!(smtp.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn answers_slipped_in_before_tls_do_not_pass_for_the_servers() {
+    let smtp = smtp();
+    let middleman = Middleman::start(smtp.starttls.address()).await;
+    let mut config = config(smtp, "unknown");
+    config["port"] = json!(middleman.port);
+    // The server refuses the only recipient; shifted by one, its answers would all look good.
+    let error = deliver(&build("email", config), 1).await.unwrap_err();
+    assert!(
+        matches!(&error, DeliveryError::Unavailable { reason, .. }
+            if reason.contains("no answer to that")),
+        "{error:?}"
+    );
+}
+
+/// Passes everything on, but adds an answer of its own to the one that starts TLS.
+struct Middleman {
+    port: u16,
+}
+
+impl Middleman {
+    async fn start(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(server).await.unwrap();
+            // The greeting, and the answer to EHLO.
+            pass(&mut server, &mut client).await;
+            for _ in 0..2 {
+                pass(&mut client, &mut server).await;
+                let mut answer = read(&mut server).await;
+                if answer.starts_with(b"220 ") {
+                    answer.extend_from_slice(b"250-middleman\r\n250 AUTH PLAIN LOGIN\r\n");
+                }
+                client.write_all(&answer).await.unwrap();
+            }
+            copy_bidirectional(&mut client, &mut server).await.ok();
+        });
+        Self { port }
+    }
+}
+
+async fn pass(from: &mut TcpStream, to: &mut TcpStream) {
+    let bytes = read(from).await;
+    to.write_all(&bytes).await.unwrap();
+}
+
+async fn read(from: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    let length = from.read(&mut bytes).await.unwrap();
+    bytes.truncate(length);
+    bytes
 }

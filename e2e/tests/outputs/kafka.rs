@@ -1,3 +1,5 @@
+//! Kafka against a real broker.
+
 use std::{
     sync::OnceLock,
     time::{Duration, Instant},

@@ -14,7 +14,7 @@ use lettre::{
         client::{AsyncSmtpConnection, TlsParameters},
         commands::{Data, Mail, Noop, Rcpt},
         extension::ClientId,
-        response::Severity,
+        response::{Response, Severity},
     },
 };
 
@@ -113,7 +113,7 @@ impl Server {
         }
         if let Some(credentials) = &self.credentials {
             let authenticated = connection.auth(DEFAULT_MECHANISMS, credentials).await;
-            authenticated.map_err(|error| failure(Step::Authenticate, &error))?;
+            answered(Step::Authenticate, authenticated, &[235])?;
         }
         Ok(connection)
     }
@@ -125,24 +125,38 @@ async fn transfer(
 ) -> Result<Vec<String>, DeliveryError> {
     let envelope = mail.envelope();
     let sender = Mail::new(envelope.from().cloned(), Vec::new());
-    connection.command(sender).await.map_err(|error| failure(Step::Sender, &error))?;
+    answered(Step::Sender, connection.command(sender).await, &[250])?;
 
     let mut refused = Vec::new();
     for recipient in envelope.to() {
         let answer = connection.command(Rcpt::new(recipient.clone(), Vec::new())).await;
-        let Err(error) = answer else { continue };
-        match failure(Step::Recipient, &error) {
+        match answered(Step::Recipient, answer, &[250, 251]) {
+            Ok(()) => {}
             // The others shall not wait for one wrong address.
-            DeliveryError::Rejected { .. } if refused.len() + 1 < envelope.to().len() => {
+            Err(DeliveryError::Rejected { .. }) if refused.len() + 1 < envelope.to().len() => {
                 refused.push(recipient.to_string());
             }
-            failure => return Err(failure),
+            Err(failure) => return Err(failure),
         }
     }
-    connection.command(Data).await.map_err(|error| failure(Step::Content, &error))?;
-    let taken = connection.message(&mail.formatted()).await;
-    taken.map_err(|error| failure(Step::Content, &error))?;
+    answered(Step::Content, connection.command(Data).await, &[354])?;
+    answered(Step::Content, connection.message(&mail.formatted()).await, &[250])?;
     Ok(refused)
+}
+
+/// Takes only the very answers a step can have. A middleman who slipped an answer in before TLS
+/// began shifts all later ones by one; what he makes look like success is an error here.
+fn answered(
+    step: Step,
+    answer: Result<Response, Error>,
+    expected: &[u16],
+) -> Result<(), DeliveryError> {
+    let answer = answer.map_err(|error| failure(step, &error))?;
+    if expected.contains(&answer.code().into()) {
+        return Ok(());
+    }
+    let said = printable(&answer.code().to_string());
+    Err(unavailable(format!("{step}: the server answers {said}, which is no answer to that")))
 }
 
 /// Tells what an error at a step means for the notification.
