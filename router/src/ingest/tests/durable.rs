@@ -1,3 +1,5 @@
+//! What was answered with 200 is in the journal; what cannot be kept is not answered with 200.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Bodies made to hurt: slow, huge, cut short, nested, compressed bombs.
+
 use std::io::Write;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tokens and client certificates.
+
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use service::tls::ServerTls;
 

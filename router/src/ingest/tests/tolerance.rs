@@ -1,3 +1,5 @@
+//! What falcosidekick takes, we take; what it loses, we refuse by name.
+
 use expect_test::{Expect, expect};
 use serde_json::json;
 
