@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -109,17 +110,16 @@ pub(crate) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
 
 /// Returns the body of a GET answered with 200.
 pub(crate) fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let response = reqwest::Client::builder()
-            .timeout(Duration::from_secs(10))
-            .build()?
-            .get(format!("http://{address}{path}"))
-            .send()
-            .await?
-            .error_for_status()?;
-        Ok(response.text().await?)
-    })
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no head in the answer")?;
+    if !head.starts_with("HTTP/1.1 200") {
+        bail!("GET {path} was answered {}", head.lines().next().unwrap_or_default());
+    }
+    Ok(body.to_owned())
 }
 
 pub(crate) fn wait_until(
