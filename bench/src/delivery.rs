@@ -58,11 +58,10 @@ fn rate(name: &str, answer: Answer) -> anyhow::Result<()> {
     }
     let after = router.process.resident_bytes()?;
     let waiting = ALERTS.saturating_sub(receiver.count());
-    let each = if waiting == 0 {
-        "-".to_owned()
-    } else {
-        (after.saturating_sub(before) / waiting).to_string()
-    };
+    let each = after
+        .saturating_sub(before)
+        .checked_div(waiting)
+        .map_or("-".to_owned(), |each| each.to_string());
     say(format_args!(
         "{name:<8}  {accepted_rate:>10.0}  {:>11.0}  {ALERTS}  {:>12}/{:<12}  {each:>19}",
         delivered.0 as f64 / delivered.1.as_secs_f64(),

@@ -1,5 +1,7 @@
 //! The operator's commands against a real router, as a person types them.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
 use std::{
     fs,
     io::{BufRead, BufReader},
