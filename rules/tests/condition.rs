@@ -1,7 +1,5 @@
 //! Conditions over alerts: routes, silences and searches.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
-
 use alert::{Alert, AlertId, Fields, Fingerprint, Priority};
 use expect_test::{Expect, expect};
 use rules::{Condition, Subject, Verdict};

@@ -1,7 +1,5 @@
 //! Falco's stable rules load unmodified.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
-
 use std::path::PathBuf;
 
 use rules::{RuleSet, Source};
