@@ -152,25 +152,51 @@ fn body(request: &[u8]) -> Option<Vec<u8>> {
     Some(request.get(end..end + length)?.to_vec())
 }
 
-/// Returns the texts of a message's blocks.
+/// Returns the texts of a message's blocks, one line for each field.
 fn message(body: &[u8]) -> String {
     let message: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let mut lines = Vec::new();
     for block in message["blocks"].as_array().into_iter().flatten() {
-        let fields = block["fields"].as_array().into_iter().flatten();
-        let elements = block["elements"].as_array().into_iter().flatten();
-        for part in std::iter::once(&block["text"]).chain(fields).chain(elements) {
-            lines.extend(
-                part["text"]
-                    .as_str()
-                    .into_iter()
-                    .flat_map(str::lines)
-                    .map(|line| format!("  │ {line}")),
-            );
-        }
+        let parts = |key: &str| block[key].as_array().cloned().unwrap_or_default();
+        lines.extend(shown(&block["text"]).lines().map(str::to_owned));
+        lines.extend(parts("fields").iter().map(|field| shown(field).replacen('\n', " ", 1)));
+        lines.extend(parts("elements").iter().map(shown));
     }
     if lines.is_empty() {
-        lines.push(format!("  │ {}", message["text"].as_str().unwrap_or_default()));
+        lines.extend(message["text"].as_str().map(str::to_owned));
     }
-    lines.join("\n") + "\n"
+    lines.iter().fold(String::new(), |text, line| text + "  │ " + line + "\n")
+}
+
+/// Returns a text as Slack shows it: dates in words, entities as characters.
+fn shown(part: &serde_json::Value) -> String {
+    let text = part["text"].as_str().unwrap_or_default();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("<!date^") {
+        plain.push_str(&rest[..start]);
+        let date = &rest[start..];
+        let end = date.find('>').map_or(date.len(), |end| end + 1);
+        let words = date[..end].trim_end_matches('>').rsplit('|').next();
+        plain.push_str(words.unwrap_or_default());
+        rest = &date[end..];
+    }
+    plain.push_str(rest);
+    plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_reads_as_a_channel_shows_it() {
+        let body = serde_json::json!({ "blocks": [
+            { "type": "header", "text": { "type": "plain_text", "text": "Critical: R" } },
+            { "type": "section", "fields": [{ "type": "mrkdwn", "text": "*Seen*\n<!date^1^{date}|1970-01-01>" }] },
+            { "type": "context", "elements": [{ "type": "mrkdwn", "text": "a &lt;b&gt; &amp;lt;" }] },
+        ]});
+        let text = message(body.to_string().as_bytes());
+        assert_eq!(text, "  │ Critical: R\n  │ *Seen* 1970-01-01\n  │ a <b> &lt;\n");
+    }
 }
