@@ -20,8 +20,8 @@ fn alert() -> Alert {
     .into();
     Alert {
         id: AlertId::from_u128(1),
-        time: "2026-01-01T00:00:00Z".parse().unwrap(),
-        received: "2026-01-01T00:00:01Z".parse().unwrap(),
+        time: "2026-01-01T00:00:00Z".parse().expect("a time"),
+        received: "2026-01-01T00:00:01Z".parse().expect("a time"),
         rule: "Terminal shell".to_owned(),
         priority: Priority::Critical,
         source: "syscall".to_owned(),
@@ -39,10 +39,9 @@ fn evaluate(condition: &str) -> Verdict {
     subject.fingerprint = Some(Fingerprint(0xab));
     let condition = Condition::parse(condition).unwrap_or_else(|error| panic!("{error}"));
     let verdict = condition.evaluate(&subject);
-    assert_eq!(
-        condition.matches(&subject),
-        verdict == Verdict::True || verdict == Verdict::Unknown && condition.matches(&subject)
-    );
+    if verdict != Verdict::Unknown {
+        assert_eq!(condition.matches(&subject), verdict == Verdict::True);
+    }
     verdict
 }
 
@@ -121,7 +120,7 @@ fn what_is_missing_is_unknown() {
 }
 
 fn check(condition: &str, expect: Expect) {
-    expect.assert_eq(&Condition::parse(condition).unwrap_err().to_string());
+    expect.assert_eq(&Condition::parse(condition).expect_err("a fault").to_string());
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! `docs/fields.md` is written from the table of fields. `UPDATE_EXPECT=1` writes it anew.
 
-use std::fmt::Write;
-
 use alert::{ArgumentRule, Field, Type};
 
 fn page() -> String {
@@ -18,7 +16,7 @@ fn page() -> String {
         let of = name.split('.').next().unwrap_or_default();
         if of != family {
             family = of;
-            write!(page, "\n## {of}\n\n| field | type | meaning |\n| --- | --- | --- |\n").unwrap();
+            page += &format!("\n## {of}\n\n| field | type | meaning |\n| --- | --- | --- |\n");
         }
         let argument = match field.argument() {
             ArgumentRule::None => "",
@@ -39,7 +37,7 @@ fn page() -> String {
             Type::Any => "any",
         };
         let several = if field.is_list() { ", several" } else { "" };
-        writeln!(page, "| `{name}{argument}` | {kind}{several} | {} |", field.doc()).unwrap();
+        page += &format!("| `{name}{argument}` | {kind}{several} | {} |\n", field.doc());
     }
     page
 }

@@ -11,7 +11,7 @@ fn official() -> Option<String> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let near = here.ancestors().map(|folder| folder.join("shared/rules/falco_rules.yaml"));
     let path = named.into_iter().chain(near).find(|path| path.is_file())?;
-    Some(std::fs::read_to_string(&path).unwrap())
+    Some(std::fs::read_to_string(&path).expect("the file is readable"))
 }
 
 #[test]
