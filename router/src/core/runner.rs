@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use journal::{Cursor, Journal, ReadError, Reader};
+use journal::{AppendError, Cursor, Journal, ReadError, Reader};
 use service::ErrorChain;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -163,7 +163,13 @@ impl Core {
         }
         let at = service::clock::now();
         let record = Record::Configured { at, config: Box::new(config) };
-        let sequences = self.journal.append_blocking(vec![super::handle::encode(&record)])?;
+        let record = super::handle::encode(&record);
+        let mut appended = self.journal.append_blocking(vec![record.clone()]);
+        if let Err(AppendError::Full) = appended {
+            self.snapshot_now(true);
+            appended = self.journal.append_blocking(vec![record]);
+        }
+        let sequences = appended?;
         while self.state.position < sequences.end {
             self.apply_turn(None)?;
         }
@@ -345,6 +351,15 @@ impl Core {
         }
     }
 
+    /// Writes a snapshot and waits for it.
+    fn snapshot_now(&mut self, short: bool) {
+        let mut state = Vec::new();
+        self.state.pipeline.snapshot(&mut state);
+        if let Some(sequence) = self.snapshot_job(state, short)() {
+            self.snapshots.sequence = sequence;
+        }
+    }
+
     /// Returns what writes a snapshot, and then lets the journal delete what no snapshot needs; when
     /// space is `short`, also what only the previous one does.
     fn snapshot_job(
@@ -375,9 +390,7 @@ impl Core {
             self.snapshots.sequence = sequence;
         }
         if self.state.position > self.snapshots.sequence {
-            let mut state = Vec::new();
-            self.state.pipeline.snapshot(&mut state);
-            self.snapshot_job(state, false)();
+            self.snapshot_now(false);
         }
     }
 }

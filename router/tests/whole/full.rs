@@ -58,6 +58,24 @@ async fn a_journal_smaller_than_the_storm_makes_room_by_itself() {
 }
 
 #[tokio::test]
+async fn a_new_configuration_finds_its_place_in_a_full_journal() {
+    let site = Site::new("outputs: { log: { file: { path: DIR/alerts.jsonl } } }")
+        .with("SAKER_ROUTER__JOURNAL__SEGMENT_BYTES", "1MiB")
+        .with("SAKER_ROUTER__JOURNAL__BYTES_MAX", "2MiB");
+    let router = site.start();
+    let filler = |n: usize| {
+        let mut alert = alert("Filler", "Notice", &format!("w{n}"));
+        alert["output"] = "x".repeat(4000).into();
+        alert
+    };
+    let batch: Vec<_> = (0..100).map(filler).collect();
+    while router.send(&batch).await == 200 {}
+    router.kill();
+    site.configure("outputs: { other: { file: { path: DIR/other.jsonl } } }");
+    site.start().kill();
+}
+
+#[tokio::test]
 async fn a_full_disk_is_answered_with_503_and_recovers() {
     let site = Site::new("outputs: { log: { file: { path: DIR/alerts.jsonl } } }");
     let Some(disk) = SmallDisk::mount(site.path("data"), "40m") else {
