@@ -10,6 +10,9 @@ use journal::{AppendError, Journal, ReadError};
 use super::{OpenError, decisions_folder};
 use crate::pipeline::Decision;
 
+/// Decisions appended at once.
+const APPEND_MAX: usize = 1024;
+
 /// Reads and writes the log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DecisionLog {
@@ -72,12 +75,16 @@ impl DecisionWriter {
     ///
     /// What cannot be written is dropped; returns how many that were, and why.
     pub(super) fn flush(&mut self) -> Result<(), (usize, AppendError)> {
-        if self.waiting.is_empty() {
-            return Ok(());
+        // One tick may close a hundred thousand groups: more than the log's queue takes at once.
+        while !self.waiting.is_empty() {
+            let rest = self.waiting.split_off(APPEND_MAX.min(self.waiting.len()));
+            let part = std::mem::replace(&mut self.waiting, rest);
+            let count = part.len();
+            if let Err(error) = self.log.journal.append_blocking(part) {
+                return Err((count + std::mem::take(&mut self.waiting).len(), error));
+            }
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        let count = waiting.len();
-        self.log.journal.append_blocking(waiting).map(drop).map_err(|error| (count, error))
+        Ok(())
     }
 }
 
@@ -116,5 +123,37 @@ impl DecisionReader {
     /// Returns the next decision's bytes, or `None` at the end.
     pub fn next_bytes(&mut self) -> Result<Option<Bytes>, ReadError> {
         Ok(self.reader.next()?.map(|(_, bytes)| bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alert::GroupId;
+
+    use super::*;
+    use crate::pipeline::{CloseReason, DecisionKind};
+
+    #[test]
+    fn however_many_decisions_one_record_makes_they_are_written_once() {
+        let data = tempfile::tempdir().unwrap();
+        let close = |group| Decision {
+            sequence: 7,
+            time: jiff::Timestamp::UNIX_EPOCH,
+            kind: DecisionKind::GroupClosed {
+                group: GroupId(group),
+                alerts: 1,
+                findings: 1,
+                why: CloseReason::Quiet,
+            },
+        };
+        for new in [true, false] {
+            let mut writer =
+                DecisionWriter::open(data.path(), journal::Options::default()).unwrap();
+            for group in 0..20_000 {
+                assert_eq!(writer.note(&close(group)), new);
+            }
+            writer.flush().unwrap();
+            assert_eq!(writer.log().range(), 0..20_000);
+        }
     }
 }
