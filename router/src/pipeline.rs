@@ -147,7 +147,12 @@ impl Pipeline {
 
     /// Returns what is to be delivered after a restart, most severe first, with the ids it had.
     pub fn pending(&self) -> Vec<Effect> {
-        self.undelivered()
+        self.undelivered(|_| true).map(Effect::Notify).collect()
+    }
+
+    /// As [`Self::pending`], for one output. Takes time only for those that are taken from it.
+    pub fn pending_to(&self, output: &str) -> impl Iterator<Item = Arc<Notification>> {
+        self.undelivered(move |letter| *self.destinations.name(letter.output) == *output)
     }
 
     /// Returns the configuration in force.

@@ -128,8 +128,13 @@ impl Queue {
 
     /// Adds a notification, or puts it in the place of an older one of its group.
     pub(crate) fn push(&self, notification: Arc<Notification>, now: Instant) -> Pushed {
-        let pushed = self.state().push(notification, now);
-        if pushed != Pushed::Known {
+        let (group, id) = (notification.group, notification.id);
+        let mut state = self.state();
+        let pushed = state.push(notification, now);
+        let is_here = state.waiting.get(&group).is_some_and(|new| new.job.notification.id == id);
+        drop(state);
+        // A refusal must not wake who asks for what was refused: it would be refused again, at once.
+        if pushed != Pushed::Known && is_here {
             self.changed.notify_one();
         }
         pushed
@@ -145,6 +150,7 @@ impl Queue {
             .map(|(group, _)| *group);
         if let Some(group) = group {
             state.take(group);
+            self.changed.notify_one();
         }
     }
 
@@ -250,7 +256,7 @@ impl State {
             return Pushed::Queued;
         }
         let mut evicted = false;
-        while self.waiting.len() >= self.limits.notifications_max
+        while self.waiting.len() >= self.limits.notifications_max.max(1)
             || self.bytes + bytes > self.bytes_max() && !self.waiting.is_empty()
         {
             self.refused = true;
@@ -337,6 +343,7 @@ mod tests {
     use std::time::Duration;
 
     use alert::{GroupState, Priority};
+    use futures_util::FutureExt;
     use jiff::Timestamp;
 
     use super::*;
@@ -421,6 +428,20 @@ mod tests {
         assert_eq!(popped(&queue, now), [4, 1]);
         assert!(queue.wants_refill());
         assert!(!queue.wants_refill(), "once");
+    }
+
+    #[test]
+    fn what_was_refused_is_not_asked_for_until_something_else_happens() {
+        let (queue, now) = (queue(1), Instant::now());
+        let changed = || queue.changed().now_or_never().is_some();
+        queue.push(notification(1, 1, Priority::Notice), now);
+        assert!(changed());
+        assert_eq!(queue.push(notification(2, 2, Priority::Notice), now), Pushed::Refused);
+        assert!(!changed(), "there is no more room than before");
+        queue.push(notification(3, 3, Priority::Critical), now);
+        assert!(changed(), "it has another one's place");
+        queue.withdraw(NotificationId(3));
+        assert!(changed() && queue.wants_refill());
     }
 
     #[test]

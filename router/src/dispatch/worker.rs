@@ -12,6 +12,7 @@ use std::{
 
 use alert::GroupId;
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use outputs::Receipt;
 use service::ErrorChain;
 use tokio::{
@@ -252,22 +253,18 @@ impl Worker {
         if self.breaker.success() {
             info!(output = %self.lookout.name, "the output takes notifications again");
         }
-        let at = service::clock::now();
-        self.health(|health| health.last_delivered = Some(at));
+        self.health(|health| health.last_delivered = Some(service::clock::now()));
         self.lookout.counts.delivered.fetch_add(1, Ordering::Relaxed);
         self.end("delivered");
-        let notification = &job.notification;
-        self.settle(
-            notification.group,
-            Record::Delivered {
-                at,
-                notification: notification.id,
-                group: notification.group,
-                output: notification.output.clone(),
-                attempts: job.attempts,
-                receipt,
-            },
-        );
+        let Job { notification, attempts, .. } = job;
+        self.settle(notification.group, move |at| Record::Delivered {
+            at,
+            notification: notification.id,
+            group: notification.group,
+            output: notification.output.clone(),
+            attempts,
+            receipt: receipt.clone(),
+        });
     }
 
     fn dead_letter(&mut self, job: Job, reason: String) {
@@ -279,33 +276,27 @@ impl Worker {
         self.health(|health| health.last_error = Some(reason.clone()));
         self.lookout.counts.dead_lettered.fetch_add(1, Ordering::Relaxed);
         self.end("dead_lettered");
-        let notification = &job.notification;
-        self.settle(
-            notification.group,
-            Record::DeadLettered {
-                at: service::clock::now(),
-                notification: notification.id,
-                group: notification.group,
-                output: notification.output.clone(),
-                attempts: job.attempts,
-                reason,
-            },
-        );
+        let Job { notification, attempts, .. } = job;
+        self.settle(notification.group, move |at| Record::DeadLettered {
+            at,
+            notification: notification.id,
+            group: notification.group,
+            output: notification.output.clone(),
+            attempts,
+            reason: reason.clone(),
+        });
     }
 
     /// Journals a notification's end. It stays held until the core has applied it, however long the
     /// journal takes nothing; after a restart it would be delivered again, under the same id.
-    fn settle(&mut self, group: GroupId, record: Record) {
-        let core = self.core.clone();
-        let stop = self.stop.clone();
+    fn settle(
+        &mut self,
+        group: GroupId,
+        record: impl Fn(Timestamp) -> Record + std::marker::Send + Sync + 'static,
+    ) {
+        let (core, stop) = (self.core.clone(), self.stop.clone());
         self.settling.spawn(async move {
-            while let Err(error) = core.append(std::slice::from_ref(&record)).await {
-                debug!(error = %ErrorChain(&error), "the journal does not take a delivery's end");
-                tokio::select! {
-                    () = sleep(SETTLE_RETRY) => {}
-                    () = stop.cancelled() => break,
-                }
-            }
+            settle(&core, &stop, record).await;
             group
         });
     }
@@ -327,11 +318,8 @@ impl Worker {
         // whatever has one on its way is held here.
         let refilled = self.core.ask(move |state| {
             let now = Instant::now();
-            for effect in state.pipeline.pending() {
-                let crate::pipeline::Effect::Notify(notification) = effect else { continue };
-                if *notification.output == *lookout.name
-                    && lookout.queue.push(notification, now) == Pushed::Refused
-                {
+            for notification in state.pipeline.pending_to(&lookout.name) {
+                if lookout.queue.push(notification, now) == Pushed::Refused {
                     break;
                 }
             }
@@ -393,10 +381,70 @@ impl Worker {
     }
 }
 
+/// Appends the record until the journal takes it or there is no more time. Every try tells the time
+/// anew: an old one would look like a clock that was set back.
+async fn settle(core: &Handle, stop: &CancellationToken, record: impl Fn(Timestamp) -> Record) {
+    while let Err(error) = core.append(&[record(service::clock::now())]).await {
+        debug!(error = %ErrorChain(&error), "the journal does not take a delivery's end");
+        tokio::select! {
+            () = sleep(SETTLE_RETRY) => {}
+            () = stop.cancelled() => break,
+        }
+    }
+}
+
 fn cut(reason: &str) -> String {
     let mut cut: String = reason.chars().take(REASON_CHARS_MAX).collect();
     if cut.len() < reason.len() {
         cut.push('…');
     }
     cut
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+    use journal::Journal;
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::{core, live::Live, metrics::CoreMetrics};
+
+    #[tokio::test]
+    async fn an_end_the_journal_took_late_tells_the_time_it_was_taken_at() {
+        let data = tempfile::tempdir().unwrap();
+        let small = journal::Options { segment_bytes: 4096, bytes_max: 8192, ..Default::default() };
+        let (journal, _) = Journal::open(&data.path().join("journal"), small).unwrap();
+        let options = core::Options {
+            data: data.path().to_owned(),
+            snapshot_records: 1,
+            snapshot_interval: Duration::from_secs(60),
+            decisions: journal::Options::default(),
+        };
+        let metrics = CoreMetrics::register(&Registry::new()).unwrap();
+        let stop = CancellationToken::new();
+        // Its cursor holds everything back, and it is not started.
+        let (_core, handle) =
+            core::open(journal.clone(), options, Live::new(), metrics, stop.clone()).unwrap();
+        while journal.append(vec![vec![b' '; 1000].into()]).await.is_ok() {}
+
+        let mut settling = pin!(settle(&handle, &stop, |now| Record::Tick { now }));
+        assert_eq!(settling.as_mut().now_or_never(), None);
+        while journal.stat().queue_records > 0 {
+            tokio::task::yield_now().await;
+        }
+        let freed = service::clock::now();
+        let end = journal.durable();
+        journal.cursor("pipeline").unwrap().commit(end).unwrap();
+        let mut durable = journal.watch();
+        tokio::select! {
+            () = settling => panic!("nobody applied it"),
+            changed = durable.changed() => changed.unwrap(),
+        }
+        let (_, bytes) = journal.read(end).unwrap().next().unwrap().unwrap();
+        let record: Record = serde_json::from_slice(&bytes).unwrap();
+        assert!(record.at().unwrap() >= freed);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, mem, sync::Arc};
 
-use alert::{Finding, GroupState, Notification, NotificationId, Priority};
+use alert::{Finding, GroupState, Notification, NotificationId};
 
 use super::{
     DecisionKind, Effect, Notified, NotifyReason, Pipeline,
@@ -147,11 +147,15 @@ impl Pipeline {
         }
     }
 
-    /// Returns what is to be delivered after a restart, most severe first, then the oldest.
-    pub(super) fn undelivered(&self) -> Vec<Effect> {
-        let mut letters: Vec<(Reverse<Priority>, &Letter)> =
-            self.pending.iter().map(|letter| (Reverse(letter.priority), letter)).collect();
-        letters.sort_by_key(|(priority, _)| *priority);
-        letters.iter().filter_map(|(_, letter)| letter.read().map(Effect::Notify)).collect()
+    /// Returns undelivered notifications, most severe first, then the oldest; each is only read when
+    /// it is asked for.
+    pub(super) fn undelivered(
+        &self,
+        wanted: impl Fn(&Letter) -> bool,
+    ) -> impl Iterator<Item = Arc<Notification>> {
+        let mut letters: Vec<&Letter> =
+            self.pending.iter().filter(|letter| wanted(letter)).collect();
+        letters.sort_by_key(|letter| Reverse(letter.priority));
+        letters.into_iter().filter_map(Letter::read)
     }
 }
