@@ -97,7 +97,10 @@ pub struct IngestHandle {
 impl IngestHandle {
     /// Takes alerts; they are durable when this returns.
     pub async fn append(&self, alerts: Vec<Alert>) -> Result<(), AppendError> {
-        let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert)));
+        // As for those that come over the network: the pipeline's clock must not follow the sender's.
+        let received = service::clock::now();
+        let records =
+            alerts.into_iter().map(|alert| Record::Alert(Box::new(Alert { received, ..alert })));
         self.journal.append(records.map(|record| core::encode(&record)).collect()).await.map(drop)
     }
 }
