@@ -78,6 +78,28 @@ impl Event {
     }
 
     fn argument(&self, argument: &Argument) -> Option<Value<'_>> {
+        // Opens and deletions are frequent: find the one argument without making the others.
+        match (&self.detail, argument) {
+            (Detail::Open(file), Argument::Key(key)) => {
+                let creat = self.kind == EventKind::Creat;
+                return Some(match &**key {
+                    "fd" => Value::I64(self.result),
+                    "name" => Value::text(&file.path),
+                    "flags" if !creat => Value::Text(open_flags(file.flags).into()),
+                    "creat_flags" if creat => Value::Text(open_flags(file.flags).into()),
+                    "mode" => Value::Text(mode_text(file.mode).into()),
+                    "dev" => Value::U64(file.device),
+                    "ino" => Value::U64(file.inode),
+                    _ => return None,
+                });
+            }
+            (Detail::Connect(_), Argument::Key(key))
+                if !matches!(&**key, "res" | "tuple" | "fd") =>
+            {
+                return None;
+            }
+            _ => {}
+        }
         let named = self.named_arguments();
         let (_, value) = match argument {
             Argument::None => return None,
@@ -318,13 +340,12 @@ impl Process {
 impl OpenFile {
     fn value(&self, field: Field, result: i64) -> Option<Value<'_>> {
         let opened = result >= 0;
-        let (directory, filename) = split_path(&self.path);
         Some(match field {
             Field::FdName => Value::text(&self.path),
             Field::FdNameRaw => Value::text(&self.raw),
             Field::FdResolved => Value::text(self.resolved.as_deref()?),
-            Field::FdDirectory => Value::text(directory),
-            Field::FdFilename if opened => Value::text(filename),
+            Field::FdDirectory => Value::text(split_path(&self.path).0),
+            Field::FdFilename if opened => Value::text(split_path(&self.path).1),
             Field::FdType if opened => Value::text(self.file_type.name()),
             Field::FdTypechar => Value::text(if opened { self.file_type.letter() } else { "f" }),
             Field::FdIno if opened => Value::U64(self.inode),

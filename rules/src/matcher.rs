@@ -43,41 +43,41 @@ impl Matcher {
     /// An opened file has the path the program wrote and the path the kernel resolved; where they
     /// differ, a rule matches if it does so for either.
     pub fn matches(&mut self, event: &Event, hit: &mut dyn FnMut(&Rule)) {
-        let rules = Arc::clone(&self.rules);
+        let Self { rules, known, answers, processes, matched } = self;
         let program = rules.program();
         let entries = program.entries(event.kind);
         if entries.is_empty() {
             return;
         }
-        self.matched.clear();
+        matched.clear();
         let process_words = program.process_words();
-        self.known[process_words..].fill(0);
-        self.answers[process_words..].fill(0);
-        let slot = self.processes.load(&event.process, &mut self.known, &mut self.answers);
+        known[process_words..].fill(0);
+        answers[process_words..].fill(0);
+        let slot = processes.load(&event.process, known, answers);
         let mut evaluation = Evaluation {
             program,
             graph: rules.graph(),
             view: EventView { event, path: PathView::Written },
-            known: &mut self.known,
-            answers: &mut self.answers,
+            known,
+            answers,
         };
         for entry in entries {
             if evaluation.answer(entry.root) {
-                self.matched.push(entry.rule);
+                matched.push(entry.rule);
             }
         }
         if EventView::other_path(event).is_some() {
             evaluation.forget_paths();
             evaluation.view.path = PathView::Resolved;
             for entry in entries.iter().filter(|entry| entry.reads_path) {
-                if evaluation.answer(entry.root) && !self.matched.contains(&entry.rule) {
-                    self.matched.push(entry.rule);
+                if evaluation.answer(entry.root) && !matched.contains(&entry.rule) {
+                    matched.push(entry.rule);
                 }
             }
-            self.matched.sort_unstable();
+            matched.sort_unstable();
         }
-        self.processes.store(slot, &self.known, &self.answers);
-        for rule in &self.matched {
+        processes.store(slot, known, answers);
+        for rule in matched.iter() {
             hit(&rules.rules()[*rule as usize]);
         }
     }

@@ -1,5 +1,7 @@
 //! Answers all text predicates on one field in a single look at its value.
 
+use std::borrow::Cow;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use alert::{Type, Value};
 use hashbrown::HashMap;
@@ -19,6 +21,8 @@ pub(crate) struct Index {
     equal: HashMap<Box<str>, Box<[u32]>, foldhash::fast::FixedState>,
     prefixes: Trie,
     suffixes: Trie,
+    /// Prefixes that end where a component of the value does.
+    folders: Trie,
     inside: Option<Inside>,
     inside_any_case: Option<Inside>,
 }
@@ -41,6 +45,7 @@ impl Index {
             Test::Equal(literal) => text(literal),
             Test::In(items) | Test::Intersects(items) => items.iter().all(text),
             Test::Text(Operator::StartsWith | Operator::EndsWith, _) => true,
+            Test::PathMatch(paths) => !paths.iter().any(|path| path.contains(['?', '*', '['])),
             Test::Text(Operator::Contains | Operator::IContains, wanted) => !wanted.is_empty(),
             _ => false,
         }
@@ -53,6 +58,7 @@ impl Index {
         }
         let mut equal: HashMap<Box<str>, Vec<u32>> = HashMap::new();
         let (mut prefixes, mut suffixes) = (Trie::default(), Trie::default());
+        let mut folders = Trie::default();
         let mut inside: HashMap<&str, Vec<u32>> = HashMap::new();
         let mut inside_any_case: HashMap<&str, Vec<u32>> = HashMap::new();
         let mut mask: Vec<(u32, u64)> = Vec::new();
@@ -73,6 +79,11 @@ impl Index {
                         }
                     }
                 }
+                Test::PathMatch(paths) => {
+                    for path in paths {
+                        folders.add(plain_path(path).bytes(), *bit);
+                    }
+                }
                 Test::Text(Operator::StartsWith, text) => prefixes.add(text.bytes(), *bit),
                 Test::Text(Operator::EndsWith, text) => suffixes.add(text.bytes().rev(), *bit),
                 Test::Text(Operator::Contains, text) => inside.entry(text).or_default().push(*bit),
@@ -90,6 +101,7 @@ impl Index {
             equal: packed,
             prefixes,
             suffixes,
+            folders,
             inside: Inside::new(inside, false)?,
             inside_any_case: Inside::new(inside_any_case, true)?,
         })
@@ -115,6 +127,9 @@ impl Index {
         }
         self.prefixes.walk(text.bytes(), &mut set);
         self.suffixes.walk(text.bytes().rev(), &mut set);
+        if !self.folders.nodes.is_empty() {
+            self.folders.walk_components(&plain_path(text), &mut set);
+        }
         for inside in [&self.inside, &self.inside_any_case].into_iter().flatten() {
             for found in inside.automaton.find_overlapping_iter(text) {
                 set(&inside.bits[found.pattern().as_usize()]);
@@ -139,6 +154,21 @@ impl Inside {
         let bits = wanted.into_iter().map(|(_, bits)| bits.into_boxed_slice()).collect();
         Some(Some(Self { automaton, bits }))
     }
+}
+
+/// Returns the path with one slash before each component and none after the last. A path that is
+/// so already, up to its last slash, is not copied.
+fn plain_path(path: &str) -> Cow<'_, str> {
+    let plain = path.starts_with('/') && memchr::memmem::find(path.as_bytes(), b"//").is_none();
+    if plain {
+        return Cow::Borrowed(path.strip_suffix('/').unwrap_or(path));
+    }
+    let mut copy = String::with_capacity(path.len() + 1);
+    for component in path.split('/').filter(|component| !component.is_empty()) {
+        copy.push('/');
+        copy.push_str(component);
+    }
+    Cow::Owned(copy)
 }
 
 /// Finds all texts that are a prefix of a value in one walk.
@@ -173,6 +203,22 @@ impl Trie {
             };
         }
         self.nodes[at].bits.push(bit);
+    }
+
+    /// As [`Self::walk`], but only for prefixes that end with a component of `path`.
+    fn walk_components(&self, path: &str, set: &mut impl FnMut(&[u32])) {
+        let Some(mut node) = self.nodes.first() else { return };
+        set(&node.bits);
+        let bytes = path.as_bytes();
+        for (at, byte) in bytes.iter().enumerate() {
+            let Ok(place) = node.children.binary_search_by_key(byte, |child| child.0) else {
+                return;
+            };
+            node = &self.nodes[node.children[place].1 as usize];
+            if matches!(bytes.get(at + 1), None | Some(b'/')) {
+                set(&node.bits);
+            }
+        }
     }
 
     fn walk(&self, bytes: impl Iterator<Item = u8>, set: &mut impl FnMut(&[u32])) {

@@ -8,7 +8,7 @@ use super::program::{Op, Program};
 use crate::ir::{EventView, Graph, Record};
 
 /// Processes whose answers are kept; each thread has its own.
-const PROCESSES_MAX: usize = 1024;
+const PROCESSES_MAX: usize = 4096;
 
 /// Answers the bits of one event as they are asked for.
 pub(super) struct Evaluation<'a> {
@@ -97,7 +97,7 @@ impl ProcessCache {
     ) -> usize {
         let address = Arc::as_ptr(process).addr();
         // Allocations are aligned: the lowest bits tell nothing.
-        let slot = (address >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+        let slot = (address >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
         let words = self.words;
         if Weak::as_ptr(&self.processes[slot]) == Arc::as_ptr(process) {
             let bits = &self.bits[slot * 2 * words..(slot + 1) * 2 * words];
