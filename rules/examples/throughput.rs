@@ -39,14 +39,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .collect();
             let mut matcher = rules.matcher();
             let mut hits = 0;
-            let started = Instant::now();
+            let started = processor_seconds();
             for _ in 0..ROUNDS {
                 for event in &events {
                     matcher.matches(event, &mut |_| hits += 1);
                 }
             }
             let count = events.len() * ROUNDS;
-            let seconds = started.elapsed().as_secs_f64();
+            let seconds = processor_seconds() - started;
             let (nanoseconds, millions) =
                 (seconds * 1e9 / count as f64, count as f64 / seconds / 1e6);
             println!(
@@ -56,6 +56,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+/// Processor time of this program, which has one thread; other programs do not disturb it.
+fn processor_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let first = text.split_ascii_whitespace().next().and_then(|text| text.parse::<f64>().ok());
+    first.unwrap_or(0.0) / 1e9
 }
 
 fn process(number: usize) -> Arc<Process> {

@@ -1,6 +1,7 @@
 //! Finds the rules an event matches: every distinct predicate is answered at most once per event,
 //! and one that reads only the process at most once per process.
 
+mod estimate;
 mod index;
 mod program;
 mod state;

@@ -1,11 +1,15 @@
 //! The conditions of all rules, laid out for one pass over an event: every node has a bit.
 
-use alert::{EventKind, Field};
+use std::collections::BTreeMap;
+
+use alert::EventKind;
 use hashbrown::HashMap;
 
-use super::index::Index;
-use crate::ir::{EventView, Graph, Leaf, Machine, Node, NodeId, Predicate, Term, Test};
-use crate::parse::Operator;
+use super::{
+    estimate::{Class, Estimate},
+    index::Index,
+};
+use crate::ir::{Graph, Leaf, Node, NodeId, Predicate, Term};
 
 /// A rule that events of one kind can match.
 #[derive(Clone, Copy, Debug)]
@@ -25,20 +29,16 @@ pub(crate) enum Op {
     Indexed(u32),
     Not(u32),
     And(Box<[u32]>),
-    Or(Box<[u32]>),
+    Or(Box<[Any]>, Box<[u32]>),
     /// Fills the space between two classes of bits.
     Nothing,
 }
 
-/// What a bit depends on, which says how long it is kept. The order is that of the bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
-    /// The process alone: kept with the process.
-    Process,
-    /// The event.
-    Event,
-    /// The path of the event's file: answered again for a second path.
-    Path,
+/// Bits that one index answers: whether any is set is asked word by word.
+#[derive(Debug)]
+pub(crate) struct Any {
+    pub(crate) index: u32,
+    pub(crate) mask: Box<[(u32, u64)]>,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl Program {
             }
             special.push(entries);
         }
-        let mut layout = Layout { graph, classes: HashMap::new(), costs: HashMap::new() };
+        let mut layout = Layout { graph, estimates: HashMap::new() };
         for (_, root) in special.iter().flatten() {
             layout.visit(*root);
         }
@@ -91,42 +91,36 @@ impl Program {
 
 struct Layout<'a> {
     graph: &'a Graph,
-    classes: HashMap<NodeId, Class>,
-    costs: HashMap<NodeId, u32>,
+    estimates: HashMap<NodeId, Estimate>,
 }
 
 impl Layout<'_> {
-    fn visit(&mut self, id: NodeId) -> (Class, u32) {
-        if let (Some(class), Some(cost)) = (self.classes.get(&id), self.costs.get(&id)) {
-            return (*class, *cost);
+    fn visit(&mut self, id: NodeId) -> Estimate {
+        if let Some(known) = self.estimates.get(&id) {
+            return *known;
         }
-        let (class, cost) = match self.graph.node(id) {
-            Node::False | Node::True => (Class::Process, 0),
+        let estimate = match self.graph.node(id) {
+            Node::False => Estimate::certain(false),
+            Node::True => Estimate::certain(true),
             Node::Predicate(index) => {
                 let (predicate, machine) = self.graph.predicate_of(*index);
-                let class = class(predicate);
-                // What is kept with the process is nearly always there already.
-                let kept = if class == Class::Process { 8 } else { 1 };
-                (class, cost(predicate, machine).div_ceil(kept))
+                Estimate::of(predicate, machine)
             }
-            Node::Not(child) => self.visit(*child),
-            Node::And(children) | Node::Or(children) => {
-                let mut whole = (Class::Process, 1_u32);
-                for child in children {
-                    let (class, cost) = self.visit(*child);
-                    whole = (whole.0.max(class), whole.1.saturating_add(cost));
-                }
-                whole
-            }
+            Node::Not(child) => self.visit(*child).negated(),
+            Node::And(children) => children
+                .iter()
+                .fold(Estimate::certain(true), |all, child| all.and(self.visit(*child))),
+            Node::Or(children) => children
+                .iter()
+                .fold(Estimate::certain(false), |any, child| any.or(self.visit(*child))),
         };
-        self.classes.insert(id, class);
-        self.costs.insert(id, cost);
-        (class, cost)
+        self.estimates.insert(id, estimate);
+        estimate
     }
 
     fn build(self, special: &[Vec<(u32, NodeId)>]) -> Program {
         let mut nodes: Vec<(Class, NodeId)> =
-            self.classes.iter().map(|(id, class)| (*class, *id)).collect();
+            self.estimates.iter().map(|(id, estimate)| (estimate.class, *id)).collect();
         nodes.sort_unstable();
         let mut bits: HashMap<NodeId, u32> = HashMap::with_capacity(nodes.len());
         let mut bit = 0_u32;
@@ -158,8 +152,8 @@ impl Layout<'_> {
                     Op::Predicate(*index)
                 }
                 Node::Not(child) => Op::Not(bits[child]),
-                Node::And(children) => Op::And(self.cheapest_first(children, &bits)),
-                Node::Or(children) => Op::Or(self.cheapest_first(children, &bits)),
+                Node::And(children) => Op::And(self.best_first(children, &bits, false)),
+                Node::Or(children) => Op::Or([].into(), self.best_first(children, &bits, true)),
             };
         }
         let mut indexes = Vec::new();
@@ -172,13 +166,14 @@ impl Layout<'_> {
             }
             indexes.push(index);
         }
+        gather(&mut ops);
         let kinds = special
             .iter()
             .map(|entries| {
                 let entry = |(rule, root): &(u32, NodeId)| Entry {
                     rule: *rule,
                     root: bits[root],
-                    reads_path: self.classes[root] == Class::Path,
+                    reads_path: self.estimates[root].class == Class::Path,
                 };
                 entries.iter().map(entry).collect()
             })
@@ -186,48 +181,49 @@ impl Layout<'_> {
         Program { kinds, ops, indexes, process_bits: bounds[0], path_bit: bounds[1] }
     }
 
-    fn cheapest_first(&self, children: &[NodeId], bits: &HashMap<NodeId, u32>) -> Box<[u32]> {
+    /// Puts those children first that decide soonest for what they cost: an `or` is decided by
+    /// true, an `and` by false.
+    fn best_first(
+        &self,
+        children: &[NodeId],
+        bits: &HashMap<NodeId, u32>,
+        decides: bool,
+    ) -> Box<[u32]> {
         let mut children = children.to_vec();
-        children.sort_by_key(|child| self.costs.get(child).copied().unwrap_or(u32::MAX));
+        children.sort_by(|left, right| {
+            let rank = |id: &NodeId| self.estimates[id].rank(decides);
+            rank(left).total_cmp(&rank(right))
+        });
         children.iter().map(|child| bits[child]).collect()
     }
 }
 
-fn class(predicate: &Predicate) -> Class {
-    let mut class = Class::Process;
-    let mut visit = |leaf: &Leaf| {
-        class = class.max(match leaf {
-            Leaf::Event(field, _) if EventView::depends_on_path(*field) => Class::Path,
-            leaf if leaf.is_process_state() => Class::Process,
-            _ => Class::Event,
-        });
-    };
-    predicate.leaves(&mut visit);
-    class
-}
-
-/// A guess at the nanoseconds it takes, good enough to put the cheap before the dear.
-fn cost(predicate: &Predicate, machine: &Machine) -> u32 {
-    let mut cost = match &predicate.test {
-        Test::Text(Operator::Glob | Operator::IGlob, _) => 60,
-        Test::Modified(..) | Test::Term(..) => 60,
-        Test::PathMatch(_) => 30,
-        _ if matches!(machine, Machine::Regex(_)) => 120,
-        _ => 5,
-    };
-    predicate.term.leaves(&mut |leaf| {
-        cost += match leaf {
-            Leaf::Event(field, argument) => match field {
-                Field::ProcCmdline | Field::ProcPcmdline | Field::ProcArgs => 60,
-                Field::ProcEnv | Field::EvtArgs | Field::ThreadCapEffective => 200,
-                Field::EvtArg => 150,
-                Field::ProcAcmdline => 300,
-                Field::FdName | Field::FdResolved => 20,
-                field if field.yields_list(argument) => 60,
-                _ => 5,
-            },
-            Leaf::Alert(_) => 5,
-        };
-    });
-    cost
+/// Takes the indexed children of each `or` together.
+fn gather(ops: &mut [Op]) {
+    let index_of: Vec<Option<u32>> = ops
+        .iter()
+        .map(|op| match op {
+            Op::Indexed(index) => Some(*index),
+            _ => None,
+        })
+        .collect();
+    for op in ops {
+        let Op::Or(any, children) = op else { continue };
+        let mut masks: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
+        let mut others = Vec::new();
+        for child in &**children {
+            match index_of[*child as usize] {
+                Some(index) => {
+                    let mask = masks.entry(index).or_default();
+                    *mask.entry(child / 64).or_default() |= 1 << (child % 64);
+                }
+                None => others.push(*child),
+            }
+        }
+        *any = masks
+            .into_iter()
+            .map(|(index, mask)| Any { index, mask: mask.into_iter().collect() })
+            .collect();
+        *children = others.into();
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use alert::Process;
 
-use super::program::{Op, Program};
+use super::program::{Any, Op, Program};
 use crate::ir::{EventView, Graph, Record};
 
 /// Processes whose answers are kept; each thread has its own.
@@ -36,19 +36,16 @@ impl Evaluation<'_> {
             Op::Nothing => false,
             Op::Not(child) => !self.answer(*child),
             Op::And(children) => children.iter().all(|child| self.answer(*child)),
-            Op::Or(children) => children.iter().any(|child| self.answer(*child)),
+            Op::Or(any, children) => {
+                any.iter().any(|any| self.any(any))
+                    || children.iter().any(|child| self.answer(*child))
+            }
             Op::Predicate(index) => {
                 let (predicate, machine) = self.graph.predicate_of(*index);
                 predicate.test(machine, &self.view).unwrap_or(false)
             }
             Op::Indexed(index) => {
-                let index = &program.indexes[*index as usize];
-                for (word, mask) in &*index.mask {
-                    self.known[*word as usize] |= mask;
-                }
-                if let Some(value) = self.view.value(&index.leaf) {
-                    index.answer(&value, self.answers);
-                }
+                self.ask(*index);
                 return self.answers[word] & flag != 0;
             }
         };
@@ -57,6 +54,26 @@ impl Evaluation<'_> {
             self.answers[word] |= flag;
         }
         answer
+    }
+
+    /// Answers all predicates of an index.
+    fn ask(&mut self, index: u32) {
+        let index = &self.program.indexes[index as usize];
+        for (word, mask) in &*index.mask {
+            self.known[*word as usize] |= mask;
+        }
+        if let Some(value) = self.view.value(&index.leaf) {
+            index.answer(&value, self.answers);
+        }
+    }
+
+    fn any(&mut self, any: &Any) -> bool {
+        let asked =
+            any.mask.first().is_some_and(|(word, mask)| self.known[*word as usize] & mask == *mask);
+        if !asked {
+            self.ask(any.index);
+        }
+        any.mask.iter().any(|(word, mask)| self.answers[*word as usize] & mask != 0)
     }
 
     /// Forgets what depends on the path of the event's file.
