@@ -8,9 +8,10 @@ cd "$(dirname "$0")/.."
 
 # clang and the headers compile the eBPF probe; cmake, libssl, zlib and libcurl's headers librdkafka.
 newest_clang() {
-    local name
+    local name policy
     for name in clang-19 clang-18; do
-        if apt-cache policy "$name" 2>/dev/null | grep -q 'Candidate: [^(]'; then
+        policy=$(apt-cache policy "$name" 2>/dev/null || true)
+        if [[ $policy == *"Candidate: "[0-9]* ]]; then
             echo "$name"
             return
         fi
