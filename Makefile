@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run demo test bench check install install-test fuzz clean
+.PHONY: help run demo test bench check install install-test clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

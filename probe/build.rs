@@ -21,12 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the first compiler that can be run: `SAKER_CLANG`, else `clang-19`, else `clang`.
+/// Returns the first compiler that can be run: `SAKER_CLANG`, else `clang-19`, `clang-18` or `clang`.
 fn find_clang() -> Result<String, String> {
     let named = env::var("SAKER_CLANG").ok();
     let candidates = match &named {
         Some(named) => vec![named.as_str()],
-        None => vec!["clang-19", "clang"],
+        None => vec!["clang-19", "clang-18", "clang"],
     };
     for candidate in &candidates {
         if Command::new(candidate).arg("--version").output().is_ok_and(|run| run.status.success()) {

@@ -6,19 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# clang and the headers compile the eBPF probe; cmake, libssl, zlib and libcurl's headers librdkafka.
-newest_clang() {
-    local name policy
-    for name in clang-19 clang-18; do
-        policy=$(apt-cache policy "$name" 2>/dev/null || true)
-        if [[ $policy == *"Candidate: "[0-9]* ]]; then
-            echo "$name"
-            return
-        fi
-    done
-    echo clang
-}
-build_packages=("$(newest_clang)" libbpf-dev linux-libc-dev cmake g++ make pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev)
+# The headers and clang compile the eBPF probe; cmake, libssl, zlib and libcurl's headers librdkafka.
+build_packages=(libbpf-dev linux-libc-dev cmake g++ make pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev)
 test_packages=(prometheus prometheus-alertmanager openjdk-17-jre-headless maven python3-venv iproute2 util-linux)
 cargo_deny=0.20.2
 
@@ -31,29 +20,48 @@ missing() {
     done
 }
 
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        say "this user may not do it; as root: $*"
+        exit 1
+    fi
+}
+
+# The package lists of a new machine may be empty or old: read them once, before the first look.
+lists_read=
+read_lists() {
+    [[ -n $lists_read ]] || as_root apt-get update -qq
+    lists_read=yes
+}
+
+newest_clang() {
+    local name policy
+    for name in clang-19 clang-18; do
+        policy=$(apt-cache policy "$name" 2>/dev/null || true)
+        if [[ $policy == *"Candidate: "[0-9]* ]]; then
+            echo "$name"
+            return
+        fi
+    done
+    echo clang
+}
+
 apt() {
-    local wanted
+    local wanted policy=/usr/sbin/policy-rc.d
     mapfile -t wanted < <(missing "$@")
     ((${#wanted[@]})) || return 0
-    local as_root=()
-    if ((EUID != 0)); then
-        command -v sudo >/dev/null || {
-            say "these packages are missing and this user may not install them; as root: apt-get install ${wanted[*]}"
-            exit 1
-        }
-        as_root=(sudo)
-    fi
     say "installing ${wanted[*]}"
-    "${as_root[@]}" apt-get update -qq
+    read_lists
     # Servers come with units; nothing of ours wants them started.
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin /usr/sbin/policy-rc.d.saker
-    if [[ ! -e /usr/sbin/policy-rc.d ]]; then
-        "${as_root[@]}" mv /usr/sbin/policy-rc.d.saker /usr/sbin/policy-rc.d
-        trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' RETURN
-    else
-        "${as_root[@]}" rm /usr/sbin/policy-rc.d.saker
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
+        trap "as_root rm -f $policy" EXIT
     fi
-    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
 }
 
 command -v cargo >/dev/null || { say "Rust is missing: install rustup or Rust 1.95 or later, then try again"; exit 1; }
@@ -61,6 +69,10 @@ command -v cargo >/dev/null || { say "Rust is missing: install rustup or Rust 1.
 case ${1:-} in
 build)
     command -v apt-get >/dev/null || { say "no apt-get here: provide ${build_packages[*]} yourself"; exit 0; }
+    if ! command -v clang-19 >/dev/null && ! command -v clang-18 >/dev/null; then
+        read_lists
+        build_packages+=("$(newest_clang)")
+    fi
     apt "${build_packages[@]}"
     ;;
 test)
