@@ -7,11 +7,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Signals this close together are one.
+const SAME_MOMENT: Duration = Duration::from_secs(1);
 
 /// Tells everyone that holds a clone when to stop, and knows who has not yet.
 #[derive(Clone, Debug, Default)]
@@ -27,24 +30,32 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Cancels on SIGTERM or SIGINT. A second signal ends the process at once.
+    /// Cancels on SIGTERM or SIGINT. One more, not of the same moment, ends the process at once:
+    /// `timeout` and terminals signal a process and its group, which is no impatience.
     pub fn on_signals(&self) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let shutdown = self.clone();
         tokio::spawn(async move {
-            for again in [false, true] {
+            let mut first = None;
+            loop {
                 let name = tokio::select! {
                     _ = terminate.recv() => "SIGTERM",
                     _ = interrupt.recv() => "SIGINT",
                 };
-                if again {
-                    tracing::warn!(signal = name, "signalled again, ending at once");
-                    std::process::exit(130);
+                match first {
+                    None => {
+                        tracing::info!(signal = name, "shutting down");
+                        first = Some(Instant::now());
+                        shutdown.cancel();
+                    }
+                    Some(first) if first.elapsed() > SAME_MOMENT => {
+                        tracing::warn!(signal = name, "signalled again, ending at once");
+                        std::process::exit(130);
+                    }
+                    Some(_) => {}
                 }
-                tracing::info!(signal = name, "shutting down");
-                shutdown.cancel();
             }
         });
         Ok(())

@@ -36,11 +36,12 @@ pub(crate) async fn execute(arguments: RunArgs) -> anyhow::Result<Code> {
     let mut agent_config = std::mem::take(&mut config.agent);
     let tls = config.router.tls.is_some();
     let drain = config.router.drain.0 + DRAIN;
-    let outputs = config
+    let outputs: Vec<(String, String)> = config
         .outputs
         .iter()
         .map(|(name, output)| (name.clone(), output.kind().to_owned()))
         .collect();
+    let printed_by_an_output = outputs.iter().any(|(_, kind)| kind == "stdout");
 
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
@@ -66,10 +67,18 @@ pub(crate) async fn execute(arguments: RunArgs) -> anyhow::Result<Code> {
         Format::Json => print::note(started.text()),
     }
 
+    // Whoever configured an output for the terminal wants its lines, not ours beside them.
+    let shown = async {
+        if printed_by_an_output {
+            std::future::pending().await
+        } else {
+            show(alerts, arguments.format).await;
+        }
+    };
     let reloads = router::cli::reloads(&running, arguments.config.clone());
     let end = tokio::select! {
         end = running.ended() => end,
-        () = show(alerts, arguments.format) => running.ended().await,
+        () = shown => running.ended().await,
         () = reloads => running.ended().await,
     };
     if let Ok(agent) = agent {
