@@ -16,7 +16,7 @@ use tokio::{
     sync::{broadcast::Receiver, mpsc},
 };
 
-use super::replay::compile;
+use super::rules::compile;
 use crate::{args::DemoArgs, exit::Code, print, screen};
 
 /// Events recorded on a machine on which the deeds of an intrusion were done.

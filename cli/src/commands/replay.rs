@@ -1,14 +1,11 @@
 //! `saker replay`: recorded events through rules, on any machine and without root.
 
-use std::sync::Arc;
-
 use alert::wire;
-use rules::RuleSet;
 
-use super::rules::sources;
+use super::rules::{compile, sources};
 use crate::{
     args::{Format, ReplayArgs},
-    exit::{Code, fail},
+    exit::Code,
     print, screen,
 };
 
@@ -30,15 +27,4 @@ pub(crate) fn execute(arguments: &ReplayArgs) -> anyhow::Result<Code> {
     let replayed = agent::replay(&arguments.events, &rules, &mut sink)?;
     print::note(format_args!("{} events, {alerts} alerts", replayed.events));
     Ok(Code::Success)
-}
-
-/// Compiles rules; what is wrong with them is the error.
-pub(crate) fn compile(sources: &[rules::Source]) -> anyhow::Result<Arc<RuleSet>> {
-    match RuleSet::load(sources) {
-        Ok(loaded) => Ok(loaded.rules),
-        Err(diagnostics) => {
-            let texts: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
-            Err(fail(Code::Invalid, texts.join("\n")))
-        }
-    }
 }

@@ -1,13 +1,13 @@
 //! `saker rules`: checks, tests and lists rules.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use rules::{RuleSet, Source};
 
 use crate::{
     args::{Format, RuleFiles, RulesCommand},
-    exit::Code,
+    exit::{Code, fail},
     print,
 };
 
@@ -32,6 +32,17 @@ pub(crate) fn read(file: &std::path::Path) -> anyhow::Result<Source> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("failed to read the rule file {}", file.display()))?;
     Ok(Source { name: file.display().to_string(), text })
+}
+
+/// Compiles rules; what is wrong with them is the error.
+pub(crate) fn compile(sources: &[Source]) -> anyhow::Result<Arc<RuleSet>> {
+    match RuleSet::load(sources) {
+        Ok(loaded) => Ok(loaded.rules),
+        Err(diagnostics) => {
+            let texts: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+            Err(fail(Code::Invalid, texts.join("\n")))
+        }
+    }
 }
 
 fn check(files: &RuleFiles) -> anyhow::Result<Code> {
@@ -85,7 +96,7 @@ fn test(files: &RuleFiles) -> anyhow::Result<Code> {
 }
 
 fn list(files: &RuleFiles) -> anyhow::Result<Code> {
-    let rules = super::replay::compile(&sources(&files.files)?)?;
+    let rules = compile(&sources(&files.files)?)?;
     if files.format == Format::Json {
         for rule in rules.rules() {
             print::json(&serde_json::json!({
