@@ -241,3 +241,43 @@ async fn answers_slipped_in_before_tls_do_not_pass_for_the_servers() {
     let error = deliver(&build("email", config), 1).await.unwrap_err();
     assert!(matches!(error, DeliveryError::Unavailable { .. }), "{error:?}");
 }
+
+/// Passes everything on, but adds an answer of its own to the one that starts TLS.
+struct Middleman {
+    port: u16,
+}
+
+impl Middleman {
+    async fn start(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(server).await.unwrap();
+            // The greeting, and the answer to EHLO.
+            pass(&mut server, &mut client).await;
+            for _ in 0..2 {
+                pass(&mut client, &mut server).await;
+                let mut answer = read(&mut server).await;
+                if answer.starts_with(b"220 ") {
+                    answer.extend_from_slice(b"250-middleman\r\n250 AUTH PLAIN LOGIN\r\n");
+                }
+                client.write_all(&answer).await.unwrap();
+            }
+            copy_bidirectional(&mut client, &mut server).await.ok();
+        });
+        Self { port }
+    }
+}
+
+async fn pass(from: &mut TcpStream, to: &mut TcpStream) {
+    let bytes = read(from).await;
+    to.write_all(&bytes).await.unwrap();
+}
+
+async fn read(from: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    let length = from.read(&mut bytes).await.unwrap();
+    bytes.truncate(length);
+    bytes
+}
