@@ -28,7 +28,9 @@ pub(crate) fn check() -> anyhow::Result<()> {
     run("documents", documents.env("RUSTDOCFLAGS", "-D warnings"))?;
     for example in tidy::example_configs()? {
         let saker = ["run", "--quiet", "--locked", "--package", "cli", "--", "config", "check"];
-        run(&format!("example {example}"), cargo(&saker).arg(&example))?;
+        let mut check = cargo(&saker);
+        check.arg(&example).envs(tidy::secrets_named_in(&example)?);
+        run(&format!("example {example}"), &mut check)?;
     }
     run(
         "built-in rules",
