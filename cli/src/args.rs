@@ -215,7 +215,7 @@ pub(crate) enum SilenceCommand {
         #[arg(long)]
         comment: String,
         /// Who.
-        #[arg(long, env = "USER")]
+        #[arg(long, env = "USER", default_value = "unknown")]
         author: String,
         #[command(flatten)]
         api: ApiArgs,
@@ -225,7 +225,7 @@ pub(crate) enum SilenceCommand {
     /// End a silence now.
     Expire {
         id: String,
-        #[arg(long, env = "USER")]
+        #[arg(long, env = "USER", default_value = "unknown")]
         author: String,
         #[command(flatten)]
         api: ApiArgs,
@@ -247,7 +247,7 @@ pub(crate) enum DeadLettersCommand {
         /// With --all: only those of this output.
         #[arg(long, requires = "all")]
         output: Option<String>,
-        #[arg(long, env = "USER")]
+        #[arg(long, env = "USER", default_value = "unknown")]
         author: String,
         #[command(flatten)]
         api: ApiArgs,
