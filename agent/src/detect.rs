@@ -29,6 +29,8 @@ const OUTPUT_BYTES_MAX: usize = 32 << 10;
 const FIELD_BYTES_MAX: usize = 8 << 10;
 /// Time between two alerts about the same trouble of our own.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
+/// An event this much older than one before it tells of a clock that was set back.
+const DISORDER_MAX: Duration = Duration::from_secs(1);
 
 /// How many alerts one rule may raise.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,8 +73,6 @@ pub struct Detector {
     limits: Limits,
     buckets: HashMap<String, Bucket>,
     counts: Arc<Counts>,
-    /// The latest time an event told.
-    now_ns: u64,
     lost: Reported,
     refused: Reported,
 }
@@ -97,13 +97,18 @@ impl Reported {
     /// Returns how much is to be told now, at most once a minute.
     fn due(&mut self, count: u64, now_ns: u64) -> Option<u64> {
         let new = count.saturating_sub(self.count);
-        let waited = self.reported_ns.is_none_or(|last| since(now_ns, last) >= REPORT_EVERY);
+        let waited = self.reported_ns.is_none_or(|last| report_due(now_ns, last));
         if new == 0 || !waited {
             return None;
         }
         (self.count, self.reported_ns) = (count, Some(now_ns));
         Some(new)
     }
+}
+
+/// A report from the future was made before the clock was set back: nothing says how long ago.
+fn report_due(now_ns: u64, reported_ns: u64) -> bool {
+    reported_ns > now_ns || since(now_ns, reported_ns) >= REPORT_EVERY
 }
 
 fn since(now_ns: u64, then_ns: u64) -> Duration {
@@ -127,7 +132,6 @@ impl Detector {
             limits,
             buckets: HashMap::new(),
             counts: Arc::default(),
-            now_ns: 0,
             lost: Reported::default(),
             refused: Reported::default(),
         }
@@ -148,8 +152,7 @@ impl Detector {
         }
         drop(loaded);
         self.counts.events.fetch_add(1, Ordering::Relaxed);
-        self.now_ns = self.now_ns.max(event.time_ns);
-        let (now_ns, limits) = (self.now_ns, self.limits);
+        let (now_ns, limits) = (event.time_ns, self.limits);
         let (buckets, hostname, counts) = (&mut self.buckets, &self.hostname, &self.counts);
         self.matcher.matches(event, &mut |rule| {
             if rule.priority < limits.priority_min {
@@ -181,15 +184,14 @@ impl Detector {
         sink: &mut dyn AlertSink,
     ) {
         let now_ns = u64::try_from(now.as_nanosecond()).unwrap_or_default();
-        self.now_ns = self.now_ns.max(now_ns);
-        for (rule, count) in self.noisy_rules() {
+        for (rule, count) in self.noisy_rules(now_ns) {
             let output = format!(
                 "Rule was too noisy, {count} of its alerts were held back (rule={rule} count={count})"
             );
             let fields = [("rule", json!(rule)), ("count", json!(count))];
             self.raise(HELD_BACK, Priority::Warning, output, fields, now, sink);
         }
-        if let Some(new) = self.lost.due(lost.iter().map(|(_, count)| count).sum(), self.now_ns) {
+        if let Some(new) = self.lost.due(lost.iter().map(|(_, count)| count).sum(), now_ns) {
             let kinds = lost.iter().filter(|(_, count)| *count > 0);
             let kinds: Vec<_> =
                 kinds.map(|(kind, count)| format!("{}={count}", kind.name())).collect();
@@ -200,7 +202,7 @@ impl Detector {
             let fields = [("count", json!(new)), ("since_start", json!(kinds))];
             self.raise(EVENTS_LOST, Priority::Error, output, fields, now, sink);
         }
-        if let Some(new) = self.refused.due(refused, self.now_ns) {
+        if let Some(new) = self.refused.due(refused, now_ns) {
             let output = format!(
                 "Alerts were lost because the spool was full, the router is away or slow (count={new})"
             );
@@ -210,10 +212,9 @@ impl Detector {
     }
 
     /// Returns the rules held back since the last report, and how often.
-    fn noisy_rules(&mut self) -> Vec<(String, u64)> {
-        let now_ns = self.now_ns;
+    fn noisy_rules(&mut self, now_ns: u64) -> Vec<(String, u64)> {
         let due = self.buckets.iter_mut().filter_map(|(rule, bucket)| {
-            if bucket.held_back == 0 || since(now_ns, bucket.reported_ns) < REPORT_EVERY {
+            if bucket.held_back == 0 || !report_due(now_ns, bucket.reported_ns) {
                 return None;
             }
             bucket.reported_ns = now_ns;
@@ -255,7 +256,11 @@ impl Bucket {
 
     fn take(&mut self, limits: Limits, now_ns: u64) -> bool {
         let seconds = since(now_ns, self.filled_ns).as_secs_f64();
-        self.filled_ns = now_ns;
+        // Events of several processors come a little out of order; more than that is a clock that
+        // was set back, and time goes on from there.
+        if now_ns > self.filled_ns || since(self.filled_ns, now_ns) > DISORDER_MAX {
+            self.filled_ns = now_ns;
+        }
         // Infinity times zero is no number; `max` and `min` then pick the other side.
         let gained = (seconds * limits.rate).max(0.0);
         self.tokens = (self.tokens + gained).min(limits.burst);
@@ -320,6 +325,21 @@ mod tests {
         assert_eq!(raised(100 * SECOND, 10), 3);
         assert_eq!(raised(50 * SECOND, 10), 0, "time that goes back gives nothing");
         assert_eq!(bucket.held_back, 8 + 8 + 7 + 10);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_silences_nothing() {
+        let limits = Limits { rate: 1.0, burst: 1.0, priority_min: Priority::Debug };
+        let mut bucket = Bucket::new(limits, 9000 * SECOND);
+        assert!(!bucket.take(limits, 100 * SECOND), "no time passed");
+        assert!(bucket.take(limits, 101 * SECOND), "it goes on from the new time");
+        assert!(!bucket.take(limits, 101 * SECOND - 5), "two processors' events, out of order");
+        assert!(bucket.take(limits, 102 * SECOND));
+
+        let mut reported = Reported::default();
+        assert_eq!(reported.due(5, 9000 * SECOND), Some(5));
+        assert_eq!(reported.due(6, 100 * SECOND), Some(1));
+        assert_eq!(reported.due(7, 101 * SECOND), None);
     }
 
     #[test]
