@@ -59,7 +59,7 @@ async fn receive(State(ingest): State<Arc<Ingest>>, request: Request) -> Respons
 }
 
 async fn test(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    ingest.answer(request, async |_, _, _| Ok(vec![test_alert()])).await
+    ingest.answer(request, async |_, _, _| Ok((vec![test_alert()], None))).await
 }
 
 /// The alert `/test` makes, as falcosidekick's.
@@ -83,11 +83,14 @@ fn test_alert() -> Alert {
     }
 }
 
+/// The alerts of a request, and the memory that was asked for to read them.
+type Taken = (Vec<Alert>, Option<OwnedSemaphorePermit>);
+
 impl Ingest {
     /// Admits a request, reads its alerts, makes them durable and answers.
     async fn answer<F>(&self, request: Request, read: F) -> Response
     where
-        F: AsyncFnOnce(&Self, &HeaderMap, Body) -> Result<Vec<Alert>, Refusal>,
+        F: AsyncFnOnce(&Self, &HeaderMap, Body) -> Result<Taken, Refusal>,
     {
         let started = Instant::now();
         let (head, body) = request.into_parts();
@@ -96,11 +99,17 @@ impl Ingest {
                 let error = "send alerts with POST";
                 return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", error));
             }
+            // Without tokens any web page could have the browser of somebody near send alerts.
+            if self.tokens.is_empty() && head.headers.contains_key(header::ORIGIN) {
+                let error = "a web page may not send alerts unless `tokens` are configured; leave out the Origin header";
+                return Err(Refusal::new(StatusCode::FORBIDDEN, "origin", error));
+            }
             if !self.tokens.admit(&head.headers) {
                 let error = "a known bearer token is required";
                 return Err(Refusal::new(StatusCode::UNAUTHORIZED, "auth", error));
             }
-            let alerts = read(self, &head.headers, body).await?;
+            // The memory asked for is in use until the journal has answered.
+            let (alerts, _room) = read(self, &head.headers, body).await?;
             let count = alerts.len();
             self.append(alerts).await.map_err(refusal)?;
             Ok(count)
@@ -116,7 +125,7 @@ impl Ingest {
         response
     }
 
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Vec<Alert>, Refusal> {
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Taken, Refusal> {
         let encoding = encoding(headers)?;
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let length = length.and_then(|value| value.parse().ok()).unwrap_or(0);
@@ -133,7 +142,8 @@ impl Ingest {
         let received = service::clock::now();
         let alerts_max = self.config.alerts_max;
         if encoding == Encoding::Identity && body.len() <= INLINE_BYTES_MAX {
-            return decode::read_alerts(&body, alerts_max, received);
+            let alerts = decode::read_alerts(&body, alerts_max, received)?;
+            return Ok((alerts, Some(room)));
         }
         let decoded_bytes_max =
             usize::try_from(self.config.decoded_bytes_max.0).unwrap_or(usize::MAX);
@@ -141,12 +151,13 @@ impl Ingest {
             room.merge(self.room_for(decoded_bytes_max)?);
         }
         let decoding = tokio::task::spawn_blocking(move || {
-            let _room = room;
-            if encoding == Encoding::Identity {
-                return decode::read_alerts(&body, alerts_max, received);
-            }
-            let body = decode::decompress(&body, encoding, decoded_bytes_max)?;
-            decode::read_alerts(&body, alerts_max, received)
+            let alerts = if encoding == Encoding::Identity {
+                decode::read_alerts(&body, alerts_max, received)?
+            } else {
+                let body = decode::decompress(&body, encoding, decoded_bytes_max)?;
+                decode::read_alerts(&body, alerts_max, received)?
+            };
+            Ok((alerts, Some(room)))
         });
         decoding.await.unwrap_or_else(|_| {
             let error = "an error of the router";

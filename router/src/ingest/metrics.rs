@@ -32,7 +32,7 @@ pub(super) struct Metrics {
 }
 
 /// Every reason a request is refused for.
-const REASONS: [&str; 12] = [
+const REASONS: [&str; 13] = [
     "auth",
     "encoding",
     "full",
@@ -40,6 +40,7 @@ const REASONS: [&str; 12] = [
     "journal",
     "malformed",
     "method",
+    "origin",
     "overload",
     "panic",
     "timeout",

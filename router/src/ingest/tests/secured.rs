@@ -60,3 +60,16 @@ async fn only_a_client_of_the_authority_may_send() {
     assert_eq!(answer.version(), reqwest::Version::HTTP_2);
     assert_eq!(told(answer).await, "200 accepted 1");
 }
+
+#[tokio::test]
+async fn a_web_page_sends_nothing_without_a_token() {
+    let door = Door::open(IngestConfig::default()).await;
+    for path in ["", "test"] {
+        let url = format!("http://{}/{path}", door.address);
+        let request = door.client.post(url).header("origin", "http://page.example").body(ALERT);
+        let answer = told(request.send().await.unwrap()).await;
+        assert!(answer.starts_with("403 ") && answer.contains("Origin"), "{answer}");
+    }
+    assert!(door.alerts().is_empty());
+    assert_eq!(door.told(ALERT).await, "200 accepted 1");
+}
