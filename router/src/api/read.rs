@@ -56,7 +56,7 @@ impl Part {
 fn list<T>(page: Page, mut items: Vec<T>) -> Json<List<T>> {
     let more = items.len() > page.limit;
     items.truncate(page.limit);
-    Json(List { items, next: more.then_some(page.offset + page.limit) })
+    Json(List { items, next: more.then_some(page.offset.saturating_add(page.limit)) })
 }
 
 fn one_more(page: Page) -> Page {
@@ -144,4 +144,16 @@ pub(super) async fn dead_letters(
     let page = query?.page()?;
     let letters = api.core.ask(move |state| state.pipeline.dead_letters(one_more(page))).await?;
     Ok(list(page, letters))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_page_there_can_be_is_a_page() {
+        let page = Page { offset: usize::MAX, limit: 1 };
+        assert_eq!(list(page, Vec::<u8>::new()).0.next, None);
+        assert_eq!(list(page, vec![1, 2]).0.next, Some(usize::MAX));
+    }
 }
