@@ -325,12 +325,19 @@ impl State {
         Some(job)
     }
 
-    /// Returns the newest notification of the least severe lane that has one.
+    /// Returns the newest notification of the least severe lane that has one; those that wait for
+    /// their next attempt are among them.
     fn least_severe(&self) -> Option<(Lane, GroupId)> {
-        Lane::ALL.into_iter().rev().find_map(|lane| {
-            let (_, group) = self.lanes[lane as usize].last_key_value()?;
-            Some((lane, *group))
-        })
+        let ready = Lane::ALL.into_iter().filter_map(|lane| {
+            let (ticket, group) = self.lanes[lane as usize].last_key_value()?;
+            Some((lane, *ticket, *group))
+        });
+        let delayed = self.delayed.iter().filter_map(|((_, ticket), group)| {
+            let lane = Lane::of(self.waiting.get(group)?.job.notification.priority);
+            Some((lane, *ticket, *group))
+        });
+        let least = ready.chain(delayed).max_by_key(|(lane, ticket, _)| (*lane, *ticket));
+        least.map(|(lane, _, group)| (lane, group))
     }
 
     fn bytes_max(&self) -> usize {
@@ -428,6 +435,22 @@ mod tests {
         assert_eq!(popped(&queue, now), [4, 1]);
         assert!(queue.wants_refill());
         assert!(!queue.wants_refill(), "once");
+    }
+
+    #[test]
+    fn a_severe_one_displaces_what_waits_for_its_next_attempt() {
+        let (queue, now) = (queue(2), Instant::now());
+        let later = now + Duration::from_secs(60);
+        for id in [1, 2] {
+            queue.push(notification(id, id, Priority::Notice), now);
+            let job = queue.pop(now).unwrap();
+            queue.retry(job, later);
+        }
+        assert_eq!(queue.push(notification(3, 3, Priority::Notice), now), Pushed::Refused);
+        assert_eq!(queue.push(notification(4, 4, Priority::Critical), now), Pushed::Refused);
+        assert_eq!(popped(&queue, now), [4]);
+        assert!(queue.wants_refill(), "2 comes again from the state");
+        assert_eq!((popped(&queue, later), queue.stat().bytes), (vec![1], 0));
     }
 
     #[test]
