@@ -78,7 +78,7 @@ pub(crate) fn example_configs() -> anyhow::Result<Vec<String>> {
 /// Returns the environment variables an example refers to, each with a value that any key accepts.
 pub(crate) fn secrets_named_in(example: &str) -> anyhow::Result<Vec<(String, &'static str)>> {
     // A Standard Webhooks secret: a prefix and base64.
-    const SECRET: &str = "whsec_ZXhhbXBsZS1zZWNyZXQtZXhhbXBsZQ==";
+    const SECRET: &str = "whsec_ZXhhbXBsZS1zZWNyZXQtb2YtdGhpcnR5LXR3by1ieXRl";
     let text = fs::read_to_string(example)?;
     let names = text.split("${env:").skip(1).filter_map(|rest| rest.split('}').next());
     Ok(names.map(|name| (name.to_owned(), SECRET)).collect())
