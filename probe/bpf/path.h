@@ -16,7 +16,8 @@ static __always_inline int walk_name(struct scratch *s, const unsigned char *nam
 {
 	u64 position = s->walk.position;
 	CLAMP(length, 255);
-	if (position < length + 1)
+	/* Not `< length + 1`: comparing a sum, 6.12 forgets the bound of what it was made from. */
+	if (position <= length)
 		return 1;
 	position -= length;
 	if (bpf_probe_read_kernel(&s->path[position & (PATH_BYTES - 1)], length, name))

@@ -9,11 +9,15 @@ static __always_inline u32 pid_number(struct pid *pid, u32 level)
 	u32 number = 0;
 	if (!pid)
 		return 0;
+	u64 depth = level;
 	if (level == ~0u)
-		level = BPF_CORE_READ(pid, level);
+		depth = BPF_CORE_READ(pid, level);
+	/* Linux nests 32 deep at most. 6.1 adds only a bounded number to a kernel pointer, and must
+	 * see the bound on the very register that is added: hence by hand. */
+	asm volatile("%0 &= 63" : "+r"(depth));
 	void *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
 	bpf_probe_read_kernel(&number, sizeof(number),
-			      numbers + level * bpf_core_type_size(struct upid) +
+			      numbers + depth * bpf_core_type_size(struct upid) +
 				      bpf_core_field_offset(struct upid, nr));
 	return number;
 }

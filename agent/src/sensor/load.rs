@@ -112,7 +112,8 @@ fn load_error(error: EbpfError) -> SensorError {
     }
 }
 
-/// Returns whether the kernel said no for want of rights.
+/// Returns whether the kernel said no for want of rights. That is EPERM alone: EACCES, of the same
+/// `ErrorKind`, is how the verifier rejects a program.
 pub(super) fn refused(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::PermissionDenied
+    error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error())
 }
