@@ -9,6 +9,7 @@ mod extract;
 mod field;
 mod fingerprint;
 mod notification;
+pub mod order;
 mod priority;
 mod value;
 pub mod wire;

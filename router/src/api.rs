@@ -23,11 +23,10 @@ use axum::{
 };
 use jiff::Timestamp;
 use prometheus::Registry;
-use service::{admin::Readiness, telemetry::LevelHandle};
+use service::{access::Auth, admin::Readiness, telemetry::LevelHandle};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub use self::auth::{Auth, Role, Token};
 use self::{error::ApiError, types::ConfigStatus};
 use crate::{core::Handle, dispatch::Dispatcher, live::Live};
 

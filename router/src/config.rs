@@ -12,6 +12,7 @@ use std::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use service::{
+    access::Auth,
     config::{ConfigError, Document, HumanBytes, HumanDuration},
     server::ServerLimits,
     telemetry::Logs,
@@ -20,7 +21,6 @@ use service::{
 
 pub use self::output::OutputConfig;
 use crate::{
-    api::Auth,
     ingest::IngestConfig,
     pipeline::{FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig, Silence},
 };

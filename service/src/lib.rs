@@ -1,11 +1,13 @@
-//! What Saker's daemons share: configuration, secrets, logs, metrics, TLS, the server loop, the
-//! admin endpoint, reload, shutdown and the clock.
+//! What Saker's daemons share: configuration, secrets, logs, metrics, TLS, the server loop, who
+//! may use an API, the admin endpoint, reload, shutdown and the clock.
 
+pub mod access;
 pub mod admin;
 pub mod clock;
 pub mod config;
 mod error_chain;
 pub mod metrics;
+pub mod problem;
 pub mod reload;
 pub mod server;
 pub mod shutdown;

@@ -64,6 +64,18 @@ impl Default for ServerLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
+/// DNS names of the certificate a client proved to hold, in the extensions of every request over TLS
+/// that asked for one. The first says who it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerNames(pub Arc<[Box<str>]>);
+
+impl PeerNames {
+    /// Returns who the client is, if it has shown a certificate with a name.
+    pub fn first(&self) -> Option<&str> {
+        self.0.first().map(|name| &**name)
+    }
+}
+
 /// Connections open right now; clones share the count.
 #[derive(Clone, Debug, Default)]
 pub struct Connections(Arc<AtomicUsize>);
@@ -132,15 +144,28 @@ async fn connection(
 ) -> Result<(), BoxedError> {
     stream.set_nodelay(true)?;
     match tls {
-        None => requests(stream, peer, Protocol::Http1, router, limits, shutdown).await,
+        None => {
+            let client = Client { peer, names: PeerNames::default() };
+            requests(stream, client, Protocol::Http1, router, limits, shutdown).await
+        }
         Some(tls) => {
             let handshake = TlsAcceptor::from(tls.current()).accept(stream);
             let stream = tokio::time::timeout(limits.handshake_timeout.0, handshake).await??;
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let session = stream.get_ref().1;
+            let names = crate::tls::names(session.peer_certificates().unwrap_or_default());
+            let client = Client { peer, names: PeerNames(names) };
+            let http2 = session.alpn_protocol() == Some(b"h2");
             let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
-            requests(stream, peer, protocol, router, limits, shutdown).await
+            requests(stream, client, protocol, router, limits, shutdown).await
         }
     }
+}
+
+/// The other end of a connection.
+#[derive(Clone)]
+struct Client {
+    peer: SocketAddr,
+    names: PeerNames,
 }
 
 /// What a connection speaks: told by ALPN, never guessed from its first bytes, since for those a
@@ -153,7 +178,7 @@ enum Protocol {
 
 async fn requests<S>(
     stream: S,
-    peer: SocketAddr,
+    client: Client,
     protocol: Protocol,
     router: Router,
     limits: &ServerLimits,
@@ -180,7 +205,9 @@ where
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(20);
     let service = router.map_request(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        let extensions = request.extensions_mut();
+        extensions.insert(Peer(client.peer));
+        extensions.insert(client.names.clone());
         request.map(axum::body::Body::new)
     });
     let connection =
@@ -228,6 +255,12 @@ mod tests {
                 get(|Extension(Peer(peer)): Extension<Peer>| async move { peer.ip().to_string() }),
             )
             .route(
+                "/name",
+                get(|Extension(names): Extension<PeerNames>| async move {
+                    names.first().unwrap_or("nobody").to_owned()
+                }),
+            )
+            .route(
                 "/slow",
                 get(|| async {
                     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -252,6 +285,8 @@ mod tests {
         let answer =
             client.get(format!("http://{address}/")).send().await.unwrap().text().await.unwrap();
         assert_eq!(answer, "127.0.0.1");
+        let name = client.get(format!("http://{address}/name")).send().await.unwrap();
+        assert_eq!(name.text().await.unwrap(), "nobody");
         let slow = tokio::spawn(client.get(format!("http://{address}/slow")).send());
         tokio::time::sleep(Duration::from_millis(100)).await;
         shutdown.cancel();
@@ -332,11 +367,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_without_a_certificate_of_the_authority_is_refused() {
+    async fn a_client_without_a_certificate_of_the_authority_is_refused_and_one_with_it_is_known() {
         let certificates = Certificates::new();
         let acceptor = Arc::new(Acceptor::new(certificates.server()).unwrap());
         let (address, shutdown) = start(Some(acceptor), ServerLimits::default()).await;
-        let url = format!("https://localhost:{}/", address.port());
+        let url = format!("https://localhost:{}/name", address.port());
         let authority =
             reqwest::Certificate::from_pem(certificates.authority.pem().as_bytes()).unwrap();
         let trusting =
@@ -346,7 +381,7 @@ mod tests {
         let identity =
             reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap();
         let answer = trusting().identity(identity).build().unwrap().get(&url).send().await.unwrap();
-        assert!(answer.status().is_success());
+        assert_eq!(answer.text().await.unwrap(), "agent-1");
         shutdown.cancel();
     }
 

@@ -66,6 +66,15 @@ impl Acceptor {
     }
 }
 
+/// Returns the DNS names in the first of a verified chain of certificates.
+pub(crate) fn names(chain: &[CertificateDer<'_>]) -> Arc<[Box<str>]> {
+    let Some(own) = chain.first() else { return Arc::new([]) };
+    match webpki::EndEntityCert::try_from(own) {
+        Ok(certificate) => certificate.valid_dns_names().map(Into::into).collect(),
+        Err(_) => Arc::new([]),
+    }
+}
+
 fn server_config(files: &ServerTls) -> Result<ServerConfig, TlsError> {
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)

@@ -1,17 +1,15 @@
 //! Errors as RFC 9457 has them.
 
 use axum::{
-    Json,
     extract::rejection::{BytesRejection, PathRejection, QueryRejection},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use journal::{AppendError, ReadError};
 use rules::Condition;
 use serde::de::DeserializeOwned;
-use service::ErrorChain;
+use service::{ErrorChain, access::Caller, problem::Problem};
 
-use super::types::Problem;
 use crate::core::{Stopped, SubmitError};
 
 /// Why a request is not answered as asked.
@@ -19,10 +17,6 @@ use crate::core::{Stopped, SubmitError};
 pub(crate) enum ApiError {
     #[error("{0}")]
     Invalid(String),
-    #[error("a bearer token is needed")]
-    Unauthorized,
-    #[error("{0}")]
-    Forbidden(String),
     #[error("there is no {0}")]
     NotFound(String),
     /// It is well formed, but the router's state does not allow it.
@@ -69,8 +63,6 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -82,26 +74,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let problem = Problem {
-            title: status.canonical_reason().unwrap_or("error").to_owned(),
-            status: status.as_u16(),
-            detail: Some(self.to_string()),
-        };
-        let mut response = (status, Json(problem)).into_response();
-        let headers = response.headers_mut();
-        let problem = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, problem);
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
-        }
-        response
+        Problem::new(self.status(), self.to_string()).into_response()
     }
 }
 
@@ -127,13 +100,10 @@ pub(crate) fn condition(name: &str, text: &str) -> Result<Condition, ApiError> {
 
 /// Checks a text a person wrote.
 pub(crate) fn text(name: &str, text: &str, chars_max: usize) -> Result<String, ApiError> {
-    let text = text.trim();
-    let count = text.chars().count();
-    if count == 0 || count > chars_max {
-        return Err(ApiError::Invalid(format!("`{name}` must have 1 to {chars_max} characters")));
-    }
-    if text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(ApiError::Invalid(format!("`{name}` must not have control characters")));
-    }
-    Ok(text.to_owned())
+    service::problem::text(name, text, chars_max).map_err(ApiError::Invalid)
+}
+
+/// Returns who is on record for a change.
+pub(crate) fn author(caller: &Caller, said: &str) -> Result<String, ApiError> {
+    caller.author(said).map_err(ApiError::Invalid)
 }

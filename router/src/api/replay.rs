@@ -8,11 +8,10 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
 };
+use service::access::Caller;
 
 use super::{
-    Api, ApiError,
-    auth::Caller,
-    error,
+    Api, ApiError, error,
     types::{By, Page, Refused, ReplayAll, Replayed},
 };
 use crate::{pipeline::DecisionKind, record::Record};
@@ -28,7 +27,7 @@ pub(super) async fn one(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Replayed>, ApiError> {
-    let by = caller.author(&error::body::<By>(&body)?.by)?;
+    let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
     let id: NotificationId = error::id(&id, "notification")?;
     let known = api
         .core
@@ -49,7 +48,7 @@ pub(super) async fn all(
     body: Bytes,
 ) -> Result<Json<Replayed>, ApiError> {
     let ReplayAll { by, output } = error::body(&body)?;
-    let by = caller.author(&by)?;
+    let by = error::author(&caller, &by)?;
     let ids = api
         .core
         .ask(move |state| {

@@ -9,12 +9,11 @@ use axum::{
     http::StatusCode,
 };
 use jiff::SignedDuration;
+use service::access::Caller;
 use uuid::Uuid;
 
 use super::{
-    Api, ApiError,
-    auth::Caller,
-    error,
+    Api, ApiError, error,
     types::{By, List, NewSilence, Silence, SilenceId, SilenceView},
 };
 use crate::{pipeline::DecisionKind, record::Record};
@@ -51,7 +50,7 @@ pub(super) async fn expire(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<SilenceView>, ApiError> {
-    let by = caller.author(&error::body::<By>(&body)?.by)?;
+    let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
     let id = SilenceId(id);
     let missing = || ApiError::NotFound(format!("silence `{}`", id.0.escape_debug()));
     let known = find(&api, id.clone()).await?.ok_or_else(missing)?;
@@ -84,7 +83,7 @@ fn silence(new: NewSilence, caller: &Caller, at: jiff::Timestamp) -> Result<Sile
         condition,
         starts: new.starts,
         ends,
-        author: caller.author(&new.author)?,
+        author: error::author(caller, &new.author)?,
         comment: error::text("comment", &new.comment, COMMENT_CHARS_MAX)?,
     })
 }

@@ -165,12 +165,3 @@ pub struct Refused {
     pub notification: NotificationId,
     pub reason: String,
 }
-
-/// An error, as RFC 9457 has it (`application/problem+json`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    pub title: String,
-    pub status: u16,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}

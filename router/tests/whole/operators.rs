@@ -2,7 +2,8 @@
 
 use futures_util::StreamExt;
 use reqwest::{Method, StatusCode};
-use router::api::types::{DeadLetterView, List, Problem, Replayed, SilenceView};
+use router::api::types::{DeadLetterView, List, Replayed, SilenceView};
+use service::problem::Problem;
 
 use crate::{
     harness::{Site, alert, eventually},

@@ -1,0 +1,3 @@
+//! `saker-responder`: acts on alerts, guarded.
+
+fn main() {}
