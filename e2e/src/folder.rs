@@ -50,10 +50,14 @@ fn sweep(root: &Path) {
 
 /// Returns what `e2e/install.sh` put under `name`.
 pub(crate) fn installed(name: &str) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache")
-    });
-    let path = cache.join("saker/e2e").join(name);
+    let path = cache().join("saker/e2e").join(name);
     assert!(path.exists(), "{} is missing: run e2e/install.sh", path.display());
     path
+}
+
+/// Returns the user's folder for what can be made again.
+pub(crate) fn cache() -> PathBuf {
+    std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).unwrap_or_else(|| {
+        PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache")
+    })
 }

@@ -4,7 +4,9 @@
 //! `e2e/install.sh` fetches what they need. A server that cannot start panics with the end of its
 //! log: in a test that is the report.
 
+mod api_server;
 mod certificates;
+mod fault;
 mod folder;
 mod http;
 mod kafka;
@@ -17,7 +19,9 @@ mod smtp;
 mod wait;
 mod webhook;
 
+pub use api_server::ApiServer;
 pub use certificates::{Certificates, Pem};
+pub use fault::{Fault, FaultProxy, Seen};
 pub use folder::Folder;
 pub use http::Http;
 pub use kafka::{Follower, Kafka, Received};

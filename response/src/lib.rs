@@ -3,3 +3,4 @@
 //! Off by default. When in doubt it does not act, and tells a person.
 
 pub mod cluster;
+pub mod kubernetes;

@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench", &["agent", "alert", "journal", "router", "rules", "service"]),
-    ("e2e", &["alert", "outputs", "service", "templates"]),
+    ("e2e", &["alert", "outputs", "response", "service", "templates"]),
     ("xtask", &[]),
 ];
 
