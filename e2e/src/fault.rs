@@ -1,7 +1,7 @@
 //! A proxy that breaks chosen requests on their way to a real API server, and remembers all.
 //!
-//! Both sides speak TLS. Every request gets a connection of its own upstream, so that what happens
-//! to one never touches another.
+//! Both sides speak TLS. Every request that is forwarded gets a connection of its own upstream, so
+//! that what happens to one never touches another.
 
 use std::{
     io,
@@ -219,20 +219,25 @@ async fn serve(
         let (shared, server, client) = (Arc::clone(shared), server.clone(), client.clone());
         tokio::spawn(async move {
             let Ok(mut stream) = server.accept(stream).await else { return };
-            if let Err(error) = one_request(&mut stream, &shared, &client).await {
-                // The client is told by the closed connection; the test by the missing answer.
-                drop(error);
-            }
+            // An error is told to the client by the closed connection, to the test by the client.
+            while let Ok(Connection::Stays) = one_request(&mut stream, &shared, &client).await {}
         });
     }
 }
 
-/// Answers one request and leaves the connection to be closed.
+/// What becomes of the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    /// For its next request.
+    Stays,
+    Closes,
+}
+
 async fn one_request(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     shared: &Shared,
     client: &TlsConnector,
-) -> io::Result<()> {
+) -> io::Result<Connection> {
     let request = read_request(stream).await?;
     let path = request.path.split('?').next().unwrap_or_default();
     let fault = shared.fault_for(&request.method, path);
@@ -244,7 +249,7 @@ async fn one_request(
         forwarded: !here && shared.upstream.is_some(),
     });
     match fault {
-        Some(Fault::CloseBefore) => return Ok(()),
+        Some(Fault::CloseBefore) => return Ok(Connection::Closes),
         Some(Fault::Answer { status, retry_after, body }) => {
             return answer(stream, status, retry_after, &body).await;
         }
@@ -268,7 +273,7 @@ async fn one_request(
             stream.shutdown().await?;
         }
     }
-    Ok(())
+    Ok(Connection::Closes)
 }
 
 #[derive(Debug)]
@@ -340,16 +345,17 @@ async fn answer(
     status: u16,
     retry_after: Option<u32>,
     body: &str,
-) -> io::Result<()> {
+) -> io::Result<Connection> {
     let retry = retry_after.map(|seconds| format!("retry-after: {seconds}\r\n"));
     let head = format!(
-        "HTTP/1.1 {status} A fault\r\ncontent-type: application/json\r\n{}content-length: {}\r\n\
-         connection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} A fault\r\ncontent-type: application/json\r\n{}content-length: {}\r\n\r\n\
+         {body}",
         retry.unwrap_or_default(),
         body.len(),
     );
     stream.write_all(head.as_bytes()).await?;
-    stream.shutdown().await
+    stream.flush().await?;
+    Ok(Connection::Stays)
 }
 
 /// Tells whether the text is the pattern, in which `*` stands for any text.

@@ -14,7 +14,13 @@ mod policy;
 pub mod rights;
 mod selector;
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use http::Method;
@@ -40,8 +46,8 @@ pub struct Options {
     /// Longest a request may take. A connection gets half of it, so that a server that cannot be
     /// reached is told from one that does not answer.
     pub timeout: Duration,
-    /// Namespace of the agents; absent: our own.
-    pub agent_namespace: Option<String>,
+    /// Our own namespace, where the agents are too; absent: the service account's.
+    pub namespace: Option<String>,
     /// Label selector of the agents' pods.
     pub agent_selector: String,
 }
@@ -51,7 +57,7 @@ impl Default for Options {
         Self {
             kubeconfig: None,
             timeout: Duration::from_secs(10),
-            agent_namespace: None,
+            namespace: None,
             agent_selector: names::AGENT_SELECTOR.to_owned(),
         }
     }
@@ -70,7 +76,7 @@ pub enum ClientError {
     ServiceAccount(#[source] Box<kube::config::InClusterError>),
     #[error("failed to prepare the connection to the API server")]
     Connection(#[source] Box<kube::Error>),
-    #[error("`{0}` cannot be the agents' namespace")]
+    #[error("`{0}` cannot be a namespace")]
     Namespace(String),
 }
 
@@ -78,6 +84,7 @@ pub enum ClientError {
 pub struct Client {
     link: Link,
     agents: Agents,
+    own_namespace: Option<String>,
 }
 
 impl fmt::Debug for Client {
@@ -90,31 +97,41 @@ impl Client {
     /// Reads the configuration; sends nothing. Needs a tokio runtime.
     pub async fn new(options: Options) -> Result<Self, ClientError> {
         service::tls::install_crypto_provider();
-        let mut config = configuration(options.kubeconfig).await?;
+        let mut config = configuration(options.kubeconfig.as_deref()).await?;
         // It would send a request again after 429, 503 and 504.
         config.default_retry = false;
         config.connect_timeout = Some(options.timeout / 2);
-        let namespace = options.agent_namespace.unwrap_or(config.default_namespace.clone());
+        let account = options.kubeconfig.is_none().then(|| config.default_namespace.clone());
+        let own_namespace = options.namespace.or(account);
+        let namespace = own_namespace.clone().unwrap_or(config.default_namespace.clone());
         if names::check(&namespace).is_err() {
             return Err(ClientError::Namespace(namespace));
         }
         let client = kube::Client::try_from(config)
             .map_err(|source| ClientError::Connection(Box::new(source)))?;
         let link = Link::new(client, options.timeout);
-        Ok(Self { link, agents: Agents::new(namespace, options.agent_selector) })
+        let agents = Agents::new(namespace, options.agent_selector);
+        Ok(Self { link, agents, own_namespace })
+    }
+
+    /// Returns the namespace we run in, where that is known.
+    pub fn own_namespace(&self) -> Option<&str> {
+        self.own_namespace.as_deref()
     }
 }
 
-async fn configuration(kubeconfig: Option<PathBuf>) -> Result<Config, ClientError> {
+async fn configuration(kubeconfig: Option<&Path>) -> Result<Config, ClientError> {
     let Some(path) = kubeconfig else {
         return Config::incluster().map_err(|source| ClientError::ServiceAccount(Box::new(source)));
     };
     let read = async {
-        let kubeconfig = Kubeconfig::read_from(&path)?;
+        let kubeconfig = Kubeconfig::read_from(path)?;
         Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
     };
-    read.await
-        .map_err(|source| ClientError::Kubeconfig { path: path.clone(), source: Box::new(source) })
+    read.await.map_err(|source| ClientError::Kubeconfig {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })
 }
 
 #[async_trait]

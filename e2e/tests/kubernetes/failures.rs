@@ -42,6 +42,33 @@ async fn a_connection_that_closes_unanswered_is_unknown_and_the_request_is_not_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_on_a_used_connection_is_not_repeated_when_that_closes() {
+    let certificates = Certificates::new();
+    let proxy = FaultProxy::alone(&certificates);
+    let client = client(&proxy.url(), &certificates).await;
+    assert!(client.pod("shop", "web-0").await.unwrap().is_none(), "the connection was used");
+    proxy.always("POST", "*/eviction", Fault::CloseBefore);
+    let evicted = client.evict(&nobody(), None, Trial::ForReal).await;
+    assert!(matches!(evicted, Err(ClusterError::Unknown(_))), "{evicted:?}");
+    assert_eq!(proxy.writes().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_expires_between_its_pages_is_not_an_empty_one() {
+    let certificates = Certificates::new();
+    let proxy = FaultProxy::alone(&certificates);
+    let client = client(&proxy.url(), &certificates).await;
+    let page = serde_json::json!({ "items": [], "metadata": { "continue": "page two" } });
+    let page = Fault::Answer { status: 200, retry_after: None, body: page.to_string() };
+    proxy.next("GET", "*/networkpolicies", page);
+    proxy.next("GET", "*/networkpolicies", Fault::status(410, "Expired"));
+    let found = client.isolations("shop").await;
+    assert!(matches!(found, Err(ClusterError::Busy { status: 410, .. })), "{found:?}");
+    let asked = proxy.seen("GET", "*/networkpolicies");
+    assert!(asked[1].path.contains("continue=page+two"), "{}", asked[1].path);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_answer_is_unknown_after_the_time_out_and_sent_once() {
     let Some(place) = Place::new().await else { return };
     let pod = place.pod("web-0").await.reference;

@@ -174,10 +174,7 @@ async fn a_containers_id_names_its_pod_or_is_seen_to_be_ambiguous() {
 async fn the_agent_of_a_node_is_the_ready_one_of_its_label_there() {
     let Some(place) = Place::new().await else { return };
     let client = place
-        .client_with(Options {
-            agent_namespace: Some(place.namespace.clone()),
-            ..Options::default()
-        })
+        .client_with(Options { namespace: Some(place.namespace.clone()), ..Options::default() })
         .await;
     let at = |node: &str| {
         json!({
@@ -185,6 +182,7 @@ async fn the_agent_of_a_node_is_the_ready_one_of_its_label_there() {
             "spec": { "nodeName": node },
         })
     };
+    assert_eq!(client.own_namespace(), Some(place.namespace.as_str()));
     place.pod("not-an-agent").await;
     assert_eq!(client.agent_address("node").await.unwrap(), None);
     place.pod_with("agent-a", &at("node")).await;
