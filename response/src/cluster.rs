@@ -10,6 +10,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The label by which an isolation selects its pod, and by which what is ours is found again.
+pub const RESPONSE_LABEL: &str = "saker.dev/response";
+
 /// Names one pod for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PodRef {

@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("agent", &["alert", "journal", "probe", "rules", "service"]),
     ("outputs", &["alert", "service", "templates"]),
     ("router", &["alert", "journal", "outputs", "rules", "service", "templates"]),
-    ("response", &["alert", "journal", "rules", "service"]),
+    ("response", &["alert", "rules", "service"]),
     (
         "cli",
         &[

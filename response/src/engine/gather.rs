@@ -1,0 +1,184 @@
+//! Gathers what the gates judge by. Every question has a bound in time; what cannot be answered is a
+//! reason not to act.
+
+use alert::order::{KillOrder, Scope};
+
+use super::Engine;
+use crate::{
+    action::Action,
+    cluster::{Cluster, ClusterError, Permission, Pod, Trial},
+    gate::{Facts, Found, Health, Outlook},
+    plan::{Plan, PodClaim, ResponseId},
+};
+
+/// Name of a policy and value of a label that a dry run uses.
+const TRIAL_NAME: &str = "trial";
+
+impl Engine {
+    /// Returns what is there now.
+    pub(super) async fn gather(&self, id: ResponseId, plan: &Plan) -> Facts {
+        let mut facts = Facts { own_namespace: self.own_namespace.clone(), ..Facts::default() };
+        if let Some(cluster) = &self.cluster {
+            self.ask_cluster(&**cluster, id, plan, &mut facts).await;
+        }
+        if plan.action.on_process() {
+            facts.agent = self.ask_agent(id, plan).await;
+        }
+        facts
+    }
+
+    async fn ask_cluster(
+        &self,
+        cluster: &dyn Cluster,
+        id: ResponseId,
+        plan: &Plan,
+        facts: &mut Facts,
+    ) {
+        let Some(claim) = &plan.target.pod else { return };
+        facts.pod = find(cluster, claim, plan.target.container.as_deref()).await;
+        let Found::One(pod) = &facts.pod else { return };
+        let pod = Pod::clone(pod);
+        let (workload, disruptions, rights, trial) = tokio::join!(
+            cluster.workload(&pod),
+            async {
+                match plan.action {
+                    Action::KillPod => outlook(cluster.disruptions(&pod).await),
+                    _ => Outlook::NotAsked,
+                }
+            },
+            rights_missing(cluster, plan),
+            try_out(cluster, id, plan, &pod),
+        );
+        (facts.disruptions, facts.rights_missing, facts.trial) = (disruptions, rights, trial);
+        facts.health = match workload {
+            Ok(workload) => {
+                let name = format!("{}/{}", workload.kind, workload.name);
+                let keeper = self.keeper.lock().await;
+                let in_flight = keeper.book.in_flight(plan.namespace(), &name);
+                Outlook::Known(Health { workload, target_ready: pod.ready, in_flight })
+            }
+            Err(error) => Outlook::Failed(error.to_string()),
+        };
+    }
+
+    async fn ask_agent(&self, id: ResponseId, plan: &Plan) -> Outlook<alert::order::KillOutcome> {
+        let Some(order) = order(id, plan, true) else { return Outlook::NotAsked };
+        let asked = async { self.agents.of(&plan.target.hostname).await?.kill(&order).await };
+        match asked.await {
+            Ok(report) => Outlook::Known(report.outcome),
+            Err(error) => Outlook::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Returns the order for a plan on a process, or for its dry run.
+pub(super) fn order(id: ResponseId, plan: &Plan, dry_run: bool) -> Option<KillOrder> {
+    const WAIT_MS: u64 = 10_000;
+    let process = plan.target.process.as_ref()?;
+    let kind = if dry_run { "try" } else { "do" };
+    Some(KillOrder {
+        // Dry runs may be repeated; the order itself never is.
+        id: match dry_run {
+            true => format!("{id}-{kind}-{:08x}", rand::random::<u32>()),
+            false => format!("{id}-{kind}-{}", plan.cause.alert),
+        },
+        process: process.key,
+        container: plan.target.container.as_deref().map(Into::into),
+        scope: match plan.action {
+            Action::KillProcessTree => Scope::Tree,
+            _ => Scope::Process,
+        },
+        dry_run,
+        wait_ms: if dry_run { 0 } else { WAIT_MS },
+    })
+}
+
+async fn find(cluster: &dyn Cluster, claim: &PodClaim, container: Option<&str>) -> Found {
+    let pod = match cluster.pod(&claim.namespace, &claim.name).await {
+        Ok(Some(pod)) => pod,
+        Ok(None) => return Found::Missing,
+        Err(error) => return Found::Failed(error.to_string()),
+    };
+    if claim.uid.is_some() {
+        return Found::One(Box::new(pod));
+    }
+    // Without a UID, the container must name this pod and no other.
+    let Some(container) = container else { return Found::One(Box::new(pod)) };
+    match cluster.pods_of_container(Some(&claim.namespace), container).await {
+        Ok(pods) if pods.len() > 1 => Found::Ambiguous,
+        Ok(_) => Found::One(Box::new(pod)),
+        Err(error) => Found::Failed(error.to_string()),
+    }
+}
+
+fn outlook<T>(answer: Result<T, ClusterError>) -> Outlook<T> {
+    match answer {
+        Ok(known) => Outlook::Known(known),
+        Err(error) => Outlook::Failed(error.to_string()),
+    }
+}
+
+/// Asks only for the rights to change something: reads say themselves when they are denied.
+async fn rights_missing(cluster: &dyn Cluster, plan: &Plan) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (verb, group, resource, subresource) in needed(plan) {
+        let namespace = plan.namespace().to_owned();
+        let right = Permission { verb, group, resource, subresource, namespace };
+        match cluster.may(&right).await {
+            Ok(true) => {}
+            Ok(false) => missing.push(words(&right)),
+            Err(error) => missing.push(format!("{}: {error}", words(&right))),
+        }
+    }
+    missing
+}
+
+fn words(right: &Permission) -> String {
+    let slash = if right.subresource.is_empty() { "" } else { "/" };
+    let Permission { verb, resource, subresource, namespace, .. } = right;
+    format!("{verb} {resource}{slash}{subresource} in {namespace}")
+}
+
+type Right = (&'static str, &'static str, &'static str, &'static str);
+
+fn needed(plan: &Plan) -> Vec<Right> {
+    const NETWORKING: &str = "networking.k8s.io";
+    match plan.action {
+        Action::KillPod if plan.parameters.allow_delete => {
+            vec![("create", "", "pods", "eviction"), ("delete", "", "pods", "")]
+        }
+        Action::KillPod => vec![("create", "", "pods", "eviction")],
+        Action::LabelPod => vec![("patch", "", "pods", "")],
+        Action::IsolatePod => vec![
+            ("patch", "", "pods", ""),
+            ("create", NETWORKING, "networkpolicies", ""),
+            ("delete", NETWORKING, "networkpolicies", ""),
+        ],
+        Action::SnapshotEvidence | Action::KillProcess | Action::KillProcessTree => Vec::new(),
+    }
+}
+
+/// Has the API server run every check of the very request, and change nothing.
+async fn try_out(cluster: &dyn Cluster, id: ResponseId, plan: &Plan, pod: &Pod) -> Outlook<()> {
+    let target = &pod.reference;
+    let answer = match plan.action {
+        Action::KillPod => {
+            cluster.evict(target, plan.parameters.grace_seconds, Trial::DryRun).await
+        }
+        Action::LabelPod => {
+            let labels = &plan.parameters.labels;
+            let labels = labels.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
+            cluster.label(target, &labels.collect(), Trial::DryRun).await
+        }
+        Action::IsolatePod => {
+            let name = format!("{TRIAL_NAME}-{}", id.0);
+            cluster.isolate(target, &name, service::clock::now(), Trial::DryRun).await
+        }
+        _ => return Outlook::NotAsked,
+    };
+    match answer {
+        // The gate for budgets of disruption has said so already, with its own reason.
+        Err(ClusterError::Disruption(_)) => Outlook::Known(()),
+        answer => outlook(answer),
+    }
+}
