@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets the servers the end-to-end tests start: Kafka, an SMTP server, Prometheus, Alertmanager.
+# Gets the servers the end-to-end tests start: Kafka, an SMTP server, Prometheus, Alertmanager, and
+# a Kubernetes cluster, whose first build takes six minutes.
 #
 # Safe to run again, and quick when everything is there. What it downloads lives outside the
 # checkout, in a folder per version, so that every checkout and every CI run shares it.
@@ -22,6 +23,8 @@ need mvn maven
 need prometheus prometheus
 need prometheus-alertmanager prometheus-alertmanager
 need setpriv util-linux
+need ip iproute2
+need openssl openssl
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ]; then
@@ -55,3 +58,5 @@ if [ ! -x "$smtp/bin/python" ] || [ ! -e "$smtp/.complete" ]; then
   "$smtp/bin/pip" install -q "aiosmtpd==$AIOSMTPD_VERSION"
   touch "$smtp/.complete"
 fi
+
+"$here/cluster/build"
