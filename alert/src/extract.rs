@@ -6,11 +6,14 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use crate::{
-    Access, Argument, Connection, Detail, Event, EventKind, Field, FileType, OpenFile, Process,
-    StandardStream, Value,
+    Access, Argument, Connection, Container, Detail, Event, EventKind, Field, FileType, Labels,
+    OpenFile, PodQos, Process, StandardStream, Value,
 };
 
 const NOT_AVAILABLE: &str = "<NA>";
+
+/// Ancestors named in `saker.proc.chain`.
+const CHAIN_MAX: usize = 8;
 
 const O_ACCMODE: u32 = 0o3;
 const O_CREAT: u32 = 0o100;
@@ -43,7 +46,8 @@ impl Event {
                     Field::FdContainername => Field::FdName,
                     _ => Field::FdDirectory,
                 };
-                let container = self.process.container_value(Field::ContainerId)?;
+                let container =
+                    self.process.container_value(Field::ContainerId, &Argument::None)?;
                 let name = self.value(name, &Argument::None)?;
                 Value::Text(format!("{container}:{name}").into())
             }
@@ -256,8 +260,21 @@ impl Process {
             }
             Field::GroupGid => Value::U64(self.gid.into()),
             Field::GroupName => Value::text(name_or(self.group.as_deref(), Some(self.gid))),
-            _ => return self.container_value(field),
+            Field::SakerProcStartBootNs => Value::U64(self.key.start_boot_ns),
+            Field::SakerProcChain => Value::Text(self.chain()?.into()),
+            _ => return self.container_value(field, argument),
         })
+    }
+
+    /// Returns the names of the nearest ancestors, the parent first.
+    fn chain(&self) -> Option<String> {
+        // A process chooses its name: it must not be able to add links.
+        let names: Vec<_> = self
+            .ancestors()
+            .take(CHAIN_MAX)
+            .map(|process| process.name.replace('<', "\u{2039}"))
+            .collect();
+        (!names.is_empty()).then(|| names.join(" < "))
     }
 
     fn session_leader(&self) -> Option<&Process> {
@@ -287,7 +304,7 @@ impl Process {
         }
     }
 
-    fn container_value(&self, field: Field) -> Option<Value<'_>> {
+    fn container_value(&self, field: Field, argument: &Argument) -> Option<Value<'_>> {
         let Some(container) = self.container.as_deref() else {
             return matches!(
                 field,
@@ -303,10 +320,19 @@ impl Process {
             Field::ContainerImage => container.image.as_deref(),
             Field::ContainerImageRepository => container.image_repository.as_deref(),
             Field::ContainerImageTag => container.image_tag.as_deref(),
+            Field::ContainerImageDigest => container.image_digest.as_deref(),
+            Field::ContainerImageId => container.image_id.as_deref(),
             Field::ContainerPrivileged => return container.privileged.map(Value::Bool),
+            Field::ContainerLabel => label(&container.labels, argument),
+            Field::ContainerLabels => return labels_text(&container.labels),
             Field::K8sNsName => container.pod_namespace.as_deref(),
             Field::K8sPodName => container.pod_name.as_deref(),
             Field::K8sPodUid | Field::K8sPodId => container.pod_uid.as_deref(),
+            Field::K8sPodIp | Field::ContainerIp => container.pod_ip.as_deref(),
+            Field::K8sPodLabel => label(&container.pod_labels, argument),
+            Field::K8sPodLabels => return labels_text(&container.pod_labels),
+            Field::SakerPodQos => container.pod_qos.map(PodQos::name),
+            Field::SakerContainerMissing => return missing_text(container),
             _ => None,
         };
         text.map(Value::text)
@@ -440,6 +466,30 @@ fn split_path(path: &str) -> (&str, &str) {
         Some(parts) => parts,
         None => ("", path),
     }
+}
+
+fn label<'a>(labels: &'a Labels, argument: &Argument) -> Option<&'a str> {
+    match argument {
+        Argument::Key(name) => labels.get(name),
+        Argument::Index(number) => labels.get(number.to_string().as_str()),
+        Argument::None => None,
+    }
+    .map(|value| &**value)
+}
+
+/// Returns all labels as Falco prints them, or `None` when there is none.
+fn labels_text(labels: &Labels) -> Option<Value<'_>> {
+    let texts: Vec<_> = labels.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+    (!texts.is_empty()).then(|| Value::Text(texts.join(", ").into()))
+}
+
+fn missing_text(container: &Container) -> Option<Value<'_>> {
+    let texts: Vec<_> = container
+        .missing
+        .iter()
+        .map(|(field, reason)| format!("{field}={}", reason.name()))
+        .collect();
+    (!texts.is_empty()).then(|| Value::Text(texts.join(",").into()))
 }
 
 fn name_or(name: Option<&str>, id: Option<u32>) -> &str {

@@ -240,12 +240,12 @@ fields! {
     ContainerFullId "container.full_id" Text false None process "The container's whole id.";
     ContainerName "container.name" Text false None process "Name of the container, `host` outside containers.";
     ContainerType "container.type" Text false None process "`docker`, `containerd`, `cri-o`, `podman`, or `host`.";
-    ContainerImage "container.image" Text false None process "Image as named by the runtime.";
+    ContainerImage "container.image" Text false None process "Image as the pod names it, or as the runtime does.";
     ContainerImageRepository "container.image.repository" Text false None process "Image without its tag.";
     ContainerImageTag "container.image.tag" Text false None process "The image's tag.";
     ContainerPrivileged "container.privileged" Bool false None process "Whether the container runs privileged.";
-    ContainerImageId "container.image.id" Text false None process "Not read yet: has no value.";
-    ContainerImageDigest "container.image.digest" Text false None process "Not read yet: has no value.";
+    ContainerImageId "container.image.id" Text false None process "`sha256:…` of the image's configuration.";
+    ContainerImageDigest "container.image.digest" Text false None process "`sha256:…` of the image's manifest in its registry.";
     ContainerMounts "container.mounts" Text false None process "Not read yet: has no value.";
     ContainerMount "container.mount" Text false Required process "Not read yet: has no value.";
     ContainerMountDest "container.mount.dest" Text false Required process "Not read yet: has no value.";
@@ -253,17 +253,21 @@ fields! {
     ContainerMountMode "container.mount.mode" Text false Required process "Not read yet: has no value.";
     ContainerStartTs "container.start_ts" Unsigned false None process "Not read yet: has no value.";
     ContainerDuration "container.duration" Unsigned false None process "Not read yet: has no value.";
-    ContainerIp "container.ip" Text false None process "Not read yet: has no value.";
+    ContainerIp "container.ip" Text false None process "The same as `k8s.pod.ip`.";
     ContainerHealthcheck "container.healthcheck" Text false None process "Not read yet: has no value.";
-    ContainerLabel "container.label" Text false Required process "Not read yet: has no value.";
-    ContainerLabels "container.labels" Text false None process "Not read yet: has no value.";
+    ContainerLabel "container.label" Text false Required process "One label of the container; those of a pod are in `k8s.pod.label`.";
+    ContainerLabels "container.labels" Text false None process "All labels of the container as `name:value, name:value`.";
     K8sNsName "k8s.ns.name" Text false None process "Namespace of the pod.";
     K8sPodName "k8s.pod.name" Text false None process "Name of the pod.";
     K8sPodUid "k8s.pod.uid" Text false None process "UID of the pod.";
     K8sPodId "k8s.pod.id" Text false None process "The same as `k8s.pod.uid`.";
-    K8sPodIp "k8s.pod.ip" Text false None process "Not read yet: has no value.";
-    K8sPodLabel "k8s.pod.label" Text false Required process "Not read yet: has no value.";
-    K8sPodLabels "k8s.pod.labels" Text false None process "Not read yet: has no value.";
+    K8sPodIp "k8s.pod.ip" Text false None process "Address of the pod; none on the host's network.";
+    K8sPodLabel "k8s.pod.label" Text false Required process "One label of the pod.";
+    K8sPodLabels "k8s.pod.labels" Text false None process "All labels of the pod as `name:value, name:value`.";
+    SakerPodQos "saker.pod.qos" Text false None process "`guaranteed`, `burstable` or `besteffort`, from the cgroup path.";
+    SakerContainerMissing "saker.container.missing" Text false None process "Why container or pod fields have no value, as `field=reason,field=reason`.";
+    SakerProcStartBootNs "saker.proc.start_boot_ns" Unsigned false None process "Start of the process, nanoseconds since boot: with `proc.pid` it names the process for ever.";
+    SakerProcChain "saker.proc.chain" Text false None process "`proc.name` of up to eight ancestors, as `parent < grandparent`.";
 }
 
 impl Field {

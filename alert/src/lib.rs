@@ -16,8 +16,8 @@ pub mod wire;
 
 pub use alert::{Alert, AlertId, Fields};
 pub use event::{
-    Access, Connection, Container, Detail, Event, EventKind, Executable, FileType, OpenFile,
-    Process, ProcessKey, StandardStream,
+    Access, Connection, Container, Detail, Event, EventKind, Executable, FileType, Labels, Missing,
+    OpenFile, PodQos, Process, ProcessKey, StandardStream,
 };
 pub use extract::{capability_names, open_flags, ptrace_request};
 pub use field::{Argument, ArgumentRule, Field, FieldError, Type};

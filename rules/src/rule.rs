@@ -18,7 +18,7 @@ const NOT_AVAILABLE: &str = "<NA>";
 
 /// What every alert carries beside the fields its output names, where the event has them: who did
 /// it, and where. Falco appends the container's fields to every output likewise.
-const COMMON_FIELDS: [Field; 18] = [
+const COMMON_FIELDS: [Field; 28] = [
     Field::EvtType,
     Field::UserName,
     Field::UserUid,
@@ -30,13 +30,23 @@ const COMMON_FIELDS: [Field; 18] = [
     Field::ProcPexepath,
     Field::FdName,
     Field::FdResolved,
+    Field::SakerProcStartBootNs,
+    Field::SakerProcChain,
     Field::ContainerId,
+    Field::ContainerFullId,
     Field::ContainerName,
+    Field::ContainerImage,
     Field::ContainerImageRepository,
     Field::ContainerImageTag,
+    Field::ContainerImageDigest,
+    Field::ContainerImageId,
     Field::K8sNsName,
     Field::K8sPodName,
     Field::K8sPodUid,
+    Field::K8sPodIp,
+    Field::K8sPodLabels,
+    Field::SakerPodQos,
+    Field::SakerContainerMissing,
 ];
 
 /// An enabled rule.

@@ -66,6 +66,7 @@ const KEYS: &[&str] = &[
     "container.id",
     "container.name",
     "container.type",
+    "container.image",
     "container.image.repository",
     "container.image.tag",
     "container.privileged",
@@ -383,7 +384,7 @@ impl Reader<'_> {
             id: id.into(),
             runtime: text("container.type")?,
             name: text("container.name")?,
-            image: None,
+            image: text("container.image")?,
             image_repository: text("container.image.repository")?,
             image_tag: text("container.image.tag")?,
             privileged: match get(pairs, "container.privileged") {
@@ -393,6 +394,7 @@ impl Reader<'_> {
             pod_name: text("k8s.pod.name")?,
             pod_namespace: text("k8s.ns.name")?,
             pod_uid: text("k8s.pod.uid")?,
+            ..Container::default()
         }))
     }
 }

@@ -59,6 +59,32 @@ fn shell() -> Event {
 }
 
 #[test]
+fn what_the_runtime_told_of_a_container() {
+    let mut event = shell();
+    let process = Arc::make_mut(&mut event.process);
+    let container = Arc::make_mut(process.container.as_mut().unwrap());
+    container.image_digest = Some("sha256:ab".into());
+    container.pod_labels = [("app", "web"), ("7", "x")].map(|(a, b)| (a.into(), b.into())).into();
+    container.pod_qos = Some(alert::PodQos::BestEffort);
+    container.missing = [("k8s.pod.ip".into(), alert::Missing::NotFound)].into();
+    check(
+        &event,
+        &[
+            ("container.image.digest = sha256:ab", true),
+            ("k8s.pod.label[app] = web", true),
+            ("k8s.pod.label[7] = x", true),
+            ("k8s.pod.label[none] exists", false),
+            ("k8s.pod.labels = '7:x, app:web'", true),
+            ("container.labels exists", false),
+            ("saker.pod.qos = besteffort", true),
+            ("saker.container.missing = 'k8s.pod.ip=not_found'", true),
+            ("saker.proc.chain = 'sshd < sshd < systemd'", true),
+            ("saker.proc.start_boot_ns exists", true),
+        ],
+    );
+}
+
+#[test]
 fn comparisons_on_a_process() {
     check(
         &shell(),
