@@ -1,13 +1,19 @@
 //! The agent's part of the configuration file. Every default suits one machine without a file.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf};
+use std::{fs, io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use alert::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration, SafeUrl, Secret};
 
-use crate::{detect::Limits, sensor::SensorOptions, uplink::UplinkOptions};
+use crate::{
+    detect::Limits,
+    sensor::{ContainerOptions, SensorOptions},
+    uplink::UplinkOptions,
+};
+
+const HOLD_MAX: Duration = Duration::from_secs(1);
 
 /// What the agent watches, which rules it applies and where its alerts go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +33,7 @@ pub struct AgentConfig {
     pub admin: SocketAddr,
     pub limits: LimitsConfig,
     pub sensor: SensorConfig,
+    pub containers: ContainersConfig,
     /// The router to bring alerts to; without one they are only printed.
     pub router: Option<RouterConfig>,
     pub spool: SpoolConfig,
@@ -42,6 +49,7 @@ impl Default for AgentConfig {
             admin: SocketAddr::from(([127, 0, 0, 1], 2803)),
             limits: LimitsConfig::default(),
             sensor: SensorConfig::default(),
+            containers: ContainersConfig::default(),
             router: None,
             spool: SpoolConfig::default(),
         }
@@ -83,6 +91,30 @@ impl Default for SensorConfig {
             prio_ring_bytes: HumanBytes(options.prio_ring_bytes.into()),
             bulk_ring_bytes: HumanBytes(options.bulk_ring_bytes.into()),
             processes_max: options.processes_max,
+        }
+    }
+}
+
+/// Where names, images and pods of containers are asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContainersConfig {
+    /// Sockets of container runtimes (CRI); those that are there are asked, in this order. Empty: the
+    /// usual places.
+    pub sockets: Vec<PathBuf>,
+    /// The longest an event waits for the word about its container; at most a second.
+    pub hold: HumanDuration,
+    /// Events that may wait at once.
+    pub hold_events_max: usize,
+}
+
+impl Default for ContainersConfig {
+    fn default() -> Self {
+        let options = ContainerOptions::default();
+        Self {
+            sockets: Vec::new(),
+            hold: HumanDuration(options.hold),
+            hold_events_max: options.hold_events_max,
         }
     }
 }
@@ -166,6 +198,10 @@ pub struct FileError {
 }
 
 impl AgentConfig {
+    pub(crate) fn sensor_options(&self, environment: bool) -> SensorOptions {
+        SensorOptions { containers: self.containers.options(), ..self.sensor.options(environment) }
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             rate: self.limits.rule_alerts_per_second_max.into(),
@@ -176,7 +212,7 @@ impl AgentConfig {
 }
 
 impl SensorConfig {
-    pub(crate) fn options(&self, environment: bool) -> SensorOptions {
+    fn options(&self, environment: bool) -> SensorOptions {
         let ring = |bytes: HumanBytes| {
             let bytes = u32::try_from(bytes.0).unwrap_or(1 << 30);
             bytes.clamp(4096, 1 << 30).next_power_of_two()
@@ -187,6 +223,21 @@ impl SensorConfig {
             processes_max: self.processes_max,
             environment,
             ..SensorOptions::default()
+        }
+    }
+}
+
+impl ContainersConfig {
+    fn options(&self) -> ContainerOptions {
+        let options = ContainerOptions::default();
+        ContainerOptions {
+            sockets: match self.sockets.is_empty() {
+                true => options.sockets,
+                false => self.sockets.clone(),
+            },
+            // Later ones would look like a clock set back to what limits alerts.
+            hold: self.hold.0.min(HOLD_MAX),
+            hold_events_max: self.hold_events_max,
         }
     }
 }

@@ -44,10 +44,15 @@ impl Decoder {
         &mut self.processes
     }
 
-    /// Returns the event in `bytes`. Its process is taken into the tree or out of it on the way.
-    pub(crate) fn decode(&mut self, bytes: &[u8]) -> Result<Event, Malformed> {
+    /// Returns the event in `bytes`; `None` where the record only tells of a cgroup. Processes and
+    /// containers are taken in and let go on the way.
+    pub(crate) fn decode(&mut self, bytes: &[u8]) -> Result<Option<Event>, Malformed> {
         let record = Record::read(bytes)?;
         let header = &record.header;
+        let Some(kind) = event_kind(record.kind) else {
+            self.processes.cgroup(&record);
+            return Ok(None);
+        };
         let (process, detail) = match &record.body {
             Body::Execve(exec) => {
                 let process = self.processes.exec(&record, exec);
@@ -71,16 +76,16 @@ impl Decoder {
             }
         };
         self.number += 1;
-        Ok(Event {
+        Ok(Some(Event {
             number: self.number,
             time_ns: self.processes.boot_epoch_ns().saturating_add(header.time_ns),
-            kind: event_kind(record.kind),
+            kind,
             result: header.result,
             tid: header.tid as i32,
             via_io_uring: record.has(flag::IO_URING),
             process,
             detail,
-        })
+        }))
     }
 }
 
@@ -98,7 +103,9 @@ fn detail(record: &Record<'_>, body: &Body, cwd: &str) -> Detail {
             let (raw, path) = typed_path(record, cwd);
             Detail::Unlink { path, raw, directory: unlink.flags & AT_REMOVEDIR != 0 }
         }
-        Body::Execve(_) | Body::Fork(_) | Body::ProcExit(_) => unreachable!("told apart before"),
+        Body::Execve(_) | Body::Fork(_) | Body::ProcExit(_) | Body::Cgroup(_) => {
+            unreachable!("told apart before")
+        }
     }
 }
 
@@ -216,6 +223,7 @@ fn unix_path(bytes: &[u8]) -> Box<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enrich::container::Containers;
 
     /// A record of one kind, with zeroes in its fixed part but for what the tests need.
     fn record(kind: u16, body_bytes: usize, fields: &[(u16, &[u8])]) -> Vec<u8> {
@@ -234,7 +242,8 @@ mod tests {
     }
 
     fn decode(bytes: &[u8]) -> Event {
-        Decoder::new(Processes::new(16, 1000)).decode(bytes).unwrap()
+        let processes = Processes::new(16, Containers::default(), 1000);
+        Decoder::new(processes).decode(bytes).unwrap().unwrap()
     }
 
     const OPENAT: u16 = 4;

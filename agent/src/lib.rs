@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod config;
+mod cri;
 mod decode;
 pub mod detect;
 mod enrich;

@@ -1,9 +1,9 @@
 //! What Prometheus learns about the agent. Names and meanings are declared here, once.
 
-use alert::{EventKind, Priority};
+use alert::{EventKind, Missing, Priority};
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::{detect::Counts, status::AgentStatus};
+use crate::{detect::Counts, sensor::HoldEnd, status::AgentStatus};
 
 /// The agent's metrics. Updated once a second.
 #[derive(Debug)]
@@ -13,6 +13,10 @@ pub(crate) struct Metrics {
     held_back: IntCounter,
     kernel_events: IntCounterVec,
     processes: IntGauge,
+    container_lookups: IntCounterVec,
+    containers_known: IntGauge,
+    held_events: IntGauge,
+    held_events_total: IntCounterVec,
     rules: IntGauge,
     rules_stale: IntGauge,
     spool_alerts: IntGauge,
@@ -61,6 +65,18 @@ impl Metrics {
                 &["kind", "outcome"],
             )?,
             processes: gauge("processes", "Processes remembered.")?,
+            container_lookups: counters(
+                "container_lookups_total",
+                "Look-ups of containers at their runtime, by their end.",
+                &["result"],
+            )?,
+            containers_known: gauge("containers_known", "Containers remembered.")?,
+            held_events: gauge("held_events", "Events that wait for their container's metadata.")?,
+            held_events_total: counters(
+                "held_events_total",
+                "Events that waited for their container's metadata, by the end of their wait.",
+                &["end"],
+            )?,
             rules: gauge("rules", "Rules in force.")?,
             rules_stale: gauge(
                 "rules_stale",
@@ -88,6 +104,12 @@ impl Metrics {
                 metrics.kernel_events.with_label_values(&[kind.name(), outcome]).reset();
             }
         }
+        for result in std::iter::once("found").chain(Missing::ALL.map(Missing::name)) {
+            metrics.container_lookups.with_label_values(&[result]).reset();
+        }
+        for end in HoldEnd::ALL {
+            metrics.held_events_total.with_label_values(&[end.name()]).reset();
+        }
         Ok(metrics)
     }
 
@@ -109,6 +131,15 @@ impl Metrics {
             }
         }
         self.processes.set(signed(status.sensor.processes));
+        let containers = &status.sensor.containers;
+        for (result, count) in &containers.lookups {
+            raise(&self.container_lookups.with_label_values(&[result]), *count);
+        }
+        self.containers_known.set(signed(containers.known));
+        self.held_events.set(signed(containers.held));
+        for (end, count) in &containers.hold_ends {
+            raise(&self.held_events_total.with_label_values(&[end]), *count);
+        }
         self.rules.set(signed(status.rules.rules as u64));
         self.rules_stale.set(status.rules.error.is_some().into());
         if let Some(uplink) = &status.uplink {

@@ -2,7 +2,8 @@
 //! finished [`Event`]s.
 
 use std::{
-    fmt,
+    fmt, io,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,19 +20,35 @@ use aya::{
 use probe::layout::{Counters, Kind, counter};
 
 mod attach;
+mod intake;
 mod load;
 mod ring;
 
 pub(crate) use self::load::event_kind;
 use self::{
-    attach::{Plan, attach_families, attach_io_uring, attach_process},
+    attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
+    intake::Intake,
     load::{Loaded, load, probe_kind},
     ring::{Rings, boot_epoch_ns, boot_ns},
 };
-use crate::{decode::Decoder, enrich::processes::Processes};
+pub use crate::cri::SocketInUse;
+use crate::{
+    cri::{LookupState, Lookups},
+    decode::Decoder,
+    enrich::{container::Containers, hold::Hold, processes::Processes},
+};
 
 /// How long an idle sensor waits before it looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(100);
+/// Where container runtimes have their sockets.
+const SOCKETS: [&str; 6] = [
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/var/run/cri-dockerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/run/k0s/containerd.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
+];
 /// How often the ended are forgotten and the counts published.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -48,6 +65,28 @@ pub struct SensorOptions {
     pub environment: bool,
     /// How many processes are remembered; the oldest exited, then the oldest seen, go first.
     pub processes_max: usize,
+    pub containers: ContainerOptions,
+}
+
+/// How containers are looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerOptions {
+    /// Sockets of container runtimes; those that are there are asked, in this order.
+    pub sockets: Vec<PathBuf>,
+    /// The longest an event waits for the word about its container.
+    pub hold: Duration,
+    /// Events that may wait at once.
+    pub hold_events_max: usize,
+}
+
+impl Default for ContainerOptions {
+    fn default() -> Self {
+        Self {
+            sockets: SOCKETS.map(PathBuf::from).into(),
+            hold: Duration::from_millis(500),
+            hold_events_max: 4096,
+        }
+    }
 }
 
 impl Default for SensorOptions {
@@ -58,6 +97,7 @@ impl Default for SensorOptions {
             mute_self: true,
             environment: false,
             processes_max: 65_536,
+            containers: ContainerOptions::default(),
         }
     }
 }
@@ -65,10 +105,8 @@ impl Default for SensorOptions {
 /// A probe at work.
 pub struct Sensor {
     rings: Rings,
-    decoder: Decoder,
+    intake: Intake,
     status: Arc<SensorStatus>,
-    /// Kinds to report, by the probe's number.
-    reported: [bool; Kind::ALL.len()],
     /// Both detach or empty what they hold when dropped.
     _ebpf: Ebpf,
     _families: ProgramArray<MapData>,
@@ -86,7 +124,13 @@ impl Sensor {
         let mut plan = Plan::default();
         attach_process(&mut ebpf, &btf, &mut plan)?;
         // From here on the ring holds whatever starts; the snapshot has whatever was there before.
-        let mut processes = Processes::new(options.processes_max, boot_epoch_ns());
+        attach_cgroups(&mut ebpf, &btf, &mut plan);
+        let lookups = Arc::new(LookupState::default());
+        let containers = options.containers;
+        let asked = Lookups::start(containers.sockets, Arc::clone(&lookups));
+        let asked = asked.map_err(SensorError::Lookups)?;
+        let mut processes =
+            Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
         processes.snapshot();
         attach_families(&mut ebpf, &btf, &mut families, &counters, &wanted, &mut plan);
         attach_io_uring(&mut ebpf, &btf, &wanted, &mut plan);
@@ -102,12 +146,21 @@ impl Sensor {
             malformed: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             processes: AtomicU64::new(processes.tree().len() as u64),
+            lookups,
+            containers: AtomicU64::new(processes.containers().len() as u64),
+            held: AtomicU64::new(0),
+            hold_ends: Default::default(),
         };
+        let status = Arc::new(status);
         Ok(Self {
             rings: Rings::new(prio, bulk),
-            decoder: Decoder::new(processes),
-            status: Arc::new(status),
-            reported,
+            intake: Intake {
+                decoder: Decoder::new(processes),
+                hold: Hold::new(containers.hold_events_max, containers.hold),
+                status: Arc::clone(&status),
+                reported,
+            },
+            status,
             _ebpf: ebpf,
             _families: families,
         })
@@ -123,14 +176,16 @@ impl Sensor {
         let mut ticked = Instant::now();
         let mut lives_lost = self.status.lives_lost();
         while !stop.load(Ordering::Relaxed) {
-            if self.drain(on_event) == 0 {
-                self.rings.wait(WAIT);
+            let taken = self.drain(on_event);
+            self.intake.release(on_event);
+            if taken == 0 {
+                self.wait();
             } else {
                 self.rings.nap();
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
-                let processes = self.decoder.processes_mut();
+                let processes = self.intake.processes_mut();
                 processes.tick(boot_ns(), boot_epoch_ns());
                 let lost = self.status.lives_lost();
                 if lost > lives_lost {
@@ -146,33 +201,34 @@ impl Sensor {
         }
         let stopped = Instant::now();
         while self.drain(on_event) > 0 && stopped.elapsed() < WAIT {}
+        self.intake.end(on_event);
         self.publish();
+    }
+
+    /// Waits for a record, an answer about a container, or the end of an event's wait.
+    fn wait(&self) {
+        let left = self.intake.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = left.map_or(WAIT, |left| left.min(WAIT));
+        let lookups = self.intake.processes().containers().lookups();
+        self.rings.wait(timeout, lookups.map(Lookups::readable));
+        if let Some(lookups) = lookups {
+            lookups.rest();
+        }
     }
 
     /// Reports what is in the rings now; returns how many records it found.
     fn drain(&mut self, on_event: &mut dyn FnMut(Event)) -> usize {
-        let Self { rings, decoder, status, reported, .. } = self;
-        rings.drain(&mut |record| {
-            status.received.fetch_add(1, Ordering::Relaxed);
-            match decoder.decode(record) {
-                Ok(event) => {
-                    if reported[probe_kind(event.kind) as usize] {
-                        on_event(event);
-                    }
-                }
-                Err(error) => {
-                    if status.malformed.fetch_add(1, Ordering::Relaxed) == 0 {
-                        tracing::warn!(%error, bytes = record.len(), "a record cannot be read");
-                    }
-                }
-            }
-        })
+        let Self { rings, intake, .. } = self;
+        rings.drain(&mut |record| intake.take(record, on_event))
     }
 
     fn publish(&self) {
-        let tree = self.decoder.processes().tree();
+        let processes = self.intake.processes();
+        let tree = processes.tree();
         self.status.evicted.store(tree.evicted(), Ordering::Relaxed);
         self.status.processes.store(tree.len() as u64, Ordering::Relaxed);
+        self.status.containers.store(processes.containers().len() as u64, Ordering::Relaxed);
+        self.status.held.store(self.intake.held() as u64, Ordering::Relaxed);
     }
 }
 
@@ -191,6 +247,10 @@ pub struct SensorStatus {
     malformed: AtomicU64,
     evicted: AtomicU64,
     processes: AtomicU64,
+    lookups: Arc<LookupState>,
+    containers: AtomicU64,
+    held: AtomicU64,
+    hold_ends: [AtomicU64; HoldEnd::ALL.len()],
 }
 
 impl SensorStatus {
@@ -206,7 +266,8 @@ impl SensorStatus {
 
     /// Returns exact counts per kind since the start; reads the kernel's counters.
     pub fn counters(&self) -> Vec<(EventKind, KindCounters)> {
-        Kind::ALL.iter().map(|kind| (event_kind(*kind), count(&self.counters, *kind))).collect()
+        let events = Kind::ALL.iter().filter_map(|kind| Some((*kind, event_kind(*kind)?)));
+        events.map(|(kind, event)| (event, count(&self.counters, kind))).collect()
     }
 
     /// Returns how many starts and ends of processes were lost.
@@ -215,6 +276,18 @@ impl SensorStatus {
             .map(|kind| count(&self.counters, kind).lost)
             .iter()
             .sum()
+    }
+
+    /// Returns what is known about containers, and what of it is still to come.
+    pub fn containers(&self) -> ContainerTotals {
+        ContainerTotals {
+            socket: self.lookups.in_use(),
+            lookups: self.lookups.results(),
+            known: self.containers.load(Ordering::Relaxed),
+            held: self.held.load(Ordering::Relaxed),
+            hold_ends: HoldEnd::ALL
+                .map(|end| (end.name(), self.hold_ends[end as usize].load(Ordering::Relaxed))),
+        }
     }
 
     /// Returns counts of the user-space side.
@@ -314,6 +387,45 @@ pub struct SensorTotals {
     pub processes: u64,
 }
 
+/// What is known about containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerTotals {
+    /// Where a container runtime answers.
+    pub socket: Option<SocketInUse>,
+    /// Look-ups by their end: `found`, or the reason code.
+    pub lookups: Vec<(&'static str, u64)>,
+    /// Containers remembered now.
+    pub known: u64,
+    /// Events that wait now.
+    pub held: u64,
+    /// Events that waited, by the end of their wait.
+    pub hold_ends: [(&'static str, u64); HoldEnd::ALL.len()],
+}
+
+/// Why an event waits no longer for its container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldEnd {
+    Enriched,
+    /// The word did not come in time, or was that there is none.
+    Timeout,
+    /// Too many events were waiting.
+    Full,
+}
+
+impl HoldEnd {
+    /// All ends.
+    pub const ALL: [Self; 3] = [Self::Enriched, Self::Timeout, Self::Full];
+
+    /// Returns its label in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enriched => "enriched",
+            Self::Timeout => "timeout",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// Why a sensor could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -326,6 +438,8 @@ pub enum SensorError {
         "the sensor needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF), and /sys/kernel/btf/vmlinux cannot be read"
     )]
     NoBtf(#[source] Box<BtfError>),
+    #[error("failed to start asking container runtimes")]
+    Lookups(#[source] io::Error),
     #[error("failed to load the probe")]
     Load(#[source] Box<EbpfError>),
     #[error("failed to open the probe's map `{map}`")]

@@ -1,13 +1,13 @@
 //! What the agent is doing, for a person and for `/status`.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     rulefiles::RulesStatus,
-    sensor::{SensorError, SensorStatus},
+    sensor::{ContainerTotals, SensorError, SensorStatus},
 };
 
 /// The agent at one moment.
@@ -46,6 +46,44 @@ pub struct SensorReport {
     pub kinds: Vec<KindReport>,
     pub processes: u64,
     pub malformed: u64,
+    #[serde(default)]
+    pub containers: ContainersReport,
+}
+
+/// What is known about containers, and from whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainersReport {
+    /// Where a container runtime answers; absent when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// As the runtime calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    pub known: u64,
+    /// Look-ups by their end: `found`, or a reason code.
+    pub lookups: BTreeMap<String, u64>,
+    /// Events that wait for the word about their container.
+    pub held: u64,
+    /// Events that waited, by the end of their wait.
+    pub hold_ends: BTreeMap<String, u64>,
+}
+
+impl From<ContainerTotals> for ContainersReport {
+    fn from(totals: ContainerTotals) -> Self {
+        let named = |(name, count): (&str, u64)| (name.to_owned(), count);
+        let (socket, runtime) = match totals.socket {
+            Some(socket) => (Some(socket.path), socket.runtime.map(Into::into)),
+            None => (None, None),
+        };
+        Self {
+            socket,
+            runtime,
+            known: totals.known,
+            lookups: totals.lookups.into_iter().map(named).collect(),
+            held: totals.held,
+            hold_ends: totals.hold_ends.into_iter().map(named).collect(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,6 +165,7 @@ impl SensorReport {
                 .collect(),
             processes: totals.processes,
             malformed: totals.malformed,
+            containers: status.containers().into(),
         }
     }
 
@@ -182,6 +221,22 @@ impl fmt::Display for AgentStatus {
         }
         if let Some(error) = &self.sensor.error {
             writeln!(f, "sensor    not running: {error}")?;
+        }
+        if self.sensor.running {
+            let containers = &self.sensor.containers;
+            let from = match (&containers.socket, &containers.runtime) {
+                (Some(socket), Some(runtime)) => format!("{runtime} at {}", socket.display()),
+                (Some(socket), None) => socket.display().to_string(),
+                (None, _) => "no container runtime so far".to_owned(),
+            };
+            let ended = |end: &str| containers.hold_ends.get(end).copied().unwrap_or(0);
+            writeln!(
+                f,
+                "container {} known, told by {from}; {} events waited, {} in vain",
+                containers.known,
+                containers.hold_ends.values().sum::<u64>(),
+                ended("timeout") + ended("full"),
+            )?;
         }
         for hook in &self.sensor.hooks {
             let note = hook.note.as_deref().unwrap_or_default();

@@ -1,5 +1,6 @@
 /* The whole probe: one object, so that all programs share its maps. */
 #include "process.bpf.c"
+#include "cgroup.bpf.c"
 #include "file.bpf.c"
 #include "io_uring.bpf.c"
 #include "trace.bpf.c"

@@ -6,7 +6,7 @@
 #include <linux/types.h>
 
 /* Changes with any change of this file. */
-#define SAKER_ABI 1
+#define SAKER_ABI 2
 
 #define SAKER_PATH_MAX 4096
 #define SAKER_ARGUMENTS_MAX 8192
@@ -27,6 +27,9 @@ enum saker_kind {
 	SAKER_FINIT_MODULE,
 	SAKER_UNLINK,
 	SAKER_UNLINKAT,
+	/* No events: what becomes of cgroups. */
+	SAKER_CGROUP_MADE,
+	SAKER_CGROUP_REMOVED,
 	SAKER_KIND_COUNT,
 };
 
@@ -139,6 +142,13 @@ struct saker_unlink {
 	__u32 reserved;
 };
 
+/* The header is that of whoever made or removed it. */
+struct saker_cgroup {
+	__u64 id;                       /* of its directory, in its own hierarchy */
+	__u32 level;
+	__u32 reserved;
+};
+
 /* After the body come fields, each with this in front, unaligned, without padding. */
 struct saker_field {
 	__u16 type;
@@ -152,7 +162,7 @@ enum saker_field_type {
 	SAKER_FIELD_ARGUMENTS,          /* each ended by NUL */
 	SAKER_FIELD_ENVIRONMENT,        /* each ended by NUL */
 	SAKER_FIELD_CWD,
-	SAKER_FIELD_CGROUP,             /* path in the unified hierarchy */
+	SAKER_FIELD_CGROUP,             /* path in the unified hierarchy, or of the cgroup itself */
 	SAKER_FIELD_CGROUP_V1,          /* path in the deepest of the old hierarchies */
 	SAKER_FIELD_NAME,               /* comm */
 	SAKER_FIELD_UNIX,               /* address of a Unix socket; an abstract one starts with NUL */

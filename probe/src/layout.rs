@@ -19,11 +19,14 @@ pub enum Kind {
     FinitModule,
     Unlink,
     UnlinkAt,
+    /// No event, like the next: what becomes of cgroups.
+    CgroupMade,
+    CgroupRemoved,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Execve,
         Self::Clone,
         Self::ProcExit,
@@ -37,6 +40,8 @@ impl Kind {
         Self::FinitModule,
         Self::Unlink,
         Self::UnlinkAt,
+        Self::CgroupMade,
+        Self::CgroupRemoved,
     ];
 
     /// Returns the kind with this number.
@@ -187,6 +192,14 @@ pub struct Unlink {
     pub reserved: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Cgroup {
+    pub id: u64,
+    pub level: u32,
+    pub reserved: u32,
+}
+
 /// In front of every field.
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -216,6 +229,7 @@ const _: () = {
     assert!(size_of::<Ptrace>() == 16);
     assert!(size_of::<Module>() == 8);
     assert!(size_of::<Unlink>() == 8);
+    assert!(size_of::<Cgroup>() == 16);
     assert!(size_of::<Field>() == 4);
     assert!(size_of::<Counters>() == 32);
 };
@@ -265,6 +279,7 @@ mod tests {
             "saker_ptrace" = Ptrace { request, pid, reserved }
             "saker_module" = Module { flags, reserved }
             "saker_unlink" = Unlink { flags, reserved }
+            "saker_cgroup" = Cgroup { id, level, reserved }
             "saker_field" = Field { kind as type, length }
         };
         let numbers = [
@@ -272,6 +287,8 @@ mod tests {
             ("SAKER_EXECVE", Kind::Execve as u64),
             ("SAKER_CONNECT", Kind::Connect as u64),
             ("SAKER_UNLINKAT", Kind::UnlinkAt as u64),
+            ("SAKER_CGROUP_MADE", Kind::CgroupMade as u64),
+            ("SAKER_CGROUP_REMOVED", Kind::CgroupRemoved as u64),
             ("SAKER_TRUNCATED", flag::TRUNCATED.into()),
             ("SAKER_FAULT", flag::FAULT.into()),
             ("SAKER_UNREACHABLE", flag::UNREACHABLE.into()),

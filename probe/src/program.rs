@@ -47,6 +47,12 @@ pub const PROCESS: [(Kind, Hook); 3] = [
     (Kind::ProcExit, Hook { program: "process_exit", target: "sched_process_exit" }),
 ];
 
+/// What becomes of cgroups; the agent does without where the kernel lacks them.
+pub const CGROUPS: [(Kind, Hook); 2] = [
+    (Kind::CgroupMade, Hook { program: "cgroup_made", target: "cgroup_mkdir" }),
+    (Kind::CgroupRemoved, Hook { program: "cgroup_removed", target: "cgroup_rmdir" }),
+];
+
 /// Kinds served by one program.
 #[derive(Clone, Copy, Debug)]
 pub struct Family {
@@ -178,7 +184,7 @@ mod tests {
     #[test]
     fn every_kind_has_exactly_one_program() {
         for kind in Kind::ALL {
-            let life = PROCESS.iter().filter(|(of, _)| *of == kind).count();
+            let life = PROCESS.iter().chain(&CGROUPS).filter(|(of, _)| *of == kind).count();
             let families = FAMILIES.iter().filter(|family| family.kinds.contains(&kind)).count();
             assert_eq!(life + families, 1, "{kind:?}");
         }

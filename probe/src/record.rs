@@ -3,7 +3,8 @@
 use zerocopy::FromBytes;
 
 use crate::layout::{
-    Connect, Execve, Field, Fork, Header, Kind, Module, Open, ProcExit, Ptrace, Unlink, field,
+    Cgroup, Connect, Execve, Field, Fork, Header, Kind, Module, Open, ProcExit, Ptrace, Unlink,
+    field,
 };
 
 /// One record, borrowed from a ring. Texts are bytes as the kernel or the process gave them.
@@ -23,7 +24,7 @@ pub struct Record<'a> {
     /// Each ended by NUL.
     pub environment: Option<&'a [u8]>,
     pub cwd: Option<&'a [u8]>,
-    /// Path in the unified cgroup hierarchy.
+    /// Path in the unified cgroup hierarchy; of a cgroup made or removed, its own path.
     pub cgroup: Option<&'a [u8]>,
     /// Path in the deepest old cgroup hierarchy.
     pub cgroup_v1: Option<&'a [u8]>,
@@ -46,6 +47,7 @@ pub enum Body {
     Ptrace(Ptrace),
     Module(Module),
     Unlink(Unlink),
+    Cgroup(Cgroup),
 }
 
 /// Why bytes are not a record. It means a defect of ours: the kernel side writes what we compiled.
@@ -144,6 +146,9 @@ fn read_body(kind: Kind, bytes: &[u8]) -> Result<(Body, &[u8]), Malformed> {
         }
         Kind::Unlink | Kind::UnlinkAt => {
             take(bytes).map(|(body, rest)| (Body::Unlink(body), rest))?
+        }
+        Kind::CgroupMade | Kind::CgroupRemoved => {
+            take(bytes).map(|(body, rest)| (Body::Cgroup(body), rest))?
         }
     })
 }

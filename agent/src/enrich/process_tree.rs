@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use alert::{Process, ProcessKey};
+use alert::{Container, Process, ProcessKey};
 use hashbrown::HashMap;
 
 use super::procfs::TICK_NS;
@@ -121,6 +121,16 @@ impl ProcessTree {
         }
     }
 
+    /// Gives all processes of a container what is known of it now.
+    pub(crate) fn replace_container(&mut self, container: &Arc<Container>) {
+        for node in self.by_pid.values_mut() {
+            let of = node.process.container.as_ref();
+            if of.is_some_and(|of| of.id == container.id && !Arc::ptr_eq(of, container)) {
+                Arc::make_mut(&mut node.process).container = Some(Arc::clone(container));
+            }
+        }
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = ProcessKey> {
         self.by_pid.values().map(|node| node.process.key)
     }
@@ -188,6 +198,23 @@ mod tests {
         tree.insert(process(7, 200, None), 0, true);
         assert!(tree.get(7, 100).is_none());
         assert_eq!(tree.len(), 1);
+    }
+
+    #[test]
+    fn what_is_learnt_of_a_container_reaches_its_processes_and_no_others() {
+        let of = |id: &str, name: Option<&str>| {
+            Arc::new(Container { id: id.into(), name: name.map(Into::into), ..Default::default() })
+        };
+        let mut tree = ProcessTree::new(10);
+        for (pid, id) in [(1, "a"), (2, "b"), (3, "a")] {
+            let container = Some(of(id, None));
+            tree.insert(Process { container, ..process(pid, 1, None) }, 0, true);
+        }
+        let learnt = of("a", Some("web"));
+        tree.replace_container(&learnt);
+        let container = |pid| tree.current(pid).unwrap().process.container.clone().unwrap();
+        assert!(Arc::ptr_eq(&container(1), &learnt) && Arc::ptr_eq(&container(3), &learnt));
+        assert_eq!(container(2).name, None);
     }
 
     #[test]

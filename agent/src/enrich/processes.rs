@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use alert::{Executable, Process, ProcessKey, StandardStream};
+use alert::{Container, Executable, Missing, Process, ProcessKey, StandardStream};
 use probe::{
     Record,
-    layout::{Execve, Fork, Header, Stream, flag},
+    layout::{Execve, Fork, Header, Kind, Stream, flag},
     texts,
 };
 
@@ -16,6 +16,7 @@ use super::{
     procfs::{self, Seen},
     user::Users,
 };
+use crate::cri::Answer;
 
 /// How far up a missing parent is sought in `/proc`.
 const FETCH_ANCESTORS_MAX: u32 = 32;
@@ -32,17 +33,44 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    pub(crate) fn new(processes_max: usize, boot_epoch_ns: u64) -> Self {
+    pub(crate) fn new(processes_max: usize, containers: Containers, boot_epoch_ns: u64) -> Self {
         Self {
             tree: ProcessTree::new(processes_max),
             users: Users::new(),
-            containers: Containers::default(),
+            containers,
             boot_epoch_ns,
         }
     }
 
     pub(crate) fn tree(&self) -> &ProcessTree {
         &self.tree
+    }
+
+    pub(crate) fn containers(&self) -> &Containers {
+        &self.containers
+    }
+
+    /// Takes in what became of a cgroup.
+    pub(crate) fn cgroup(&mut self, record: &Record<'_>) {
+        let path = text(record.cgroup.unwrap_or_default());
+        match record.kind {
+            Kind::CgroupMade => self.containers.made(&path),
+            _ => self.containers.removed(&path),
+        }
+    }
+
+    /// Takes in an answer about a container, for its processes too; returns the container.
+    pub(crate) fn learn(&mut self, answer: Answer) -> Option<Arc<Container>> {
+        let container = self.containers.learn(answer)?;
+        self.tree.replace_container(&container);
+        Some(container)
+    }
+
+    /// Waits no longer for the word about a container; returns it with the reason.
+    pub(crate) fn give_up(&mut self, id: &str, reason: Missing) -> Option<Arc<Container>> {
+        let container = self.containers.give_up(id, reason)?;
+        self.tree.replace_container(&container);
+        Some(container)
     }
 
     /// Returns nanoseconds since 1970 at boot.
@@ -54,6 +82,7 @@ impl Processes {
     pub(crate) fn tick(&mut self, time_ns: u64, boot_epoch_ns: u64) {
         self.boot_epoch_ns = boot_epoch_ns;
         self.tree.expire(time_ns);
+        self.containers.tick();
     }
 
     /// Takes in all processes of `/proc`, parents before children.

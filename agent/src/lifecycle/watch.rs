@@ -77,7 +77,7 @@ impl Watch {
             // A recording is for rules yet to be written.
             (kinds, environment) = (EventKind::ALL.to_vec(), true);
         }
-        let sensor = Sensor::start(&kinds, config.sensor.options(environment))?;
+        let sensor = Sensor::start(&kinds, config.sensor_options(environment))?;
         let status = sensor.status();
         for missing in status.unavailable() {
             warn!(what = missing.what, why = missing.why, "not everything can be watched");

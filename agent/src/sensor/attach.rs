@@ -39,7 +39,7 @@ pub(super) fn attach_process(
         load_tracepoint(ebpf, btf, hook).map_err(|error| required(hook.program, error))?;
         attach_tracepoint(ebpf, hook.program).map_err(|error| required(hook.program, error))?;
         plan.hooks.push(Hook {
-            kinds: vec![event_kind(kind)],
+            kinds: event_kind(kind).into_iter().collect(),
             program: hook.program.to_owned(),
             target: hook.target.to_owned(),
             backend: Backend::Syscall,
@@ -47,6 +47,26 @@ pub(super) fn attach_process(
         });
     }
     Ok(())
+}
+
+/// Attaches what tells of cgroups made and removed. Without it a container is known from its first
+/// event on.
+pub(super) fn attach_cgroups(ebpf: &mut Ebpf, btf: &Btf, plan: &mut Plan) {
+    for (kind, hook) in program::CGROUPS {
+        let attached =
+            load_tracepoint(ebpf, btf, hook).and_then(|()| attach_tracepoint(ebpf, hook.program));
+        match attached {
+            Ok(()) => {
+                let note = "containers, as their cgroups come and go".to_owned();
+                plan.hooks.push(hooked(&[kind], hook, Backend::Syscall, Some(note)));
+            }
+            Err(error) => {
+                let mut blind = unavailable(&[], hook.program, &error);
+                blind.what = "containers before their first event".to_owned();
+                plan.unavailable.push(blind);
+            }
+        }
+    }
 }
 
 /// Attaches what the wanted kinds need: a trampoline if the kernel grants one, else the system call
@@ -121,7 +141,7 @@ pub(super) fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf, kinds: &[Kind], plan: 
 
 fn hooked(kinds: &[Kind], hook: program::Hook, backend: Backend, note: Option<String>) -> Hook {
     Hook {
-        kinds: kinds.iter().map(|kind| event_kind(*kind)).collect(),
+        kinds: kinds.iter().filter_map(|kind| event_kind(*kind)).collect(),
         program: hook.program.to_owned(),
         target: hook.target.to_owned(),
         backend,
@@ -130,7 +150,7 @@ fn hooked(kinds: &[Kind], hook: program::Hook, backend: Backend, note: Option<St
 }
 
 fn unavailable(kinds: &[Kind], program: &str, error: &ProgramError) -> Unavailable {
-    let names: Vec<_> = kinds.iter().map(|kind| event_kind(*kind).name()).collect();
+    let names: Vec<_> = kinds.iter().filter_map(|kind| Some(event_kind(*kind)?.name())).collect();
     Unavailable { what: names.join(", "), why: format!("{program}: {}", one_line(error)) }
 }
 

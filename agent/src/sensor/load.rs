@@ -43,9 +43,9 @@ pub(super) fn probe_kind(kind: EventKind) -> Kind {
     }
 }
 
-/// Returns the event kind of a probe's kind.
-pub(crate) fn event_kind(kind: Kind) -> EventKind {
-    match kind {
+/// Returns the event kind of a probe's kind, or `None` where the record is not an event.
+pub(crate) fn event_kind(kind: Kind) -> Option<EventKind> {
+    Some(match kind {
         Kind::Execve => EventKind::Execve,
         Kind::Clone => EventKind::Clone,
         Kind::ProcExit => EventKind::ProcExit,
@@ -59,7 +59,8 @@ pub(crate) fn event_kind(kind: Kind) -> EventKind {
         Kind::FinitModule => EventKind::FinitModule,
         Kind::Unlink => EventKind::Unlink,
         Kind::UnlinkAt => EventKind::UnlinkAt,
-    }
+        Kind::CgroupMade | Kind::CgroupRemoved => return None,
+    })
 }
 
 /// Creates the maps and prepares the programs; `kinds` are those wanted beside process life.
@@ -67,6 +68,7 @@ pub(super) fn load(kinds: &[Kind], options: &SensorOptions) -> Result<Loaded, Se
     let btf = Btf::from_sys_fs().map_err(|error| SensorError::NoBtf(error.into()))?;
     let wanted: u32 = program::PROCESS
         .iter()
+        .chain(&program::CGROUPS)
         .map(|(kind, _)| kind)
         .chain(kinds)
         .fold(0, |bits, kind| bits | 1 << *kind as u32);

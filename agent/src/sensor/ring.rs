@@ -4,7 +4,11 @@
 //! them out. Two rings have no common order; it is restored by time. The bulk ring is emptied first:
 //! what a process did before an open was then sent before, and is found in the prio ring after.
 
-use std::{collections::VecDeque, os::fd::AsFd, time::Duration};
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
 
 use aya::maps::{MapData, RingBuf};
 use probe::Record;
@@ -35,14 +39,14 @@ impl Rings {
         Self { prio, bulk, batch: Batch::default(), held: VecDeque::new() }
     }
 
-    /// Waits at most `timeout` for a record. Returns at once if one is there.
-    pub(super) fn wait(&self, timeout: Duration) {
+    /// Waits at most `timeout` for a record, or until `other` is readable. Returns at once if one is
+    /// there.
+    pub(super) fn wait(&self, timeout: Duration, other: Option<BorrowedFd<'_>>) {
         let timeout =
             Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
-        let mut descriptors = [
-            PollFd::from_borrowed_fd(self.prio.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.bulk.as_fd(), PollFlags::IN),
-        ];
+        let [prio, bulk] = [self.prio.as_fd(), self.bulk.as_fd()];
+        let mut descriptors = [prio, bulk, other.unwrap_or(bulk)]
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         // An interrupted wait is a short one: the caller looks into the rings either way.
         if poll(&mut descriptors, Some(&timeout)).is_err() {
             self.nap();

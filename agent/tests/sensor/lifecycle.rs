@@ -47,7 +47,10 @@ fn only_what_is_asked_for_is_attached() {
     let Some(sensor) = start(&[EventKind::Execve], SensorOptions::default()) else { return };
     let status = sensor.status();
     let programs: Vec<_> = status.hooks().iter().map(|hook| &*hook.program).collect();
-    assert_eq!(programs, ["process_exec", "process_fork", "process_exit"]);
+    assert_eq!(
+        programs,
+        ["process_exec", "process_fork", "process_exit", "cgroup_made", "cgroup_removed"]
+    );
     drop(sensor);
 
     let Some(sensor) = start(&[EventKind::Ptrace], SensorOptions::default()) else { return };

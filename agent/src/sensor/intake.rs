@@ -1,0 +1,142 @@
+//! Makes finished events of records: those of a container that is not known yet wait here.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use alert::{Container, Event, Missing, Process};
+use probe::layout::Kind;
+
+use super::{HoldEnd, SensorStatus, probe_kind};
+use crate::{
+    decode::Decoder,
+    enrich::{hold::Hold, processes::Processes},
+};
+
+/// The way from a record to an event with all that is known about it.
+pub(super) struct Intake {
+    pub(super) decoder: Decoder,
+    pub(super) hold: Hold,
+    pub(super) status: Arc<SensorStatus>,
+    /// Kinds to report, by the probe's number.
+    pub(super) reported: [bool; Kind::ALL.len()],
+}
+
+impl Intake {
+    /// Takes a record in; its event is reported now or by a later [`release`](Self::release).
+    pub(super) fn take(&mut self, record: &[u8], on_event: &mut dyn FnMut(Event)) {
+        self.status.received.fetch_add(1, Ordering::Relaxed);
+        match self.decoder.decode(record) {
+            Ok(Some(event)) if self.reported[probe_kind(event.kind) as usize] => {
+                self.report(event, on_event);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if self.status.malformed.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::warn!(%error, bytes = record.len(), "a record cannot be read");
+                }
+            }
+        }
+    }
+
+    /// Lets go of all that wait.
+    pub(super) fn end(&mut self, on_event: &mut dyn FnMut(Event)) {
+        while let Some(id) = self.hold.due(None) {
+            self.give_up(&id, Missing::Timeout, on_event);
+        }
+    }
+
+    /// Returns when the next wait ends.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.hold.deadline()
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.hold.len()
+    }
+
+    pub(super) fn processes(&self) -> &Processes {
+        self.decoder.processes()
+    }
+
+    pub(super) fn processes_mut(&mut self) -> &mut Processes {
+        self.decoder.processes_mut()
+    }
+
+    /// Lets go of the events whose container is known now, and of those that waited too long.
+    pub(super) fn release(&mut self, on_event: &mut dyn FnMut(Event)) {
+        while let Some(answer) = self.decoder.processes().containers().answer() {
+            let id = answer.id.clone();
+            let end = match answer.result {
+                Ok(_) => HoldEnd::Enriched,
+                Err(_) => HoldEnd::Timeout,
+            };
+            let container = self.decoder.processes_mut().learn(answer);
+            self.hand_out(&id, container, end, on_event);
+        }
+        if self.hold.len() > 0 {
+            let now = Instant::now();
+            while let Some(id) = self.hold.due(Some(now)) {
+                self.give_up(&id, Missing::Timeout, on_event);
+            }
+        }
+    }
+
+    fn give_up(&mut self, id: &str, reason: Missing, on_event: &mut dyn FnMut(Event)) {
+        let end = match reason {
+            Missing::HoldFull => HoldEnd::Full,
+            _ => HoldEnd::Timeout,
+        };
+        let container = self.decoder.processes_mut().give_up(id, reason);
+        self.hand_out(id, container, end, on_event);
+    }
+
+    /// Reports the events that wait for a container, with what is known of it now.
+    fn hand_out(
+        &mut self,
+        id: &str,
+        container: Option<Arc<Container>>,
+        end: HoldEnd,
+        on_event: &mut dyn FnMut(Event),
+    ) {
+        let mut last: Option<(Arc<Process>, Arc<Process>)> = None;
+        for mut event in self.hold.take(id) {
+            if let Some(container) = &container {
+                let process = match last.take() {
+                    // Several events of one process go on sharing it.
+                    Some((before, after)) if Arc::ptr_eq(&before, &event.process) => after,
+                    _ => {
+                        let mut process = Process::clone(&event.process);
+                        process.container = Some(Arc::clone(container));
+                        Arc::new(process)
+                    }
+                };
+                let before = std::mem::replace(&mut event.process, Arc::clone(&process));
+                last = Some((before, process));
+            }
+            self.status.hold_ends[end as usize].fetch_add(1, Ordering::Relaxed);
+            on_event(event);
+        }
+    }
+
+    /// Reports an event now, or once its container is known.
+    fn report(&mut self, event: Event, on_event: &mut dyn FnMut(Event)) {
+        let containers = self.decoder.processes().containers();
+        if !containers.awaits(event.process.container.as_ref()) {
+            return on_event(event);
+        }
+        let id = event.process.container.as_ref().map(|container| container.id.clone());
+        let id = id.unwrap_or_default();
+        if let Err(event) = self.hold.push(Instant::now(), &id, event) {
+            // Those of this container that wait go first: order is kept.
+            self.give_up(&id, Missing::HoldFull, on_event);
+            let mut event = *event;
+            if let Some(container) = self.decoder.processes().containers().known(&id) {
+                Arc::make_mut(&mut event.process).container = Some(container);
+            }
+            self.status.hold_ends[HoldEnd::Full as usize].fetch_add(1, Ordering::Relaxed);
+            on_event(event);
+        }
+    }
+}
