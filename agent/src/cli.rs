@@ -86,8 +86,8 @@ enum Failure {
     Logs(#[from] LevelError),
     #[error(transparent)]
     Agent(#[from] AgentError),
-    #[error("failed to listen on {address} for status and metrics")]
-    Listen { address: SocketAddr, source: io::Error },
+    #[error("failed to listen on {address} for {what}")]
+    Listen { address: SocketAddr, what: &'static str, source: io::Error },
     #[error("failed to start")]
     Start(#[from] io::Error),
     /// Already told in the log.
@@ -100,7 +100,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Logs(_) | Self::Agent(AgentError::Rules(_)) => 2,
-            Self::Agent(AgentError::Replay(_) | AgentError::File(_)) => 2,
+            Self::Agent(AgentError::Replay(_) | AgentError::File(_) | AgentError::Actions(_)) => 2,
             Self::Agent(AgentError::Sensor(_)) | Self::Ended(_) => 3,
             _ => 1,
         }
@@ -153,7 +153,7 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
     // A replay is over soon and may run beside the real agent.
     let listener = match args.replay {
         Some(_) => None,
-        None => Some(listen(config.admin).await?),
+        None => Some(listen(config.admin, "status and metrics").await?),
     };
     let agent = {
         let (config, registry) = (config.clone(), registry.clone());
@@ -177,6 +177,10 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
         );
         shutdown.spawn("admin", served);
     }
+    if let Some(actions) = handle.actions() {
+        let listener = listen(actions.listen(), "orders").await?;
+        shutdown.spawn("orders", actions.serve(listener, shutdown.clone()));
+    }
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = handle.finished() => {}
@@ -195,10 +199,13 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
-    info!(address = %listener.local_addr()?, "status and metrics");
+async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).await.map_err(|source| Failure::Listen {
+        address,
+        what,
+        source,
+    })?;
+    info!(address = %listener.local_addr()?, "{what}");
     Ok(listener)
 }
 

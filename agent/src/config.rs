@@ -37,6 +37,8 @@ pub struct AgentConfig {
     /// The router to bring alerts to; without one they are only printed.
     pub router: Option<RouterConfig>,
     pub spool: SpoolConfig,
+    /// Take orders to end processes and to tell of them; absent, none are taken.
+    pub actions: Option<ActionsConfig>,
 }
 
 impl Default for AgentConfig {
@@ -52,6 +54,7 @@ impl Default for AgentConfig {
             containers: ContainersConfig::default(),
             router: None,
             spool: SpoolConfig::default(),
+            actions: None,
         }
     }
 }
@@ -187,6 +190,48 @@ impl SpoolConfig {
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
         state.or_else(home).unwrap_or_else(std::env::temp_dir).join("saker/spool")
     }
+}
+
+/// From whom the agent takes orders, and how far they may go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActionsConfig {
+    /// For example `0.0.0.0:2804`.
+    pub listen: SocketAddr,
+    pub tls: ActionsTls,
+    /// First DNS names of the certificates whose holders may order.
+    #[serde(default = "default_clients", deserialize_with = "clients")]
+    pub clients: Vec<String>,
+    /// Also end processes that are in no container.
+    #[serde(default)]
+    pub host_processes: bool,
+}
+
+/// Certificates of the agent's orders: without an authority for clients nobody could be told apart,
+/// so it is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActionsTls {
+    /// PEM file with the certificate and its chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+    /// PEM file of the authorities of those who may order.
+    pub client_ca: PathBuf,
+}
+
+fn default_clients() -> Vec<String> {
+    vec!["saker-responder".to_owned()]
+}
+
+fn clients<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let clients = Vec::<String>::deserialize(deserializer)?;
+    if clients.is_empty() || clients.iter().any(String::is_empty) {
+        return Err(serde::de::Error::custom(
+            "names at least one DNS name, and none that is empty",
+        ));
+    }
+    Ok(clients)
 }
 
 /// A file the configuration names could not be read.

@@ -1,8 +1,10 @@
 //! Watches one machine: turns kernel events into alerts and brings them to the router.
 //!
 //! The path of one event: [`sensor`] ▶ [`detect`] ▶ [`sink`] ▶ [`spool`] ▶ [`uplink`] ▶ the router.
-//! [`Agent`] runs it all; [`recorder`] takes the kernel's place.
+//! [`Agent`] runs it all; [`recorder`] takes the kernel's place. [`actions`] goes the other way: it
+//! ends processes when it is told to.
 
+pub mod actions;
 pub mod cli;
 pub mod config;
 mod cri;

@@ -23,6 +23,7 @@ use self::{
     watch::{Watch, Work, play},
 };
 use crate::{
+    actions::{Actions, ActionsError},
     config::{AgentConfig, FileError},
     detect::{Counts, Detector},
     metrics::Metrics,
@@ -52,6 +53,8 @@ pub enum AgentError {
     Uplink(#[from] UplinkError),
     #[error("failed to prepare the way to the router")]
     File(#[from] FileError),
+    #[error("failed to prepare for orders")]
+    Actions(#[from] ActionsError),
     #[error("failed to start recording")]
     Record(#[from] RecordError),
     #[error("failed to replay")]
@@ -113,6 +116,7 @@ struct Shared {
     sensor: Mutex<SensorState>,
     rates: Mutex<Rates>,
     uplink: Option<(Gauge, Arc<UplinkCounts>)>,
+    actions: Option<Actions>,
     /// The recording was replayed to its end, or the sensor is gone.
     finished: CancellationToken,
     failure: Mutex<Option<String>>,
@@ -151,6 +155,12 @@ impl Agent {
             None => None,
         };
         let metrics = Metrics::new(registry)?;
+        let orders = crate::actions::metrics(registry)?;
+        let actions = match (&config.actions, &setup.events) {
+            // A recording is of another time, maybe of another machine.
+            (Some(config), Events::Kernel) => Some(Actions::new(config, hostname.clone(), orders)?),
+            _ => None,
+        };
 
         let drain = CancellationToken::new();
         let mut sinks = setup.sinks;
@@ -179,10 +189,11 @@ impl Agent {
                 .as_ref()
                 .zip(uplink.as_ref())
                 .map(|(spool, uplink)| (spool.gauge(), uplink.counts())),
+            actions: actions.clone(),
             finished: CancellationToken::new(),
             failure: Mutex::default(),
         });
-        let work = Arc::new(Mutex::new(Work { detector, sinks, recorder }));
+        let work = Arc::new(Mutex::new(Work { detector, sinks, recorder, actions }));
         let source = match setup.events {
             Events::Kernel => {
                 Source::Kernel(Watch::start(&shared, &work, config)?, Box::new(config.clone()))
@@ -273,6 +284,11 @@ impl AgentHandle {
         self.shared.status()
     }
 
+    /// Returns what takes orders, if the configuration allows any.
+    pub fn actions(&self) -> Option<Actions> {
+        self.shared.actions.clone()
+    }
+
     /// Returns why the agent ended by itself, if it did for a bad reason.
     pub fn failure(&self) -> Option<String> {
         locked(&self.shared.failure).clone()
@@ -320,6 +336,7 @@ impl Shared {
                     }),
                 }
             }),
+            actions: self.actions.as_ref().map(Actions::status),
         }
     }
 

@@ -154,6 +154,45 @@ impl Metrics {
     }
 }
 
+/// Orders by what was ordered and what came of it; counted as they end.
+#[derive(Clone, Debug)]
+pub struct OrderMetrics(IntCounterVec);
+
+impl OrderMetrics {
+    /// Every pair of labels there is. `none` is an order of a client that may not give any.
+    const PAIRS: [(&str, &[&str]); 6] = [
+        ("kill_process", KILL_OUTCOMES),
+        ("kill_tree", KILL_OUTCOMES),
+        ("process", &["done", "gone", "invalid", "busy", "failed"]),
+        ("container", &["done", "invalid", "busy", "failed"]),
+        ("watch", &["done", "gone", "invalid", "busy", "failed"]),
+        ("none", &["forbidden", "invalid"]),
+    ];
+
+    /// Registers the counter, at zero.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let options = Opts::new(
+            "saker_agent_orders_total",
+            "Orders by what was ordered and what came of it.",
+        );
+        let orders = IntCounterVec::new(options, &["action", "outcome"])?;
+        registry.register(Box::new(orders.clone()))?;
+        for (action, outcomes) in Self::PAIRS {
+            for outcome in outcomes {
+                orders.with_label_values(&[action, outcome]).reset();
+            }
+        }
+        Ok(Self(orders))
+    }
+
+    pub(crate) fn count(&self, action: &'static str, outcome: &'static str) {
+        self.0.with_label_values(&[action, outcome]).inc();
+    }
+}
+
+const KILL_OUTCOMES: &[&str] =
+    &["dead", "gone", "refused", "would_kill", "unknown", "repeated", "invalid", "busy", "failed"];
+
 /// A counter never falls: a sensor started anew counts from zero, and so does Prometheus.
 fn raise(counter: &IntCounter, total: u64) {
     let before = counter.get();

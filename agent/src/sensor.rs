@@ -24,14 +24,14 @@ mod intake;
 mod load;
 mod ring;
 
-pub(crate) use self::load::event_kind;
 use self::{
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
     intake::Intake,
     load::{Loaded, load, probe_kind},
-    ring::{Rings, boot_epoch_ns, boot_ns},
+    ring::{Rings, boot_ns},
 };
 pub use crate::cri::SocketInUse;
+pub(crate) use self::ring::boot_epoch_ns;
 use crate::{
     cri::{LookupState, Lookups},
     decode::Decoder,

@@ -1,6 +1,6 @@
 //! What the agent is doing, for a person and for `/status`.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub struct AgentStatus {
     pub alerts_held_back: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplink: Option<UplinkStatus>,
+    /// Absent when no orders are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actions: Option<ActionsStatus>,
 }
 
 /// A count since the start and how fast it grew in the last seconds.
@@ -128,6 +131,29 @@ pub struct UplinkStatus {
     pub trouble: Option<String>,
 }
 
+/// Where and from whom orders are taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionsStatus {
+    pub listen: SocketAddr,
+    pub clients: Vec<String>,
+    pub host_processes: bool,
+    pub watches: usize,
+    /// What stands in the way of carrying them out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+impl fmt::Display for ActionsStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reach = if self.host_processes { ", processes of the host included" } else { "" };
+        writeln!(f, "orders    on {} from {}{reach}", self.listen, self.clients.join(", "))?;
+        if let Some(trouble) = &self.trouble {
+            writeln!(f, "          {trouble}")?;
+        }
+        Ok(())
+    }
+}
+
 impl SensorReport {
     pub(crate) fn of(status: &SensorStatus) -> Self {
         let totals = status.totals();
@@ -218,6 +244,10 @@ impl fmt::Display for AgentStatus {
             if let Some(trouble) = &uplink.trouble {
                 writeln!(f, "          {trouble}")?;
             }
+        }
+        match &self.actions {
+            Some(actions) => write!(f, "{actions}")?,
+            None => writeln!(f, "orders    are not taken")?,
         }
         if let Some(error) = &self.sensor.error {
             writeln!(f, "sensor    not running: {error}")?;

@@ -100,6 +100,20 @@ pub struct WatchReport {
     pub processes: Vec<ProcessEnd>,
     /// How many of them live.
     pub alive: usize,
+    /// Searches begun after the last death found nobody: `alive` may be 0 before that is known.
+    pub empty: bool,
+}
+
+/// The live processes of one container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContainerReport {
+    pub time: Timestamp,
+    pub hostname: String,
+    /// Whole id.
+    pub container: Box<str>,
+    pub processes: Vec<ProcessFacts>,
+    /// Something was left out because there was too much.
+    pub truncated: bool,
 }
 
 /// A process, whom it descends from, and who descends from it.

@@ -11,6 +11,8 @@ use alert::{Executable, StandardStream};
 use super::path::text;
 
 const FILE_BYTES_MAX: u64 = 64 << 10;
+/// `include/linux/sched.h`.
+const PF_KTHREAD: i64 = 0x0020_0000;
 /// `/proc/PID/stat` counts time in these.
 pub(crate) const TICK_NS: u64 = 10_000_000;
 
@@ -24,6 +26,10 @@ pub(crate) struct Seen {
     pub(crate) tty: u32,
     /// Since boot, rounded down to [`TICK_NS`].
     pub(crate) start_ns: u64,
+    /// One of the kernel's own threads.
+    pub(crate) kernel_thread: bool,
+    /// `R`, `S`, `T` and so on: the first thread's.
+    pub(crate) state: char,
     pub(crate) name: Box<str>,
     pub(crate) arguments: Vec<Box<str>>,
     pub(crate) cwd: Box<str>,
@@ -43,11 +49,16 @@ pub(crate) fn pids() -> Vec<i32> {
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// Returns what `stat` alone tells of the process with this pid, or `None` when it is gone.
+pub(crate) fn stat(pid: i32) -> Option<Seen> {
+    let stat = read_file(pid, "stat")?;
+    let seen = parse_stat(&String::from_utf8_lossy(&stat))?;
+    Some(Seen { pid, vpid: pid, ..seen })
+}
+
 /// Returns the process with this pid, or `None` when it is gone.
 pub(crate) fn read(pid: i32) -> Option<Seen> {
-    let stat = read_file(pid, "stat")?;
-    let mut seen = parse_stat(&String::from_utf8_lossy(&stat))?;
-    seen.pid = pid;
+    let mut seen = stat(pid)?;
     if let Some(status) = read_file(pid, "status") {
         parse_status(&String::from_utf8_lossy(&status), &mut seen);
     }
@@ -74,14 +85,14 @@ pub(crate) fn cgroups(pid: i32) -> Vec<Box<str>> {
         .unwrap_or_default()
 }
 
-fn read_file(pid: i32, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn read_file(pid: i32, name: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = fs::File::open(format!("/proc/{pid}/{name}")).ok()?;
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
-fn link(pid: i32, name: &str) -> Option<Box<str>> {
+pub(crate) fn link(pid: i32, name: &str) -> Option<Box<str>> {
     let target = fs::read_link(format!("/proc/{pid}/{name}")).ok()?;
     Some(text(target.as_os_str().as_bytes()))
 }
@@ -134,6 +145,8 @@ fn parse_stat(stat: &str) -> Option<Seen> {
         ppid: number(1)?.try_into().ok()?,
         sid: number(3)?.try_into().ok()?,
         tty: number(4)? as u32,
+        state: numbers.first()?.chars().next()?,
+        kernel_thread: number(6)? & PF_KTHREAD != 0,
         start_ns: u64::try_from(number(19)?).ok()?.saturating_mul(TICK_NS),
         ..Seen::default()
     })
@@ -185,6 +198,7 @@ mod tests {
         let seen = parse_stat(stat).unwrap();
         assert_eq!((&*seen.name, seen.ppid, seen.sid, seen.tty), ("a) b (c)", 1, 39, 34816));
         assert_eq!(seen.start_ns, 777 * TICK_NS);
+        assert_eq!((seen.state, seen.kernel_thread), ('S', false));
         for broken in ["", "42", "42 (a", "42 )a( S 1", "42 (a) S", "1 (a) S x y z w"] {
             assert!(parse_stat(broken).is_none(), "{broken}");
         }

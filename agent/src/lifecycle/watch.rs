@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::{AgentError, Shared, locked};
 use crate::{
     AgentConfig, Sinks,
+    actions::Actions,
     detect::Detector,
     recorder::{Recorded, Recorder, Recording},
     sensor::Sensor,
@@ -26,10 +27,14 @@ pub(super) struct Work {
     pub(super) detector: Detector,
     pub(super) sinks: Sinks,
     pub(super) recorder: Option<Recorder>,
+    pub(super) actions: Option<Actions>,
 }
 
 impl Work {
     pub(super) fn observe(&mut self, event: &Event) {
+        if let Some(actions) = &self.actions {
+            actions.saw(&event.process);
+        }
         if let Some(recorder) = &mut self.recorder {
             match recorder.record(event) {
                 Ok(Recorded::Yes) => {}

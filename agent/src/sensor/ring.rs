@@ -149,7 +149,7 @@ pub(super) fn boot_ns() -> u64 {
 }
 
 /// Returns nanoseconds since 1970 at boot: what to add to a record's time.
-pub(super) fn boot_epoch_ns() -> u64 {
+pub(crate) fn boot_epoch_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Realtime)).saturating_sub(boot_ns())
 }
 
