@@ -1,11 +1,14 @@
 //! The agent's part of the configuration file. Every default suits one machine without a file.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use alert::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::config::{HumanBytes, HumanDuration, SafeUrl, Secret};
+use service::{
+    client::{FileError, Identity},
+    config::{HumanBytes, HumanDuration, SafeUrl, Secret},
+};
 
 use crate::{
     detect::Limits,
@@ -234,14 +237,6 @@ fn clients<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
     Ok(clients)
 }
 
-/// A file the configuration names could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to read `{}`", path.display())]
-pub struct FileError {
-    path: PathBuf,
-    source: io::Error,
-}
-
 impl AgentConfig {
     pub(crate) fn sensor_options(&self, environment: bool) -> SensorOptions {
         SensorOptions { containers: self.containers.options(), ..self.sensor.options(environment) }
@@ -290,19 +285,14 @@ impl ContainersConfig {
 impl RouterConfig {
     /// Reads the files named.
     pub(crate) fn options(&self) -> Result<UplinkOptions, FileError> {
-        let read = |path: &PathBuf| {
-            fs::read(path).map_err(|source| FileError { path: path.clone(), source })
-        };
-        let mut identity = self.certificate.as_ref().map(read).transpose()?;
-        if let (Some(identity), Some(key)) = (&mut identity, &self.key) {
-            identity.push(b'\n');
-            identity.extend(read(key)?);
-        }
         Ok(UplinkOptions {
             url: self.url.expose().clone(),
             token: self.token.as_ref().map(|token| token.expose().to_owned()),
-            authorities: self.ca.as_ref().map(read).transpose()?,
-            identity,
+            identity: Identity::read(
+                self.ca.as_deref(),
+                self.certificate.as_deref(),
+                self.key.as_deref(),
+            )?,
             timeout: self.timeout.0,
             batch_alerts_max: self.batch_alerts_max.clamp(1, 10_000),
             batch_bytes_max: usize::try_from(self.batch_bytes_max.0.clamp(1 << 10, 16 << 20))

@@ -14,7 +14,7 @@ use alert::EventKind;
 use crossbeam_channel::{Sender, bounded};
 use jiff::Timestamp;
 use prometheus::Registry;
-use service::ErrorChain;
+use service::{ErrorChain, client::FileError};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     actions::{Actions, ActionsError},
-    config::{AgentConfig, FileError},
+    config::AgentConfig,
     detect::{Counts, Detector},
     metrics::Metrics,
     recorder::{RecordError, Recorder, Recording, ReplayError},

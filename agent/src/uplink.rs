@@ -19,15 +19,14 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use serde_json::value::RawValue;
+use service::{client::Identity, retry};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::spool::{Outlet, Spooled};
 
-const DELAY_MIN: Duration = Duration::from_millis(200);
-const DELAY_MAX: Duration = Duration::from_secs(30);
-/// A `Retry-After` longer than this is cut.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
+const DELAYS: retry::Delays =
+    retry::Delays { min: Duration::from_millis(200), max: Duration::from_secs(30) };
 /// Bytes of a refusal's text that are read.
 const REASON_BYTES_MAX: usize = 1024;
 /// The dead letters' file is begun anew at this size; one older one is kept.
@@ -38,10 +37,7 @@ const DEAD_LETTERS_BYTES_MAX: u64 = 16 << 20;
 pub struct UplinkOptions {
     pub url: Url,
     pub token: Option<String>,
-    /// PEM of the authorities to trust instead of the system's.
-    pub authorities: Option<Vec<u8>>,
-    /// PEM of our certificate and its key.
-    pub identity: Option<Vec<u8>>,
+    pub identity: Identity,
     /// For one batch, answer included.
     pub timeout: Duration,
     pub batch_alerts_max: usize,
@@ -110,18 +106,11 @@ impl Uplink {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let mut client = reqwest::Client::builder()
+        let client = options
+            .identity
+            .client(options.timeout)?
             .user_agent(concat!("saker-agent/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .timeout(options.timeout)
-            .connect_timeout(options.timeout.min(Duration::from_secs(10)))
-            .redirect(reqwest::redirect::Policy::none());
-        if let Some(pem) = &options.authorities {
-            client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?);
-        }
-        if let Some(pem) = &options.identity {
-            client = client.identity(reqwest::Identity::from_pem(pem)?);
-        }
+            .default_headers(headers);
         Ok(Self { client: client.build()?, options, outlet, counts: Arc::default() })
     }
 
@@ -144,7 +133,7 @@ impl Uplink {
                 Err(why) => {
                     failures += 1;
                     self.trouble(failures, why);
-                    if pause(backoff(failures), &drain).await.is_break() {
+                    if pause(DELAYS.after(failures), &drain).await.is_break() {
                         return;
                     }
                     continue;
@@ -186,7 +175,7 @@ impl Uplink {
                 Answer::Unavailable { retry_after, why } => {
                     failures += 1;
                     self.trouble(failures, why);
-                    let delay = retry_after.unwrap_or_else(|| backoff(failures));
+                    let delay = retry_after.unwrap_or_else(|| DELAYS.after(failures));
                     if pause(delay, &drain).await.is_break() {
                         return;
                     }
@@ -243,7 +232,7 @@ impl Uplink {
         let retry_after = response
             .headers()
             .get(RETRY_AFTER)
-            .and_then(|value| retry_after(value.to_str().ok()?, service::clock::now()));
+            .and_then(|value| retry::retry_after(value.to_str().ok()?, service::clock::now()));
         let mut reason = Vec::new();
         while reason.len() < REASON_BYTES_MAX
             && let Ok(Some(chunk)) = response.chunk().await
@@ -317,49 +306,9 @@ async fn pause(delay: Duration, drain: &CancellationToken) -> ControlFlow<()> {
     }
 }
 
-/// Returns a random time below a limit that doubles with every failure.
-fn backoff(failures: u32) -> Duration {
-    let limit = DELAY_MIN.saturating_mul(1 << failures.min(10)).min(DELAY_MAX);
-    limit.mul_f64(rand::random_range(0.1..1.0))
-}
-
-/// Reads seconds or an HTTP date.
-fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    let delay = match text.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
-            Duration::try_from(date.duration_since(now)).unwrap_or_default()
-        }
-    };
-    Some(delay.min(RETRY_AFTER_MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_is_read_in_both_forms_and_bounded() {
-        let now = "2026-11-21T08:00:00Z".parse().expect("time");
-        let check = |text| retry_after(text, now).map(|delay| delay.as_secs());
-        assert_eq!(check("7"), Some(7));
-        assert_eq!(check(" 0 "), Some(0));
-        assert_eq!(check("Sat, 21 Nov 2026 08:00:42 GMT"), Some(42));
-        assert_eq!(check("Sat, 21 Nov 2026 07:00:00 GMT"), Some(0));
-        assert_eq!(check("99999999999"), Some(300));
-        assert_eq!(check("-1"), None);
-        assert_eq!(check("soon"), None);
-    }
-
-    #[test]
-    fn waiting_grows_and_is_never_long() {
-        for failures in 1..100 {
-            let delay = backoff(failures);
-            assert!(delay >= DELAY_MIN / 10 && delay <= DELAY_MAX, "{delay:?}");
-        }
-        assert!(backoff(1) <= DELAY_MIN * 2);
-    }
 
     #[test]
     fn a_dead_letter_that_is_no_json_is_kept_as_text() {

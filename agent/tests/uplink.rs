@@ -139,8 +139,7 @@ fn options(url: &str) -> UplinkOptions {
     UplinkOptions {
         url: url.parse().expect("url"),
         token: Some("s3cret".to_owned()),
-        authorities: None,
-        identity: None,
+        identity: service::client::Identity::default(),
         timeout: Duration::from_secs(1),
         batch_alerts_max: 50,
         batch_bytes_max: 1 << 20,

@@ -1,14 +1,16 @@
 //! What Saker's daemons share: configuration, secrets, logs, metrics, TLS, the server loop, who
-//! may use an API, the admin endpoint, reload, shutdown and the clock.
+//! may use an API, clients of each other, retries, the admin endpoint, reload, shutdown and the clock.
 
 pub mod access;
 pub mod admin;
+pub mod client;
 pub mod clock;
 pub mod config;
 mod error_chain;
 pub mod metrics;
 pub mod problem;
 pub mod reload;
+pub mod retry;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;

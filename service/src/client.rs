@@ -1,0 +1,70 @@
+//! HTTP clients of one daemon to another: whom they trust and who they are.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::tls;
+
+/// Longest time for a connection, however long an answer may take.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+
+/// Whom a client trusts and who it is, as PEM.
+#[derive(Clone, Default)]
+pub struct Identity {
+    /// Authorities to trust instead of the system's.
+    pub authorities: Option<Vec<u8>>,
+    /// The client's certificate and its key.
+    pub certificate: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+/// A file the configuration names could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read `{}`", path.display())]
+pub struct FileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Identity {
+    /// Reads the files.
+    pub fn read(
+        authorities: Option<&Path>,
+        certificate: Option<&Path>,
+        key: Option<&Path>,
+    ) -> Result<Self, FileError> {
+        let read = |path: &Path| {
+            fs::read(path).map_err(|source| FileError { path: path.to_owned(), source })
+        };
+        let mut certificate = certificate.map(read).transpose()?;
+        if let (Some(certificate), Some(key)) = (&mut certificate, key) {
+            certificate.push(b'\n');
+            certificate.extend(read(key)?);
+        }
+        Ok(Self { authorities: authorities.map(read).transpose()?, certificate })
+    }
+
+    /// Returns a client that follows no redirects; `timeout` is for a request, answer included.
+    pub fn client(&self, timeout: Duration) -> reqwest::Result<reqwest::ClientBuilder> {
+        tls::install_crypto_provider();
+        let mut client = reqwest::Client::builder()
+            .timeout(timeout)
+            .connect_timeout(timeout.min(CONNECT_TIMEOUT_MAX))
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(pem) = &self.authorities {
+            client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?);
+        }
+        if let Some(pem) = &self.certificate {
+            client = client.identity(reqwest::Identity::from_pem(pem)?);
+        }
+        Ok(client)
+    }
+}
