@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::{error::ApiError, types::ConfigStatus};
-use crate::{core::Handle, dispatch::Dispatcher, live::Live};
+use crate::{core::Handle, dispatch::Dispatcher, live::Live, responder::Responder};
 
 /// Largest body of a request.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -42,6 +42,7 @@ const TAILS_MAX: usize = 64;
 pub struct Api {
     pub(crate) core: Handle,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) responder: Arc<Responder>,
     pub(crate) live: Live,
     pub(crate) auth: ArcSwap<Auth>,
     pub(crate) config: ArcSwap<ConfigStatus>,
@@ -55,6 +56,7 @@ impl Api {
     pub(crate) fn new(
         core: Handle,
         dispatcher: Arc<Dispatcher>,
+        responder: Arc<Responder>,
         live: Live,
         auth: Auth,
         config: ConfigStatus,
@@ -63,6 +65,7 @@ impl Api {
         Self {
             core,
             dispatcher,
+            responder,
             live,
             auth: ArcSwap::from_pointee(auth),
             config: ArcSwap::from_pointee(config),

@@ -22,7 +22,9 @@ use service::{
 pub use self::output::OutputConfig;
 use crate::{
     ingest::IngestConfig,
+    kubernetes::KubernetesConfig,
     pipeline::{FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig, Silence},
+    responder::ResponderConfig,
 };
 
 /// Environment variables that start with this override the file.
@@ -97,6 +99,10 @@ pub struct RouterConfig {
     /// Folder of the journal and everything else the router keeps.
     pub data: PathBuf,
     pub ingest: IngestConfig,
+    /// Where the owners of pods are known; absent: alerts keep what their senders say.
+    pub kubernetes: Option<KubernetesConfig>,
+    /// Who may do something about alerts; absent: nobody is told for that.
+    pub responder: Option<ResponderConfig>,
     /// Bounds of the connections to each of the two ports.
     pub connections: ServerLimits,
     pub journal: JournalConfig,
@@ -116,6 +122,8 @@ impl Default for RouterConfig {
             auth: Auth::default(),
             data: PathBuf::from("/var/lib/saker"),
             ingest: IngestConfig::default(),
+            kubernetes: None,
+            responder: None,
             connections: ServerLimits::default(),
             journal: JournalConfig::default(),
             decisions_bytes_max: HumanBytes(1 << 30),

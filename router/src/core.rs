@@ -18,12 +18,12 @@ use journal::{AppendError, CursorError, Journal, ReadError};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::handle::encode;
 pub use self::{
     decisions::{DecisionLog, DecisionReader},
     handle::{Handle, Stopped, SubmitError},
     runner::{Core, Started, State},
 };
+pub(crate) use self::{handle::encode, runner::CURSOR as PIPELINE_CURSOR};
 use crate::{live::Live, metrics::CoreMetrics};
 
 /// Folder of the decision log in the data folder.

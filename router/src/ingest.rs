@@ -7,6 +7,7 @@ mod auth;
 mod decode;
 mod http;
 mod metrics;
+mod stamp;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -19,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration, Secret};
 use tokio::sync::Semaphore;
 
-pub use self::http::routes;
 use self::{auth::Tokens, metrics::Metrics};
+pub use self::{http::routes, stamp::Stamp};
 use crate::{core, record::Record};
 
 /// What senders may do.
@@ -66,6 +67,7 @@ pub struct Ingest {
     tokens: Tokens,
     /// One permit per byte of a body in memory.
     room: Arc<Semaphore>,
+    stamp: Stamp,
     metrics: Metrics,
     registry: Registry,
 }
@@ -75,11 +77,13 @@ impl Ingest {
     pub fn new(
         journal: Journal,
         config: IngestConfig,
+        stamp: Stamp,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let room = usize::try_from(config.bodies_bytes_max.0).unwrap_or(usize::MAX);
         Ok(Self {
             journal,
+            stamp,
             tokens: Tokens::new(&config.tokens),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             metrics: Metrics::new(registry, config.series_max)?,
@@ -88,11 +92,16 @@ impl Ingest {
         })
     }
 
-    /// Takes alerts from a sender in this process. They are durable when it returns.
-    pub async fn append(&self, alerts: Vec<Alert>) -> Result<(), AppendError> {
+    /// Takes alerts of a sender. They are durable when it returns.
+    pub(crate) async fn append(
+        &self,
+        mut alerts: Vec<Alert>,
+        sender: Option<&str>,
+    ) -> Result<(), AppendError> {
         if alerts.is_empty() {
             return Ok(());
         }
+        self.stamp.put(&mut alerts, sender).await;
         let records: Vec<Record> =
             alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
         let payloads: Vec<Bytes> = records.iter().map(core::encode).collect();

@@ -10,10 +10,12 @@ pub mod config;
 pub mod core;
 pub mod dispatch;
 pub mod ingest;
+pub mod kubernetes;
 pub mod live;
 pub mod metrics;
 pub mod pipeline;
 pub mod record;
+pub mod responder;
 mod running;
 mod world;
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
 };
 
@@ -44,6 +44,27 @@ pub struct DispatchMetrics {
     pub(crate) breaker: IntGaugeVec,
 }
 
+/// What is counted of the owners of pods.
+#[derive(Debug)]
+pub(crate) struct OwnerMetrics {
+    pub(crate) owners: IntCounterVec,
+    pub(crate) waits: IntCounterVec,
+    pub(crate) contradictions: IntCounter,
+    pub(crate) failures: IntCounterVec,
+    pub(crate) refused: IntCounter,
+    objects: IntGaugeVec,
+    lag: GaugeVec,
+}
+
+/// What is counted of the way to the responder.
+#[derive(Debug)]
+pub(crate) struct ResponderMetrics {
+    pub(crate) alerts: IntCounterVec,
+    pub(crate) failures: IntCounter,
+    pub(crate) lag: Gauge,
+    pub(crate) seconds: Histogram,
+}
+
 /// The journal's and the pipeline's sizes, read when somebody asks.
 #[derive(Debug)]
 pub struct SizeMetrics {
@@ -63,6 +84,18 @@ pub(crate) const ATTEMPT_RESULTS: [&str; 5] =
     ["delivered", "unavailable", "timeout", "rejected", "denied"];
 /// Ends of a notification, as the label `result` has them.
 pub(crate) const DELIVERY_RESULTS: [&str; 2] = ["delivered", "dead_lettered"];
+
+/// What became of an alert's question for its owner, as the label `result` has it.
+const OWNER_RESULTS: [&str; 6] =
+    ["found", "not_found", "not_synced", "stale", "unreachable", "forbidden"];
+/// Kinds that are watched, as the label `kind` has them.
+const OWNER_KINDS: [&str; 3] = ["Pod", "ReplicaSet", "Job"];
+/// How the wait for an owner ended, as the label `end` has it.
+const WAIT_ENDS: [&str; 3] = ["found", "timeout", "full"];
+/// Ends of an alert on its way to the responder, as the label `end` has them.
+pub(crate) const RESPONDER_ENDS: [&str; 2] = ["sent", "skipped"];
+/// Bounds of the time from an alert's acceptance to the responder's answer, in seconds.
+const RESPONDER_SECONDS: [f64; 10] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.5, 10.0, 60.0];
 
 fn registered<C: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
@@ -246,6 +279,110 @@ impl DispatchMetrics {
             gauge.with_label_values(&[output]).set(0);
         }
         self.queue_age.with_label_values(&[output]).set(0.0);
+    }
+}
+
+impl OwnerMetrics {
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name, help| registered(registry, IntCounter::new(name, help));
+        let labelled = |name, help, label, values: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label]);
+            let counters = registered(registry, counters)?;
+            for value in values {
+                counters.with_label_values(&[value]);
+            }
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let lag = Opts::new(
+            "saker_router_owner_watch_lag_seconds",
+            "Time since the API server last said anything about a kind; -1 if it never did.",
+        );
+        let objects = Opts::new(
+            "saker_router_owner_objects",
+            "Objects of the cluster that are known, deleted ones that are still kept included.",
+        );
+        let metrics = Self {
+            owners: labelled(
+                "saker_router_owners_total",
+                "Alerts of a pod, by whether its owner was found.",
+                "result",
+                &OWNER_RESULTS,
+            )?,
+            waits: labelled(
+                "saker_router_owner_waits_total",
+                "Requests with alerts that waited for the cluster to tell of a pod, by how it ended.",
+                "end",
+                &WAIT_ENDS,
+            )?,
+            contradictions: counter(
+                "saker_router_owner_contradictions_total",
+                "Alerts whose sender claimed another place or owner than the cluster knows.",
+            )?,
+            failures: labelled(
+                "saker_router_owner_watch_failures_total",
+                "Requests to the API server that failed.",
+                "kind",
+                &OWNER_KINDS,
+            )?,
+            refused: counter(
+                "saker_router_owner_objects_refused_total",
+                "Objects that are not known because there are too many.",
+            )?,
+            objects: registered(registry, IntGaugeVec::new(objects, &["kind"]))?,
+            lag: registered(registry, GaugeVec::new(lag, &["kind"]))?,
+        };
+        for kind in OWNER_KINDS {
+            metrics.measure(kind, 0, None);
+        }
+        Ok(metrics)
+    }
+
+    pub(crate) fn measure(&self, kind: &str, objects: usize, lag: Option<Duration>) {
+        let objects = i64::try_from(objects).unwrap_or(i64::MAX);
+        self.objects.with_label_values(&[kind]).set(objects);
+        let lag = lag.map_or(-1.0, |lag| lag.as_secs_f64());
+        self.lag.with_label_values(&[kind]).set(lag);
+    }
+}
+
+impl ResponderMetrics {
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let alerts = Opts::new(
+            "saker_router_responder_alerts_total",
+            "Alerts the responder took, and those that were passed over because they were too old, \
+             the journal needed room, or the responder refused them.",
+        );
+        let alerts = registered(registry, IntCounterVec::new(alerts, &["end"]))?;
+        for end in RESPONDER_ENDS {
+            alerts.with_label_values(&[end]);
+        }
+        Ok(Self {
+            alerts,
+            failures: registered(
+                registry,
+                IntCounter::new(
+                    "saker_router_responder_failures_total",
+                    "Attempts to bring alerts to the responder that failed.",
+                ),
+            )?,
+            lag: registered(
+                registry,
+                Gauge::new(
+                    "saker_router_responder_lag_seconds",
+                    "Age of the oldest alert the responder has not taken.",
+                ),
+            )?,
+            seconds: registered(
+                registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "saker_router_responder_seconds",
+                        "Time from an alert's acceptance until the responder has it.",
+                    )
+                    .buckets(RESPONDER_SECONDS.to_vec()),
+                ),
+            )?,
+        })
     }
 }
 

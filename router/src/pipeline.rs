@@ -23,6 +23,7 @@ mod facts;
 mod finding;
 mod fingerprint;
 mod group;
+mod judge;
 mod ledger;
 mod lifecycle;
 mod normalise;
@@ -50,6 +51,7 @@ pub use decision::{
     AlertDecision, CloseReason, Decision, DecisionKind, Notified, NotifyReason, Reason, ReasonKind,
     Routing, Verdict,
 };
+pub use judge::Judged;
 pub use ledger::{Ledger, OutputLedger};
 pub use silence::{SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};
 pub use snapshot::RestoreError;

@@ -14,7 +14,10 @@ use service::{
     telemetry::LevelHandle,
     tls::{Acceptor, TlsError},
 };
-use tokio::sync::{Mutex, broadcast, watch};
+use tokio::{
+    sync::{Mutex, broadcast, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -24,11 +27,13 @@ use crate::{
     config::{Config, RouterConfig},
     core::{self, Core, Handle, SubmitError},
     dispatch::Dispatcher,
-    ingest::{self, Ingest},
+    ingest::{self, Ingest, Stamp},
+    kubernetes::{self, KubernetesConfig, KubernetesError, Owners},
     live::{Live, Tail},
-    metrics::{CoreMetrics, DispatchMetrics, SizeMetrics},
+    metrics::{CoreMetrics, DispatchMetrics, OwnerMetrics, SizeMetrics},
     pipeline::PipelineConfig,
     record::Record,
+    responder::{Peer, PeerError, Responder},
     world,
 };
 
@@ -54,6 +59,10 @@ pub enum StartError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("failed to use the certificates for {address}")]
     Tls { address: SocketAddr, source: TlsError },
+    #[error("failed to reach the cluster of `router.kubernetes`")]
+    Kubernetes(#[from] KubernetesError),
+    #[error("failed to use `router.responder`")]
+    Responder(#[from] PeerError),
     #[error("failed to register metrics")]
     Metrics(#[from] prometheus::Error),
     #[error("failed to start a thread")]
@@ -67,6 +76,8 @@ pub enum StartError {
 pub enum ReloadError {
     #[error(transparent)]
     Output(#[from] world::OutputError),
+    #[error("failed to use `router.responder`")]
+    Responder(#[from] PeerError),
     #[error("failed to put the configuration in force")]
     Submit(#[from] SubmitError),
 }
@@ -79,6 +90,7 @@ pub struct Running {
     /// Where the API, health and metrics are.
     pub api_addr: SocketAddr,
     core: Handle,
+    stamp: Stamp,
     dispatcher: Arc<Dispatcher>,
     live: Live,
     api: Arc<Api>,
@@ -92,6 +104,8 @@ pub struct Running {
 #[derive(Clone, Debug)]
 pub struct IngestHandle {
     journal: Journal,
+    stamp: Stamp,
+    sender: String,
 }
 
 impl IngestHandle {
@@ -99,8 +113,10 @@ impl IngestHandle {
     pub async fn append(&self, alerts: Vec<Alert>) -> Result<(), AppendError> {
         // As for those that come over the network: the pipeline's clock must not follow the sender's.
         let received = service::clock::now();
-        let records =
-            alerts.into_iter().map(|alert| Record::Alert(Box::new(Alert { received, ..alert })));
+        let mut alerts: Vec<Alert> =
+            alerts.into_iter().map(|alert| Alert { received, ..alert }).collect();
+        self.stamp.put(&mut alerts, Some(&self.sender)).await;
+        let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert)));
         self.journal.append(records.map(|record| core::encode(&record)).collect()).await.map(drop)
     }
 }
@@ -125,6 +141,7 @@ pub async fn start<A>(
     let core_metrics = CoreMetrics::register(&registry)?;
     let dispatch_metrics = DispatchMetrics::register(&registry)?;
     let sizes = SizeMetrics::register(&registry)?;
+    let owner_metrics = OwnerMetrics::register(&registry)?;
 
     // Whatever can be wrong is found before anything is written.
     let opening = Opening::new(&config);
@@ -133,7 +150,13 @@ pub async fn start<A>(
     std::fs::create_dir_all(data)
         .map_err(|source| StartError::Data { path: data.clone(), source })?;
     let outputs = world::outputs(&mut config)?;
+    let peer = config.router.responder.clone().map(Peer::new).transpose()?;
     let doors = Doors::open(&config.router).await?;
+    let owners = match config.router.kubernetes.clone() {
+        Some(config) => Some(kubernetes::start(config, owner_metrics, &shutdown).await?),
+        None => None,
+    };
+    let stamp = Stamp::new(owners.clone());
     let live = Live::new();
     let stop_core = CancellationToken::new();
     let (core, core_handle) = {
@@ -146,15 +169,19 @@ pub async fn start<A>(
     dispatcher.add(outputs);
     let core = core.start(dispatcher.clone()).map_err(StartError::Thread)?;
     let router = config.router;
+    let (responder, feed) = Responder::start(core_handle.clone(), peer, &registry, &shutdown)?;
+    let responder = Arc::new(responder);
     let api = Arc::new(Api::new(
         core_handle.clone(),
         Arc::clone(&dispatcher),
+        Arc::clone(&responder),
         live.clone(),
         router.auth.clone(),
         ConfigStatus::loaded(config.file.as_deref()),
         shutdown.token().clone(),
     ));
-    let ingest = Ingest::new(core_handle.journal().clone(), router.ingest.clone(), &registry)?;
+    let journal = core_handle.journal().clone();
+    let ingest = Ingest::new(journal, router.ingest.clone(), stamp.clone(), &registry)?;
     let readiness = Readiness::default();
     let routes = api::routes(Arc::clone(&api), registry.clone(), readiness.clone(), logs);
     let (ingest_addr, api_addr) = (doors.ingest.addr, doors.api.addr);
@@ -162,11 +189,19 @@ pub async fn start<A>(
     doors.ingest.serve("ingest", ingest::routes(Arc::new(ingest)), &router.connections, &shutdown);
     doors.api.serve("api", routes, &router.connections, &shutdown);
 
-    let measure = measure(core_handle.clone(), Arc::clone(&dispatcher), sizes, readiness);
+    let measured = Measured {
+        core: core_handle.clone(),
+        dispatcher: Arc::clone(&dispatcher),
+        owners,
+        responder,
+        sizes,
+    };
+    let measure = measured.for_ever(readiness);
     let measure = shutdown.token().clone().run_until_cancelled_owned(measure);
     shutdown.spawn("measure", measure);
     let (end, ended) = watch::channel(None);
-    let stop = Stop { core, stop_core, dispatcher: dispatcher.clone(), drain: router.drain.0 };
+    let stop =
+        Stop { core, stop_core, dispatcher: dispatcher.clone(), feed, drain: router.drain.0 };
     let journal = core_handle.journal().clone();
     let watched = shutdown.clone();
     shutdown.spawn("router", async move {
@@ -179,6 +214,7 @@ pub async fn start<A>(
         ingest_addr,
         api_addr,
         core: core_handle,
+        stamp,
         dispatcher,
         live,
         api,
@@ -190,9 +226,14 @@ pub async fn start<A>(
 }
 
 impl Running {
-    /// Returns a way to hand alerts over without a network.
-    pub fn ingest(&self) -> IngestHandle {
-        IngestHandle { journal: self.core.journal().clone() }
+    /// Returns a way to hand alerts over without a network, for the part of this process that is
+    /// named.
+    pub fn ingest(&self, sender: &str) -> IngestHandle {
+        IngestHandle {
+            journal: self.core.journal().clone(),
+            stamp: self.stamp.clone(),
+            sender: format!("local:{sender}"),
+        }
     }
 
     /// Returns a receiver of every alert decided from now on.
@@ -213,6 +254,7 @@ impl Running {
         let _one_at_a_time = self.reloading.lock().await;
         let pipeline = config.pipeline();
         let outputs = world::outputs(&mut config)?;
+        let peer = config.router.responder.clone().map(Peer::new).transpose()?;
         // The outputs are there before the pipeline routes to them, and an old one is gone only
         // when it no longer does.
         let kept = self.dispatcher.add(outputs);
@@ -226,6 +268,7 @@ impl Running {
             self.core.append(&[record]).await?;
         }
         self.dispatcher.keep(&kept);
+        self.api.responder.configure(peer);
         for acceptor in &self.acceptors {
             if let Err(error) = acceptor.reload() {
                 warn!(error = %ErrorChain(&error), "the old certificates stay in use");
@@ -233,7 +276,9 @@ impl Running {
         }
         let fixed = Fixed::of(&config.router);
         if fixed != self.fixed {
-            warn!("`router.listen`, `api`, `data` or `tls` changed: this needs a restart");
+            warn!(
+                "`router.listen`, `api`, `data`, `tls` or `kubernetes` changed: this needs a restart"
+            );
         }
         self.api.auth.store(Arc::new(config.router.auth));
         self.api.config.store(Arc::new(ConfigStatus::loaded(config.file.as_deref())));
@@ -257,6 +302,7 @@ struct Fixed {
     api: SocketAddr,
     data: PathBuf,
     tls: [bool; 2],
+    kubernetes: Option<KubernetesConfig>,
 }
 
 impl Fixed {
@@ -266,6 +312,7 @@ impl Fixed {
             api: router.api,
             data: router.data.clone(),
             tls: [router.tls.is_some(), router.api_tls.is_some()],
+            kubernetes: router.kubernetes.clone(),
         }
     }
 }
@@ -324,28 +371,38 @@ impl Opening {
     }
 }
 
-/// Brings gauges and readiness up to date, for ever.
-async fn measure(
+/// What has gauges.
+struct Measured {
     core: Handle,
     dispatcher: Arc<Dispatcher>,
+    owners: Option<Arc<Owners>>,
+    responder: Arc<Responder>,
     sizes: SizeMetrics,
-    readiness: Readiness,
-) {
-    loop {
-        let stat = core.journal().stat();
-        match (&stat.failure, stat.full) {
-            (Some(failure), _) => readiness.fail("journal", failure.clone()),
-            (None, true) => {
-                readiness.fail("journal", "the disk or `router.journal.bytes_max` is full")
+}
+
+impl Measured {
+    /// Brings gauges and readiness up to date, for ever.
+    async fn for_ever(self, readiness: Readiness) {
+        loop {
+            let stat = self.core.journal().stat();
+            match (&stat.failure, stat.full) {
+                (Some(failure), _) => readiness.fail("journal", failure.clone()),
+                (None, true) => {
+                    readiness.fail("journal", "the disk or `router.journal.bytes_max` is full")
+                }
+                (None, false) => readiness.pass("journal"),
             }
-            (None, false) => readiness.pass("journal"),
+            match self.core.ask(|state| state.pipeline.counts()).await {
+                Ok(counts) => self.sizes.set(&stat, self.core.applied(), &counts),
+                Err(stopped) => return readiness.fail("core", stopped.to_string()),
+            }
+            self.dispatcher.measure();
+            self.responder.measure();
+            if let Some(owners) = &self.owners {
+                owners.measure();
+            }
+            tokio::time::sleep(MEASURE_INTERVAL).await;
         }
-        match core.ask(|state| state.pipeline.counts()).await {
-            Ok(counts) => sizes.set(&stat, core.applied(), &counts),
-            Err(stopped) => return readiness.fail("core", stopped.to_string()),
-        }
-        dispatcher.measure();
-        tokio::time::sleep(MEASURE_INTERVAL).await;
     }
 }
 
@@ -354,6 +411,7 @@ struct Stop {
     core: core::Started,
     stop_core: CancellationToken,
     dispatcher: Arc<Dispatcher>,
+    feed: JoinHandle<()>,
     drain: Duration,
 }
 
@@ -361,7 +419,7 @@ impl Stop {
     /// Waits for the shutdown, and stops: first deliveries, then the core, which writes its state
     /// down. If the core cannot go on, it shuts everything down.
     async fn when(self, shutdown: Shutdown) -> End {
-        let Self { core, stop_core, dispatcher, drain } = self;
+        let Self { core, stop_core, dispatcher, feed, drain } = self;
         let mut ended = std::pin::pin!(core.ended());
         let failed = tokio::select! {
             () = shutdown.cancelled() => false,
@@ -371,6 +429,8 @@ impl Stop {
         for output in dispatcher.drain(drain).await {
             warn!(output, "still delivering at the end; it comes again after the next start");
         }
+        // It asks the core and moves its cursor, so it ends first.
+        feed.await.ok();
         if failed {
             error!("the router stops because its core did");
             return End::Failed;

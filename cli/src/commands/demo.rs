@@ -43,7 +43,7 @@ pub(crate) async fn execute(arguments: DemoArgs) -> anyhow::Result<Code> {
         router::start(config, shutdown.clone(), logs).await.context("the router cannot start")?;
     let mut decided = running.subscribe();
     let count = alerts.len();
-    running.ingest().append(alerts).await?;
+    running.ingest("demo").append(alerts).await?;
     tokio::time::timeout(PATIENCE, show(&mut decided, count))
         .await
         .context("the router decided nothing")?;

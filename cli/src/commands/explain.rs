@@ -1,5 +1,6 @@
 //! `saker explain`: where an alert went and why, in the order things were decided.
 
+use alert::Alert;
 use router::{
     api::types::{Decision, Explanation},
     pipeline::{AlertDecision, DecisionKind, Verdict},
@@ -27,9 +28,13 @@ fn text(explanation: &Explanation) -> String {
     if let Some(alert) = &explanation.alert {
         lines.push(outputs::human::alert_line(alert, false, None));
         lines.push(format!("received   {}, id {}", alert.received, alert.id));
+        lines.extend(added(alert));
     }
     for decision in &explanation.decisions {
         lines.extend(sentences(decision));
+    }
+    if let Some(at) = explanation.responder_took {
+        lines.push(format!("responder  {at:.3} has it"));
     }
     if explanation.pending {
         lines.push("pending    some outputs have not taken it yet".to_owned());
@@ -38,6 +43,26 @@ fn text(explanation: &Explanation) -> String {
         lines.push("           the search took too long: there may be more".to_owned());
     }
     lines.join("\n")
+}
+
+/// Fields the router itself adds, and what they are called here.
+const ADDED: [(&str, &str); 4] = [
+    ("saker.sender", "sender"),
+    ("k8s.cluster.name", "cluster"),
+    ("k8s.node.name", "node"),
+    ("saker.owner.missing", "owner missing"),
+];
+
+/// Returns a line with what the router added to the alert, if it added anything.
+fn added(alert: &Alert) -> Option<String> {
+    let text = |field: &str| alert.text(field).map(print::plain);
+    let owner = match (text("k8s.workload.kind"), text("k8s.workload.name")) {
+        (Some(kind), Some(name)) => Some(format!("owner {kind}/{name}")),
+        _ => None,
+    };
+    let others = ADDED.iter().filter_map(|(field, name)| Some(format!("{name} {}", text(field)?)));
+    let parts: Vec<String> = owner.into_iter().chain(others).collect();
+    (!parts.is_empty()).then(|| format!("known      {}", parts.join(", ")))
 }
 
 fn sentences(decision: &Decision) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! `saker status`: what runs and what could not be had.
 
-use router::api::types::Status;
+use router::api::types::{ResponderStatus, Status};
 
 use crate::{
     args::{ApiArgs, Format},
@@ -55,6 +55,7 @@ fn text(status: &Status) -> String {
     lines.extend(
         status.ledger_error.iter().map(|error| format!("ledger    does not add up: {error}")),
     );
+    lines.extend(status.responder.iter().map(responder));
     let rows: Vec<Vec<String>> = status
         .outputs
         .iter()
@@ -76,4 +77,13 @@ fn text(status: &Status) -> String {
         lines.push(print::table(&head, &rows));
     }
     lines.join("\n")
+}
+
+fn responder(responder: &ResponderStatus) -> String {
+    let ResponderStatus { sent, skipped, behind_records, last_error, .. } = responder;
+    let error = last_error.as_ref().map(|error| format!("; not taking alerts: {error}"));
+    let error = error.unwrap_or_default();
+    format!(
+        "responder {sent} alerts sent, {skipped} passed over, {behind_records} records behind{error}"
+    )
 }

@@ -47,7 +47,9 @@ pub(super) async fn explain(
         search.run()?;
         Ok::<_, ReadError>(search.finish(&journal))
     });
-    let explanation = search.await.map_err(|error| ApiError::Refused(error.to_string()))??;
+    let mut explanation = search.await.map_err(|error| ApiError::Refused(error.to_string()))??;
+    let mut decisions = explanation.decisions.iter();
+    explanation.responder_took = decisions.find_map(|it| api.responder.took(it.sequence));
     if explanation.decisions.is_empty() && !explanation.incomplete {
         let since = match explanation.known_since {
             Some(since) => format!("; decisions are known since {since}"),
@@ -220,6 +222,7 @@ impl<'a> Search<'a> {
             pending: !self.owed.is_empty() && !self.dead(),
             decisions: self.decisions,
             alert,
+            responder_took: None,
             known_since: self.known_since,
             incomplete: self.incomplete,
         }

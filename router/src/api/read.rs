@@ -86,6 +86,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<Status>, 
         ledger_error: ledger.check().err(),
         config: api.config.load().as_ref().clone(),
         outputs: api.dispatcher.status(),
+        responder: api.responder.status(position),
     }))
 }
 

@@ -41,6 +41,25 @@ pub struct Status {
     pub ledger_error: Option<String>,
     pub config: ConfigStatus,
     pub outputs: Vec<OutputStatus>,
+    /// The way to the responder; absent when alerts go to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responder: Option<ResponderStatus>,
+}
+
+/// How far the responder is told of alerts. Counts are since the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponderStatus {
+    /// Alerts it took.
+    pub sent: u64,
+    /// Alerts that were passed over.
+    pub skipped: u64,
+    /// Records decided upon that it was not yet asked to take.
+    pub behind_records: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sent: Option<Timestamp>,
+    /// Why it took none the last time; absent when it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +126,9 @@ pub struct Explanation {
     /// The alert itself, while the journal has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<Box<Alert>>,
+    /// When the responder took it, if that was not long ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responder_took: Option<Timestamp>,
     /// Since when decisions are known; what came before is forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_since: Option<Timestamp>,

@@ -82,6 +82,11 @@ impl Handle {
         *self.applied.borrow()
     }
 
+    /// Returns a receiver that follows [`Self::applied`].
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.applied.clone()
+    }
+
     pub fn journal(&self) -> &Journal {
         &self.journal
     }

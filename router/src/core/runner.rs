@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Name of the journal cursor that keeps what the snapshots need.
-const CURSOR: &str = "pipeline";
+pub(crate) const CURSOR: &str = "pipeline";
 /// Records applied before questions are answered again.
 const TURN_RECORDS_MAX: usize = 512;
 /// Questions answered between two turns of records.

@@ -15,11 +15,13 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use journal::AppendError;
 use serde::Serialize;
+use service::server::PeerNames;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
     Ingest,
+    auth::Admission,
     decode::{self, Encoding, Refusal},
 };
 
@@ -104,14 +106,16 @@ impl Ingest {
                 let error = "a web page may not send alerts unless `tokens` are configured; leave out the Origin header";
                 return Err(Refusal::new(StatusCode::FORBIDDEN, "origin", error));
             }
-            if !self.tokens.admit(&head.headers) {
+            let admission = self.tokens.admit(&head.headers);
+            if admission == Admission::Refused {
                 let error = "a known bearer token is required";
                 return Err(Refusal::new(StatusCode::UNAUTHORIZED, "auth", error));
             }
+            let sender = sender(head.extensions.get::<PeerNames>(), admission);
             // The memory asked for is in use until the journal has answered.
             let (alerts, _room) = read(self, &head.headers, body).await?;
             let count = alerts.len();
-            self.append(alerts).await.map_err(refusal)?;
+            self.append(alerts, sender.as_deref()).await.map_err(refusal)?;
             Ok(count)
         };
         let response = match taken.await {
@@ -260,6 +264,15 @@ impl Ingest {
             _ => {}
         }
         response
+    }
+}
+
+/// Returns who sent a request: the name its certificate proves, else the name of its token.
+fn sender(names: Option<&PeerNames>, admission: Admission<'_>) -> Option<String> {
+    match (names.and_then(PeerNames::first), admission) {
+        (Some(name), _) => Some(name.to_owned()),
+        (None, Admission::Token(name)) => Some(format!("token:{name}")),
+        (None, Admission::Anyone | Admission::Refused) => None,
     }
 }
 

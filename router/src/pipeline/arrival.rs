@@ -91,8 +91,8 @@ impl Pipeline {
 
     fn open_finding(&mut self, alert: &Alert, facts: &Facts<'_>, identity: &Identity) -> Live {
         let now = self.clock.now();
-        let place = facts.workload().unwrap_or(&alert.hostname);
-        let workload = [facts.cluster, facts.namespace, Some(place)];
+        let place = facts.workload().unwrap_or(alert.hostname.as_str().into());
+        let workload = [facts.cluster, facts.namespace, Some(&*place)];
         let workload = group::digest64(&workload.map(|text| text.unwrap_or_default().as_bytes()));
         let tactics = self.chains.observe(workload, &alert.tags, now);
         let rare = !self.known.contains(identity.fingerprint.0);
@@ -294,7 +294,7 @@ struct Joining<'a> {
     was_silenced: bool,
 }
 
-fn subject(alert: &Alert, fingerprint: Fingerprint, count: u64) -> Subject<'_> {
+pub(super) fn subject(alert: &Alert, fingerprint: Fingerprint, count: u64) -> Subject<'_> {
     Subject { count: Some(count), fingerprint: Some(fingerprint), ..Subject::new(alert) }
 }
 

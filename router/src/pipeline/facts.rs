@@ -12,6 +12,8 @@ use super::normalise;
 pub(super) struct Facts<'a> {
     pub(super) cluster: Option<&'a str>,
     pub(super) namespace: Option<&'a str>,
+    owner_kind: Option<&'a str>,
+    owner_name: Option<&'a str>,
     deployment: Option<&'a str>,
     replica_set: Option<&'a str>,
     pod: Option<&'a str>,
@@ -45,6 +47,8 @@ impl<'a> Facts<'a> {
                 "k8s.ns.name" | "k8smeta.ns.name" | "ka.target.namespace" => {
                     facts.namespace = text.or(facts.namespace);
                 }
+                "k8s.workload.kind" => facts.owner_kind = text,
+                "k8s.workload.name" => facts.owner_name = text,
                 "k8s.deployment.name" | "k8smeta.deployment.name" => {
                     facts.deployment = text.or(facts.deployment);
                 }
@@ -76,12 +80,16 @@ impl<'a> Facts<'a> {
         facts
     }
 
-    /// Returns the workload: the deployment, else what the replica set's or pod's name says of its
-    /// owner.
-    pub(super) fn workload(&self) -> Option<&'a str> {
+    /// Returns the workload: the owner as Kubernetes knows it, such as `Deployment/web`, else the
+    /// deployment, else what the replica set's or pod's name says of its owner.
+    pub(super) fn workload(&self) -> Option<Cow<'a, str>> {
+        if let (Some(kind), Some(name)) = (self.owner_kind, self.owner_name) {
+            return Some(format!("{kind}/{name}").into());
+        }
         self.deployment
             .or_else(|| self.replica_set.map(normalise::replica_owner))
             .or_else(|| self.pod.map(normalise::pod_owner))
+            .map(Cow::Borrowed)
     }
 
     pub(super) fn is_kubernetes(&self) -> bool {
@@ -191,7 +199,7 @@ impl Key {
             Self::Source => out.push_str(&alert.source),
             Self::Hostname => out.push_str(&alert.hostname),
             Self::Priority => out.push_str(alert.priority.name()),
-            Self::Workload => out.push_str(facts.workload().unwrap_or_default()),
+            Self::Workload => out.push_str(&facts.workload().unwrap_or_default()),
             Self::Fingerprint => {
                 if let Some(fingerprint) = fingerprint {
                     out.push_str(&fingerprint.to_string());

@@ -114,7 +114,7 @@ fn general(alert: &Alert, facts: &Facts<'_>, message: &mut Vec<u8>) -> u32 {
     parts.text(1, Some(&alert.rule));
     parts.text(2, facts.cluster);
     parts.text(3, facts.namespace);
-    parts.text(4, facts.workload());
+    parts.text(4, facts.workload().as_deref());
     parts.text(5, facts.container);
     parts.text(6, facts.image);
     parts.normalised(7, facts.exe());
@@ -254,6 +254,30 @@ mod tests {
         check(json!({"user.uid": 1000}), false);
         check(json!({"fd.sip": "10.1.3.3"}), false);
         check(json!({"fd.sport": 80}), false);
+    }
+
+    #[test]
+    fn the_owner_counts_where_it_is_known_and_the_pod_no_longer_does() {
+        let pod = |kind: &str, name: &str, pod: &str| {
+            let fields = json!({
+                "k8s.ns.name": "shop", "k8s.pod.name": pod,
+                "k8s.workload.kind": kind, "k8s.workload.name": name,
+            });
+            identify(&[], fields).fingerprint
+        };
+        let web = pod("Deployment", "web", "web-7d4b9c6f5d-x2x4z");
+        assert_eq!(web, pod("Deployment", "web", "renamed-by-nobody"));
+        assert_ne!(web, pod("StatefulSet", "web", "web-0"));
+        assert_ne!(web, pod("Deployment", "api", "web-7d4b9c6f5d-x2x4z"));
+        // Half an owner is none.
+        assert_eq!(pod("", "web", "web-0"), pod("Deployment", "", "web-0"));
+    }
+
+    #[test]
+    fn without_an_owner_a_fingerprint_is_what_it_always_was() {
+        let fields = json!({"k8s.ns.name": "shop", "k8s.pod.name": "web-7d4b9c6f5d-x2x4z"});
+        let identity = identify(&[], fields);
+        assert_eq!(identity.fingerprint.to_string(), "994a33c12b5aa4359545c0b980d1aac8");
     }
 
     #[test]

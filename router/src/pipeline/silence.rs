@@ -91,6 +91,13 @@ impl Silence {
         }
     }
 
+    /// Returns whether it hides the alert at this time of the wall clock.
+    fn covers(&self, subject: &Subject<'_>, now: Timestamp) -> bool {
+        self.starts.is_none_or(|starts| starts <= now)
+            && now < self.ends
+            && self.condition.matches(subject)
+    }
+
     /// Returns what is wrong with it when it is added at `now`.
     pub fn check_at(&self, now: Timestamp) -> Result<(), &'static str> {
         self.check()?;
@@ -147,14 +154,16 @@ impl Silences {
 
     /// Returns the silence that hides the alert at this time of the wall clock, and counts it.
     pub(super) fn hit(&mut self, subject: &Subject<'_>, now: Timestamp) -> Option<SilenceId> {
-        let covers = |entry: &&mut Entry| {
-            entry.silence.starts.is_none_or(|starts| starts <= now)
-                && now < entry.silence.ends
-                && entry.silence.condition.matches(subject)
-        };
-        let entry = self.current.values_mut().find(covers)?;
+        let mut current = self.current.values_mut();
+        let entry = current.find(|entry| entry.silence.covers(subject, now))?;
         entry.hits += 1;
         Some(entry.silence.id.clone())
+    }
+
+    /// As [`Self::hit`], without counting.
+    pub(super) fn find(&self, subject: &Subject<'_>, now: Timestamp) -> Option<&SilenceId> {
+        let mut current = self.current.values();
+        current.find(|entry| entry.silence.covers(subject, now)).map(|entry| &entry.silence.id)
     }
 
     /// Ends a silence; returns its hits, or `None` when it is not there or ended before.

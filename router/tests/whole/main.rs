@@ -7,6 +7,8 @@ mod crash;
 mod delivery;
 mod full;
 mod harness;
+mod kubernetes;
 mod operators;
 mod receiver;
+mod responder;
 mod storm;

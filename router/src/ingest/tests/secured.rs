@@ -5,6 +5,10 @@ use service::tls::ServerTls;
 
 use super::*;
 
+fn sender(alert: &Alert) -> String {
+    alert.text("saker.sender").unwrap_or("nobody").to_owned()
+}
+
 #[tokio::test]
 async fn only_a_sender_with_a_token_may_send() {
     let tokens = BTreeMap::from([("agents".to_owned(), Secret::new("s3cret"))]);
@@ -19,7 +23,8 @@ async fn only_a_sender_with_a_token_may_send() {
             assert_eq!(answer.status(), status, "{token} {path}");
         }
     }
-    assert_eq!(door.alerts().len(), 2);
+    let senders: Vec<_> = door.alerts().iter().map(sender).collect();
+    assert_eq!(senders, ["token:agents", "token:agents"]);
     let probe = door.client.get(format!("http://{}/ping", door.address)).send().await.unwrap();
     assert_eq!(probe.status(), StatusCode::OK);
 }
@@ -59,6 +64,18 @@ async fn only_a_client_of_the_authority_may_send() {
     let answer = client.post(&url).body(ALERT).send().await.unwrap();
     assert_eq!(answer.version(), reqwest::Version::HTTP_2);
     assert_eq!(told(answer).await, "200 accepted 1");
+    assert_eq!(door.alerts().iter().map(sender).collect::<Vec<_>>(), ["agent-1"]);
+}
+
+#[tokio::test]
+async fn nobody_says_who_he_is_by_himself() {
+    let door = Door::open(IngestConfig::default()).await;
+    let claims = r#""output_fields":{"saker.sender":"saker-agent","saker.owner.missing":"stale","saker.proc.chain":"sh","#;
+    assert_eq!(door.told(ALERT.replace(r#""output_fields":{"#, claims)).await, "200 accepted 1");
+    let alerts = door.alerts();
+    assert_eq!(sender(&alerts[0]), "nobody");
+    assert!(!alerts[0].fields.contains_key("saker.owner.missing"));
+    assert_eq!(alerts[0].text("saker.proc.chain"), Some("sh"), "agents write this");
 }
 
 #[tokio::test]
