@@ -107,7 +107,8 @@ impl Line {
     }
 }
 
-/// Returns `host ns/pod (container) user process[pid]`, as far as the alert says.
+/// Returns `host ns/pod of Kind/owner on node (container, image:tag) user process[pid] (chain)`, as
+/// far as the alert says.
 fn place(alert: &Alert) -> String {
     let field = |name: &str| {
         let text = match alert.fields.get(name)? {
@@ -131,8 +132,18 @@ fn place(alert: &Alert) -> String {
         (None, Some(name)) | (Some(name), None) => add(name),
         (None, None) => {}
     }
+    if let (Some(kind), Some(name)) = (field("k8s.workload.kind"), field("k8s.workload.name")) {
+        add(format!("of {kind}/{name}"));
+    }
+    if let Some(node) = field("k8s.node.name").filter(|node| *node != alert.hostname) {
+        add(format!("on {node}"));
+    }
     if let Some(container) = field("container.name").filter(|name| name != "host") {
-        add(format!("({container})"));
+        // Of an image without a tag nothing is said that its container's name does not.
+        match (field("container.image.repository"), field("container.image.tag")) {
+            (Some(image), Some(tag)) => add(format!("({container}, {image}:{tag})")),
+            _ => add(format!("({container})")),
+        }
     }
     if let Some(user) = field("user.name") {
         add(user);
@@ -141,6 +152,9 @@ fn place(alert: &Alert) -> String {
         (Some(process), Some(pid)) => add(format!("{process}[{pid}]")),
         (Some(process), None) => add(process),
         (None, _) => {}
+    }
+    if let Some(chain) = field("saker.proc.chain") {
+        add(format!("({chain})"));
     }
     place
 }
@@ -191,6 +205,16 @@ mod tests {
         check(alert, false, Some(45), "08:00:00  Warning    Shell in a container  n…");
         check(alert, false, Some(12), "08:00:00  W…");
         check(alert, true, Some(18), "\x1b[2m08:00:00\x1b[0m  \x1b[33mWarning…\x1b[0m");
+    }
+
+    #[test]
+    fn of_a_pod_it_says_whose_it_is_where_it_runs_and_how_the_process_came_about() {
+        let alert = &samples::pod().findings[0].sample;
+        let line = Line { color: false, width_max: None, zone: TimeZone::UTC, date: Date::Without };
+        let place = "payments/api-7d9c5b7f4-x2x7q of Deployment/api on worker-7 \
+                     (api, registry.example/payments/api:2.4.1) node sh[4242] \
+                     (sh < node < containerd-shim < systemd)";
+        assert!(line.of(alert, 1).contains(place), "{}", line.of(alert, 1));
     }
 
     #[test]

@@ -54,9 +54,7 @@ const fn yes() -> bool {
 }
 
 fn default_fields() -> Vec<String> {
-    ["k8s.pod.name", "container.name", "user.name", "proc.name", "fd.name"]
-        .map(str::to_owned)
-        .into()
+    ["user.name", "proc.name", "fd.name"].map(str::to_owned).into()
 }
 
 /// A section takes ten fields, four of which are ours.

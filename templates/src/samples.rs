@@ -10,9 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 /// Every sample by name, in the order of the golden files.
-pub fn all() -> [(&'static str, Notification); 6] {
+pub fn all() -> [(&'static str, Notification); 7] {
     [
         ("typical", typical()),
+        ("pod", pod()),
         ("grouped", grouped()),
         ("closed", closed()),
         ("empty", empty()),
@@ -24,6 +25,25 @@ pub fn all() -> [(&'static str, Notification); 6] {
 /// One finding, seen once.
 pub fn typical() -> Notification {
     notification(vec![finding(1, shell())])
+}
+
+/// One finding in a pod of which everything is known.
+pub fn pod() -> Notification {
+    let mut alert = shell();
+    let fields = [
+        ("container.image.tag", "2.4.1"),
+        ("k8s.cluster.name", "berlin"),
+        ("k8s.deployment.name", "api"),
+        ("k8s.node.name", "worker-7"),
+        ("k8s.pod.uid", "0b8a6a52-7f3e-4f0c-9a51-2f4f3f0a9c11"),
+        ("k8s.workload.kind", "Deployment"),
+        ("k8s.workload.name", "api"),
+        ("saker.proc.chain", "sh < node < containerd-shim < systemd"),
+        ("saker.sender", "saker-agent"),
+    ];
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
+    alert.fields.extend(fields);
+    notification(vec![finding(1, alert)])
 }
 
 /// The first update of a group of three findings that are seen again and again.
@@ -101,6 +121,12 @@ pub fn hostile() -> Notification {
         ("k8s.pod.name", json!("<!channel>")),
         ("k8s.ns.name", json!("../../etc")),
         ("container.name", json!("```\n*bold*\n```")),
+        ("container.image.repository", json!("evil.example/<b>\u{202e}*x*")),
+        ("container.image.tag", json!("1\r\nBcc: all@evil.example")),
+        ("k8s.node.name", json!("<!here>\n")),
+        ("k8s.workload.kind", json!("{{#if x}}")),
+        ("k8s.workload.name", json!(HOSTILE)),
+        ("saker.proc.chain", json!("<!channel> < <script> < `id`\n\u{1b}[2J")),
         ("fd.name", json!({"nested": ["\u{1b}[2J", null, true, 1.5]})),
         ("user.name", Value::Null),
         ("{{top}}\"\n<b>", json!("a name the sender chose")),
