@@ -109,7 +109,10 @@ fn config(kubeconfig: &str, more: &str) -> String {
 /// Sends an alert, and returns its fields as the journal has them.
 async fn fields(router: &Router, alert: &Value) -> Value {
     assert_eq!(router.send(std::slice::from_ref(alert)).await, 200);
-    router.settled().await;
+    eventually("it is decided upon", async || {
+        (router.status().await.behind_records == 0).then_some(())
+    })
+    .await;
     let explained: Value = router.get(&format!("/api/v1/explain/{}", id(alert))).await;
     explained["alert"]["fields"].clone()
 }
