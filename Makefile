@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run demo test bench check install install-test clean
+.PHONY: help run demo test bench check images install install-test clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ bench: install ## Measure; prints the figures of docs/benchmarks.md.
 
 check: install ## Format, lints, crate directions, docs: what CI checks beside the tests.
 	@$(CARGO) xtask check
+
+images: install ## Make the container images, without a container engine.
+	@$(CARGO) xtask images
 
 install: ## Install what the build needs (Debian packages).
 	@./tools/install.sh build

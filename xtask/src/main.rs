@@ -1,8 +1,12 @@
 //! The engine room behind `make`: what developers and CI run.
 
+mod build;
 mod check;
+mod images;
 mod run;
 mod tidy;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +31,17 @@ enum Command {
         /// Names of the benchmarks to run; all when empty.
         names: Vec<String>,
     },
+    /// Make the container images, without a container engine.
+    Images {
+        /// How the programs are compiled.
+        #[arg(long, value_enum, default_value = "release")]
+        profile: build::Profile,
+        /// Where the images go.
+        #[arg(long, default_value = "target/images")]
+        out: PathBuf,
+        /// Names of the images to make; all when empty.
+        names: Vec<String>,
+    },
     /// Accept the current output as the expected one in every golden test.
     Bless,
 }
@@ -48,6 +63,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Check => check::check(),
         Command::Tidy => tidy::tidy(),
         Command::Bench { names } => check::bench(&names),
+        Command::Images { profile, out, names } => images::images(profile, &out, &names),
         Command::Bless => check::bless(),
     }
 }

@@ -23,6 +23,20 @@ pub(crate) fn run(title: &str, command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Returns what a command wrote to standard output; its failure is an error that names it.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .env("LC_ALL", "C")
+        .output()
+        .with_context(|| format!("failed to start {command:?}"))?;
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} failed ({}): {}", output.status, told.trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{command:?} did not write text"))
+}
+
 /// Returns a cargo command with these arguments, on the locked dependencies.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
