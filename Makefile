@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run demo test bench check images install install-test clean
+.PHONY: help run demo test bench check images deb install install-test clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ check: install ## Format, lints, crate directions, docs: what CI checks beside t
 
 images: install ## Make the container images, without a container engine.
 	@$(CARGO) xtask images
+
+deb: install ## Make the Debian package.
+	@$(CARGO) xtask deb
 
 install: ## Install what the build needs (Debian packages).
 	@./tools/install.sh build

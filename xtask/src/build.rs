@@ -11,8 +11,13 @@ use clap::ValueEnum;
 
 use crate::run::{cargo, output, run};
 
-/// Packages with programs.
-const PACKAGES: &[&str] = &["agent", "router", "response", "cli"];
+/// The programs, each with the package of the workspace that makes it.
+pub(crate) const PROGRAMS: [(&str, &str); 4] = [
+    ("saker", "cli"),
+    ("saker-agent", "agent"),
+    ("saker-router", "router"),
+    ("saker-responder", "response"),
+];
 
 /// How the programs are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,12 +62,11 @@ impl Built {
             Profile::Dev => ("debug", None),
         };
         let programs = target.join(folder);
-        let names = ["saker", "saker-agent", "saker-router", "saker-responder"];
-        let there = names.iter().all(|name| programs.join(name).exists());
+        let there = PROGRAMS.iter().all(|(name, _)| programs.join(name).exists());
         if profile == Profile::Release || !there {
             let mut build = cargo(&["build", "--locked"]);
             build.args(flag);
-            for package in PACKAGES {
+            for (_, package) in PROGRAMS {
                 build.args(["--package", package]);
             }
             run("programs", &mut build)?;

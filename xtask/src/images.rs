@@ -4,12 +4,12 @@
 //! folder `target/images/NAME` that is prepared here. We read the same file and write the same image
 //! ourselves, so that every byte of it follows from the sources.
 
-pub(crate) mod containerfile;
+mod containerfile;
 mod debian;
 mod elf;
 mod layer;
 mod oci;
-mod sbom;
+pub(crate) mod sbom;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -84,7 +84,8 @@ impl Image<'_> {
         let programs: Vec<_> =
             [self.daemon].iter().chain(self.commands).map(|(_, package)| *package).collect();
         let subject = sbom::Subject {
-            image: &format!("saker/{}", self.name),
+            what: &format!("saker/{}", self.name),
+            purpose: "CONTAINER",
             version,
             revision,
             created,
@@ -237,6 +238,6 @@ fn put_program(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size to read has one decimal")]
-fn mebibytes(bytes: u64) -> String {
+pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }

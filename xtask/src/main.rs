@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod deb;
 mod images;
 mod run;
 mod tidy;
@@ -42,6 +43,15 @@ enum Command {
         /// Names of the images to make; all when empty.
         names: Vec<String>,
     },
+    /// Make the Debian package.
+    Deb {
+        /// How the programs are compiled.
+        #[arg(long, value_enum, default_value = "release")]
+        profile: build::Profile,
+        /// Where the package goes.
+        #[arg(long, default_value = "target/deb")]
+        out: PathBuf,
+    },
     /// Accept the current output as the expected one in every golden test.
     Bless,
 }
@@ -64,6 +74,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Tidy => tidy::tidy(),
         Command::Bench { names } => check::bench(&names),
         Command::Images { profile, out, names } => images::images(profile, &out, &names),
+        Command::Deb { profile, out } => deb::deb(profile, &out),
         Command::Bless => check::bless(),
     }
 }

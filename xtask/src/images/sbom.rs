@@ -1,5 +1,5 @@
-//! The bill of materials of an image, as SPDX 2.3: the Debian packages whose files are in it, and
-//! the crates linked into its programs.
+//! The bill of materials, as SPDX 2.3: the Debian packages whose files are in an image, and the crates
+//! linked into its programs.
 
 use std::{collections::BTreeMap, fs};
 
@@ -20,11 +20,13 @@ struct Crate {
 /// What the document is about.
 #[derive(Debug)]
 pub(crate) struct Subject<'a> {
-    pub(crate) image: &'a str,
+    pub(crate) what: &'a str,
+    /// SPDX's word for its kind.
+    pub(crate) purpose: &'a str,
     pub(crate) version: &'a str,
     pub(crate) revision: &'a str,
     pub(crate) created: &'a str,
-    /// Packages of the workspace whose programs are in the image.
+    /// Packages of the workspace whose programs are in it.
     pub(crate) packages: &'a [&'a str],
 }
 
@@ -38,18 +40,18 @@ pub(crate) fn document(subject: &Subject<'_>, debian: &[Package]) -> anyhow::Res
     crates.sort();
     crates.dedup();
 
-    let image = json!({
-        "SPDXID": "SPDXRef-Image",
-        "name": subject.image,
+    let whole = json!({
+        "SPDXID": "SPDXRef-Whole",
+        "name": subject.what,
         "versionInfo": subject.version,
-        "primaryPackagePurpose": "CONTAINER",
+        "primaryPackagePurpose": subject.purpose,
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": false,
         "licenseDeclared": "Apache-2.0",
         "licenseConcluded": "NOASSERTION",
         "copyrightText": "NOASSERTION",
     });
-    let mut packages = vec![image];
+    let mut packages = vec![whole];
     packages.extend(debian.iter().map(debian_package));
     packages.extend(crates.iter().map(|linked| crate_package(linked, &checksums)));
     let relationships = packages
@@ -57,7 +59,7 @@ pub(crate) fn document(subject: &Subject<'_>, debian: &[Package]) -> anyhow::Res
         .skip(1)
         .map(|package| {
             json!({
-                "spdxElementId": "SPDXRef-Image",
+                "spdxElementId": "SPDXRef-Whole",
                 "relationshipType": "CONTAINS",
                 "relatedSpdxElement": package["SPDXID"],
             })
@@ -65,10 +67,10 @@ pub(crate) fn document(subject: &Subject<'_>, debian: &[Package]) -> anyhow::Res
         .chain([json!({
             "spdxElementId": "SPDXRef-DOCUMENT",
             "relationshipType": "DESCRIBES",
-            "relatedSpdxElement": "SPDXRef-Image",
+            "relatedSpdxElement": "SPDXRef-Whole",
         })])
         .collect::<Vec<_>>();
-    let name = format!("{}-{}", subject.image.replace('/', "-"), subject.version);
+    let name = format!("{}-{}", subject.what.replace('/', "-"), subject.version);
     Ok(json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
