@@ -1,13 +1,19 @@
 //! The bill of materials, as SPDX 2.3: the Debian packages whose files are in an image, and the crates
 //! linked into its programs.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::debian::Package;
-use crate::run::{cargo, output};
+use crate::{
+    build::PROGRAMS,
+    run::{cargo, output},
+};
 
 /// A crate as `Cargo.lock` and its manifest have it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,12 +39,7 @@ pub(crate) struct Subject<'a> {
 /// Returns the document.
 pub(crate) fn document(subject: &Subject<'_>, debian: &[Package]) -> anyhow::Result<Value> {
     let checksums = checksums(&fs::read_to_string("Cargo.lock")?);
-    let mut crates = Vec::new();
-    for package in subject.packages {
-        crates.extend(linked(package)?);
-    }
-    crates.sort();
-    crates.dedup();
+    let crates = Graph::read(&tree()?)?.reachable(subject.packages);
 
     let whole = json!({
         "SPDXID": "SPDXRef-Whole",
@@ -144,17 +145,55 @@ fn identifier(name: &str) -> String {
         .collect()
 }
 
-/// Asks cargo which crates are linked into this package's programs: no build scripts, no macros.
-fn linked(package: &str) -> anyhow::Result<Vec<Crate>> {
-    let tree = output(cargo(&["tree", "--locked", "--package", package]).args([
-        "--edges",
-        "normal,no-proc-macro",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}|{l}|",
-    ]))?;
-    tree.lines().map(read_crate).collect()
+/// Asks cargo which crates are linked into programs: no build scripts, no macros. All programs are
+/// asked for at once because they are built at once: one may switch on features for another.
+fn tree() -> anyhow::Result<String> {
+    let mut tree = cargo(&["tree", "--locked", "--edges", "normal,no-proc-macro"]);
+    tree.args(["--prefix", "depth", "--format", "{p}|{l}|"]);
+    for (_, package) in PROGRAMS {
+        tree.args(["--package", package]);
+    }
+    output(&mut tree)
+}
+
+/// Which crate uses which.
+#[derive(Debug, Default)]
+struct Graph {
+    uses: BTreeMap<Crate, BTreeSet<Crate>>,
+}
+
+impl Graph {
+    /// Reads lines of a crate's depth, name and licence. What a crate uses is told once, where it
+    /// is first named.
+    fn read(tree: &str) -> anyhow::Result<Self> {
+        let mut graph = Self::default();
+        let mut above: Vec<Crate> = Vec::new();
+        for line in tree.lines().filter(|line| !line.is_empty()) {
+            let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+            let (depth, rest) = line.split_at(digits);
+            let linked = read_crate(rest)?;
+            above.truncate(depth.parse().context("cargo tree wrote another format")?);
+            if let Some(user) = above.last() {
+                graph.uses.entry(user.clone()).or_default().insert(linked.clone());
+            }
+            graph.uses.entry(linked.clone()).or_default();
+            above.push(linked);
+        }
+        Ok(graph)
+    }
+
+    /// Returns the crates of these names and all they use, directly or through another.
+    fn reachable(&self, names: &[&str]) -> BTreeSet<Crate> {
+        let start = self.uses.keys().filter(|linked| names.contains(&linked.name.as_str()));
+        let mut open: Vec<&Crate> = start.collect();
+        let mut found = BTreeSet::new();
+        while let Some(linked) = open.pop() {
+            if found.insert(linked.clone()) {
+                open.extend(&self.uses[linked]);
+            }
+        }
+        found
+    }
 }
 
 fn read_crate(line: &str) -> anyhow::Result<Crate> {
@@ -166,7 +205,7 @@ fn read_crate(line: &str) -> anyhow::Result<Crate> {
     // Old manifests write a choice with a slash, which SPDX does not know.
     let licence = match licence {
         "" => "NOASSERTION".to_owned(),
-        licence => licence.replace('/', " OR "),
+        licence => licence.split('/').map(str::trim).collect::<Vec<_>>().join(" OR "),
     };
     Ok(Crate { name, version: version.trim_start_matches('v').to_owned(), licence })
 }
@@ -194,10 +233,22 @@ mod tests {
 
     #[test]
     fn a_line_of_cargo_tree_is_a_crate() {
-        let seen = read_crate("wasi v0.11.0+wasi|Apache-2.0/MIT| (*)").unwrap();
+        let seen = read_crate("wasi v0.11.0+wasi|Apache-2.0 / MIT| (*)").unwrap();
         assert_eq!((seen.name.as_str(), seen.version.as_str()), ("wasi", "0.11.0+wasi"));
         assert_eq!(seen.licence, "Apache-2.0 OR MIT");
         assert_eq!(read_crate("x v1 (/work/x)||").unwrap().licence, "NOASSERTION");
+    }
+
+    #[test]
+    fn a_program_is_linked_with_what_it_uses_through_others_and_with_nothing_else() {
+        let tree = "0agent v1 (/w/agent)||\n1shared v1|MIT|\n2deep v2|MIT|\n\n\
+                    0router v1 (/w/router)||\n1kafka v1|MIT|\n1shared v1|MIT| (*)\n";
+        let graph = Graph::read(tree).unwrap();
+        let names = |program| -> Vec<_> {
+            graph.reachable(&[program]).into_iter().map(|linked| linked.name).collect()
+        };
+        assert_eq!(names("agent"), ["agent", "deep", "shared"]);
+        assert_eq!(names("router"), ["deep", "kafka", "router", "shared"]);
     }
 
     #[test]
