@@ -1,6 +1,7 @@
 //! What must hold before a change lands, each with the command that shows it.
 
 use crate::{
+    chart,
     run::{cached_tool, cargo, run},
     tidy,
 };
@@ -32,6 +33,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
         check.arg(&example).envs(tidy::secrets_named_in(&example)?);
         run(&format!("example {example}"), &mut check)?;
     }
+    chart::check(None)?;
     run(
         "built-in rules",
         &mut cargo(&["run", "--quiet", "--locked", "--package", "cli", "--", "rules", "test"]),

@@ -1,6 +1,7 @@
 //! The engine room behind `make`: what developers and CI run.
 
 mod build;
+mod chart;
 mod check;
 mod deb;
 mod images;
@@ -52,6 +53,20 @@ enum Command {
         #[arg(long, default_value = "target/deb")]
         out: PathBuf,
     },
+    /// Check the Helm chart: schema, copies, rendering, rights, configurations.
+    Chart {
+        /// A `saker` that was built already.
+        #[arg(long, value_name = "FILE")]
+        saker: Option<PathBuf>,
+    },
+    /// Write the schema of the chart's values.
+    ChartSchema {
+        /// As of `chart`.
+        #[arg(long, value_name = "FILE")]
+        saker: Option<PathBuf>,
+    },
+    /// Copy dashboards and alert rules into the chart.
+    ChartFiles,
     /// Accept the current output as the expected one in every golden test.
     Bless,
 }
@@ -75,6 +90,9 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Bench { names } => check::bench(&names),
         Command::Images { profile, out, names } => images::images(profile, &out, &names),
         Command::Deb { profile, out } => deb::deb(profile, &out),
+        Command::Chart { saker } => chart::check(saker.as_deref()),
+        Command::ChartSchema { saker } => chart::write_schema(saker.as_deref()),
+        Command::ChartFiles => chart::copy_files(),
         Command::Bless => check::bless(),
     }
 }

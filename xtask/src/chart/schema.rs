@@ -1,0 +1,267 @@
+//! Makes the schema of the chart's values: a frame written by hand, and in it the product's own schema where
+//! values are passed on to the configuration.
+//!
+//! In the frame `{"saker:at": POINTER}` becomes what the product's schema has there. `{"saker:partial": POINTER}`
+//! becomes the same with nothing required, for values that are laid over what the chart sets.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use anyhow::{Context, bail};
+use serde_json::{Map, Value, json};
+
+pub(super) const FILE: &str = "deploy/helm/saker/values.schema.json";
+const FRAME: &str = "deploy/helm/values.frame.json";
+const DEFINITIONS: &str = "#/$defs/";
+const PARTIAL: &str = ".partial";
+
+pub(super) fn make(product: &Value) -> anyhow::Result<String> {
+    let frame = fs::read(FRAME).with_context(|| format!("failed to read {FRAME}"))?;
+    let frame: Value =
+        serde_json::from_slice(&frame).with_context(|| format!("failed to parse {FRAME}"))?;
+    let text = serde_json::to_string_pretty(&assemble(frame, product)?)?;
+    Ok(text + "\n")
+}
+
+fn assemble(mut frame: Value, product: &Value) -> anyhow::Result<Value> {
+    let mut product = product.clone();
+    hoist(&mut product);
+    allow_replacement(&mut product);
+    let product = &product;
+    place(&mut frame, product)?;
+    let mut done: BTreeMap<String, Value> = definitions(&frame).clone().into_iter().collect();
+    let mut wanted: Vec<String> = references(&frame).into_iter().collect();
+    while let Some(name) = wanted.pop() {
+        if done.contains_key(&name) {
+            continue;
+        }
+        let whole = name.strip_suffix(PARTIAL).unwrap_or(&name);
+        let mut definition = definitions(product)
+            .get(whole)
+            .with_context(|| format!("neither the frame nor the configuration defines `{whole}`"))?
+            .clone();
+        if name.ends_with(PARTIAL) {
+            make_partial(&mut definition);
+        }
+        wanted.extend(references(&definition));
+        done.insert(name, definition);
+    }
+    frame["$defs"] = Value::Object(done.into_iter().collect());
+    Ok(frame)
+}
+
+/// Lets `${env:NAME}` and `${file:PATH}` stand where a text of some form is asked for: the configuration replaces them
+/// before it looks at the form.
+fn allow_replacement(node: &mut Value) {
+    match node {
+        Value::Array(items) => items.iter_mut().for_each(allow_replacement),
+        Value::Object(keys) => {
+            if let Some(Value::String(pattern)) = keys.get_mut("pattern") {
+                *pattern = format!(r"{pattern}|\$\{{(env|file):");
+            }
+            keys.values_mut().for_each(allow_replacement);
+        }
+        _ => {}
+    }
+}
+
+/// Moves definitions within a part to the root, where references look for them. The kinds of outputs bring their own;
+/// one that differs from the root's of the same name gets the part's name before its own.
+fn hoist(product: &mut Value) {
+    let mut definitions = definitions(product).clone();
+    let mut found = Map::new();
+    hoist_below(product, "", &definitions, &mut found);
+    // Those of the root were looked through as well.
+    definitions = self::definitions(product).clone();
+    definitions.extend(found);
+    product["$defs"] = Value::Object(definitions);
+}
+
+fn hoist_below(
+    node: &mut Value,
+    key: &str,
+    root: &Map<String, Value>,
+    found: &mut Map<String, Value>,
+) {
+    let own = match node {
+        Value::Object(keys) if !key.is_empty() => keys.remove("$defs"),
+        _ => None,
+    };
+    if let Some(Value::Object(own)) = own {
+        let name_of = |(name, definition): (&String, &Value)| {
+            let same = root.get(name) == Some(definition);
+            (name.clone(), if same { name.clone() } else { format!("{key}.{name}") })
+        };
+        let names: BTreeMap<String, String> = own.iter().map(name_of).collect();
+        rename(node, &names);
+        for (name, mut definition) in own {
+            rename(&mut definition, &names);
+            found.insert(names[&name].clone(), definition);
+        }
+    }
+    match node {
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| hoist_below(item, key, root, found));
+        }
+        Value::Object(keys) => {
+            keys.iter_mut().for_each(|(key, value)| hoist_below(value, key, root, found));
+        }
+        _ => {}
+    }
+}
+
+fn rename(node: &mut Value, names: &BTreeMap<String, String>) {
+    match node {
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        Value::Object(keys) => {
+            if let Some(Value::String(reference)) = keys.get_mut("$ref")
+                && let Some(name) =
+                    reference.strip_prefix(DEFINITIONS).and_then(|name| names.get(name))
+            {
+                *reference = format!("{DEFINITIONS}{name}");
+            }
+            keys.values_mut().for_each(|value| rename(value, names));
+        }
+        _ => {}
+    }
+}
+
+/// Replaces the frame's marks.
+fn place(node: &mut Value, product: &Value) -> anyhow::Result<()> {
+    match node {
+        Value::Array(items) => items.iter_mut().try_for_each(|item| place(item, product)),
+        Value::Object(keys) => {
+            for (mark, partial) in [("saker:at", false), ("saker:partial", true)] {
+                let Some(pointer) = keys.get(mark) else { continue };
+                let Some(pointer) = pointer.as_str() else { bail!("`{mark}` must be a text") };
+                // A part the product does not have yet takes nothing.
+                let mut found =
+                    find(product, pointer).cloned().unwrap_or(json!({ "maxProperties": 0 }));
+                if partial {
+                    make_partial(&mut found);
+                }
+                *node = found;
+                return Ok(());
+            }
+            keys.values_mut().try_for_each(|value| place(value, product))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns what is at a pointer, going through references.
+fn find<'a>(product: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(product, |node, step| {
+        let to = node["$ref"].as_str().and_then(|to| to.strip_prefix(DEFINITIONS));
+        let node = to.and_then(|name| definitions(product).get(name)).unwrap_or(node);
+        node.get(step)
+    })
+}
+
+/// Makes nothing required, down to where values replace each other as a whole: lists and choices.
+fn make_partial(node: &mut Value) {
+    let Value::Object(keys) = node else { return };
+    keys.remove("required");
+    if let Some(Value::String(reference)) = keys.get_mut("$ref") {
+        reference.push_str(PARTIAL);
+    }
+    if let Some(Value::Object(properties)) = keys.get_mut("properties") {
+        properties.values_mut().for_each(make_partial);
+    }
+    for several in ["anyOf", "allOf"] {
+        if let Some(Value::Array(choices)) = keys.get_mut(several) {
+            choices.iter_mut().for_each(make_partial);
+        }
+    }
+}
+
+fn definitions(schema: &Value) -> &Map<String, Value> {
+    static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    schema["$defs"].as_object().unwrap_or(&NONE)
+}
+
+fn references(node: &Value) -> BTreeSet<String> {
+    match node {
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        Value::Object(keys) => {
+            let own = keys
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|to| to.strip_prefix(DEFINITIONS));
+            let deeper = keys.values().flat_map(references);
+            own.map(str::to_owned).into_iter().chain(deeper).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product() -> Value {
+        json!({
+            "properties": { "router": { "$ref": "#/$defs/Router" }, "outputs": { "items": { "$ref": "#/$defs/Output" } } },
+            "$defs": {
+                "Router": {
+                    "required": ["tls"],
+                    "properties": { "tls": { "anyOf": [{ "$ref": "#/$defs/Tls" }, { "type": "null" }] },
+                                    "tokens": { "items": { "$ref": "#/$defs/Token" } } },
+                },
+                "Tls": { "required": ["key"] },
+                "Token": { "required": ["name"] },
+                "Output": { "required": ["kind"] },
+                "Unused": {},
+            },
+        })
+    }
+
+    #[test]
+    fn a_mark_becomes_the_product_s_schema_with_what_it_refers_to() {
+        let frame = json!({ "properties": { "outputs": { "saker:at": "/properties/outputs" } } });
+        let made = assemble(frame, &product()).unwrap();
+        assert_eq!(made["properties"]["outputs"]["items"]["$ref"], "#/$defs/Output");
+        assert_eq!(made["$defs"], json!({ "Output": { "required": ["kind"] } }));
+    }
+
+    #[test]
+    fn a_mark_reaches_through_references() {
+        let frame = json!({ "saker:at": "/properties/router/properties/tokens" });
+        assert_eq!(assemble(frame, &product()).unwrap()["items"]["$ref"], "#/$defs/Token");
+    }
+
+    #[test]
+    fn a_partial_mark_requires_nothing_but_within_the_items_of_lists() {
+        let made = assemble(json!({ "saker:partial": "/properties/router" }), &product()).unwrap();
+        assert_eq!(made["$ref"], "#/$defs/Router.partial");
+        let definitions = &made["$defs"];
+        assert_eq!(definitions["Router.partial"].get("required"), None);
+        assert_eq!(definitions["Tls.partial"], json!({}));
+        assert_eq!(definitions["Token"], json!({ "required": ["name"] }));
+        assert_eq!(definitions.get("Tls"), None);
+    }
+
+    #[test]
+    fn a_definition_within_a_part_is_found_under_the_part_s_name() {
+        let inner = json!({ "$ref": "#/$defs/Tls", "$defs": { "Tls": { "type": "string" }, "Token": { "required": ["name"] } } });
+        let mut product = product();
+        product["$defs"]["Output"] = json!({ "properties": { "slack": inner } });
+        let frame = json!({ "saker:at": "/properties/outputs" });
+        let definitions = assemble(frame, &product).unwrap()["$defs"].clone();
+        assert_eq!(
+            definitions["Output"]["properties"]["slack"],
+            json!({ "$ref": "#/$defs/slack.Tls" })
+        );
+        assert_eq!(definitions["slack.Tls"], json!({ "type": "string" }));
+        assert_eq!(definitions.get("Tls"), None);
+    }
+
+    #[test]
+    fn a_part_the_product_lacks_takes_no_key() {
+        let made =
+            assemble(json!({ "saker:partial": "/properties/response" }), &product()).unwrap();
+        assert_eq!(made["maxProperties"], 0);
+    }
+}
