@@ -47,7 +47,7 @@
   "admin" "0.0.0.0:2803"
   "builtin_rules" .Values.agent.rules.builtin
   "router" (merge (dict "url" (printf "https://%s-router:2801" $name) "ca" "/etc/saker/tls/ca.crt") $tls)
-  "spool" (dict "dir" "/var/lib/saker/spool")
+  "spool" (dict "dir" "/var/lib/saker-agent/spool")
   "containers" (dict "sockets" $sockets)
 -}}
 {{- if or .Values.agent.rules.files .Values.agent.rules.existingConfigMap -}}
@@ -102,6 +102,12 @@
 {{- end -}}
 {{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* The part of the configuration a running router does not take up. */}}
+{{- define "saker.router.start" -}}
+{{- $config := include "saker.router.config" . | fromYaml -}}
+{{- dict "router" (omit $config.router "auth") "logs" $config.logs | toJson -}}
 {{- end -}}
 
 {{- define "saker.responder.config" -}}

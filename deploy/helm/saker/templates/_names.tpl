@@ -46,7 +46,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 
 {{- define "saker.tlsSecret" -}}
-{{- $own := index .root.Values.tls.existingSecret .component -}}
+{{- $own := get .root.Values.tls.existingSecret .component -}}
 {{- if and (eq .root.Values.tls.mode "existingSecret") $own -}}
 {{- $own -}}
 {{- else -}}
@@ -58,10 +58,20 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- (index .root.Values .component).auth.existingSecret | default (printf "%s-auth" (include "saker.name" .)) -}}
 {{- end -}}
 
+{{/* Whoever gets a certificate: our components, and senders of alerts the values name. A JSON list. */}}
+{{- define "saker.tlsBearers" -}}
+{{- concat (list "agent" "router" "responder") .Values.tls.senders | uniq | toJson -}}
+{{- end -}}
+
 {{/* DNS names of a certificate, as a JSON list. The first says who it is. */}}
 {{- define "saker.tlsNames" -}}
-{{- $names := list (printf "saker-%s" .component) -}}
-{{- if ne .component "agent" -}}
+{{- $names := list -}}
+{{- if has .component (list "agent" "router" "responder") -}}
+{{- $names = list (printf "saker-%s" .component) -}}
+{{- else -}}
+{{- $names = list .component -}}
+{{- end -}}
+{{- if has .component (list "router" "responder") -}}
 {{- $service := include "saker.name" . -}}
 {{- $namespace := .root.Release.Namespace -}}
 {{- $names = concat $names (list $service (printf "%s.%s" $service $namespace) (printf "%s.%s.svc" $service $namespace) (printf "%s.%s.svc.%s" $service $namespace .root.Values.clusterDomain)) -}}

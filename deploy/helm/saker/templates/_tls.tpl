@@ -28,11 +28,11 @@ FULLNAME-ca, which no pod mounts) so that a renewed certificate is of the same a
 {{- end -}}
 {{- end -}}
 {{- if $caIsNew -}}
-{{- $authority = genCAWithKey (printf "Saker %s/%s" $namespace .Release.Name) (int $options.caDays) (genPrivateKey "ecdsa") -}}
+{{- $authority = genCAWithKey (printf "Saker %s/%s" $namespace .Release.Name | trunc 64) (int $options.caDays) (genPrivateKey "ecdsa") -}}
 {{- end -}}
 {{- $_ := set $made "ca" (dict "name" $caName "ends" $caEnds "names" "" "data" (dict "tls.crt" ($authority.Cert | b64enc) "tls.key" ($authority.Key | b64enc))) -}}
 
-{{- range $component := list "agent" "router" "responder" -}}
+{{- range $component := include "saker.tlsBearers" . | fromJsonArray -}}
 {{- $call := dict "root" $root "component" $component -}}
 {{- $name := include "saker.tlsSecret" $call -}}
 {{- $names := include "saker.tlsNames" $call -}}
@@ -42,7 +42,7 @@ FULLNAME-ca, which no pod mounts) so that a renewed certificate is of the same a
 {{- if and $kept (not $caIsNew) $sameNames (gt (int64 $ends) (int64 $renewed)) -}}
 {{- $_ := set $made $component (dict "name" $name "ends" $ends "names" $names "data" $kept.data) -}}
 {{- else -}}
-{{- $pair := genSignedCertWithKey (printf "saker-%s" $component) nil (fromJsonArray $names) (int $options.days) $authority (genPrivateKey "ecdsa") -}}
+{{- $pair := genSignedCertWithKey (fromJsonArray $names | first) nil (fromJsonArray $names) (int $options.days) $authority (genPrivateKey "ecdsa") -}}
 {{- $ends := now | unixEpoch | int64 | add (mul $options.days 86400) | toString -}}
 {{- $data := dict "tls.crt" ($pair.Cert | b64enc) "tls.key" ($pair.Key | b64enc) "ca.crt" ($authority.Cert | b64enc) -}}
 {{- $_ := set $made $component (dict "name" $name "ends" $ends "names" $names "data" $data) -}}

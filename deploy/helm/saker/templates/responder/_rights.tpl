@@ -41,7 +41,7 @@ They are granted in the namespaces the action lists, unless its mode is off.
   verbs: [patch]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [create, get, list, patch, delete]
+  verbs: [get, list, create, delete]
 {{- end -}}
 
 {{- define "saker.response.snapshotEvidence" -}}
