@@ -104,7 +104,7 @@
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* The part of the configuration a running router does not take up. */}}
+{{/* The part of the configuration a running router, or responder, does not take up. */}}
 {{- define "saker.router.start" -}}
 {{- $config := include "saker.router.config" . | fromYaml -}}
 {{- dict "router" (omit $config.router "auth") "logs" $config.logs | toJson -}}
@@ -136,4 +136,10 @@
 {{- $_ := set $response "api_tls" $tls -}}
 {{- end -}}
 {{- dict "response" (mergeOverwrite $response (deepCopy .Values.responder.config)) "logs" .Values.logs | toYaml -}}
+{{- end -}}
+
+{{- define "saker.responder.start" -}}
+{{- $config := include "saker.responder.config" . | fromYaml -}}
+{{- $response := omit $config.response "mode" "actions" "responses" "trusted_sources" "freshness" "protected" "budgets" "cool_down" "approval" "freezes" "plans_per_minute_max" -}}
+{{- dict "response" $response "logs" $config.logs | toJson -}}
 {{- end -}}
