@@ -1,9 +1,12 @@
 //! What Prometheus learns about the agent. Names and meanings are declared here, once.
 
 use alert::{EventKind, Missing, Priority};
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::{detect::Counts, sensor::HoldEnd, status::AgentStatus};
+
+/// What serves hooks, by the letters of `docs/sensor.md`: system call hooks and trampolines.
+const BACKENDS: [char; 2] = ['S', 'T'];
 
 /// The agent's metrics. Updated once a second.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(crate) struct Metrics {
     alerts: IntCounterVec,
     held_back: IntCounter,
     kernel_events: IntCounterVec,
+    hooks: IntGaugeVec,
+    hooks_unavailable: IntGauge,
     processes: IntGauge,
     container_lookups: IntCounterVec,
     containers_known: IntGauge,
@@ -22,6 +27,7 @@ pub(crate) struct Metrics {
     spool_alerts: IntGauge,
     spool_lag_seconds: Gauge,
     spool_bytes: IntGauge,
+    spool_bytes_max: IntGauge,
     delivered: IntCounter,
     delivery_failures: IntCounter,
     refused: IntCounter,
@@ -47,6 +53,11 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let hooks = IntGaugeVec::new(
+            Opts::new("saker_agent_hooks", "Hooks attached, by what serves them."),
+            &["backend"],
+        )?;
+        registry.register(Box::new(hooks.clone()))?;
         let spool_lag_seconds = Gauge::new(
             "saker_agent_spool_lag_seconds",
             "Age of the oldest alert the router does not have.",
@@ -63,6 +74,11 @@ impl Metrics {
                 "kernel_events_total",
                 "Events by kind, as the kernel side counted them.",
                 &["kind", "outcome"],
+            )?,
+            hooks,
+            hooks_unavailable: gauge(
+                "hooks_unavailable",
+                "What the rules need and this kernel does not give.",
             )?,
             processes: gauge("processes", "Processes remembered.")?,
             container_lookups: counters(
@@ -85,6 +101,7 @@ impl Metrics {
             spool_alerts: gauge("spool_alerts", "Alerts the router does not have.")?,
             spool_lag_seconds,
             spool_bytes: gauge("spool_bytes", "Size of the spool.")?,
+            spool_bytes_max: gauge("spool_bytes_max", "Size the spool may have.")?,
             delivered: counter("delivered_total", "Alerts the router acknowledged.")?,
             delivery_failures: counter(
                 "delivery_failures_total",
@@ -98,6 +115,9 @@ impl Metrics {
         };
         for priority in Priority::ALL {
             metrics.alerts.with_label_values(&[priority.name()]).reset();
+        }
+        for backend in BACKENDS {
+            metrics.hooks.with_label_values(&[&backend.to_string()]).set(0);
         }
         for kind in EventKind::ALL {
             for outcome in ["seen", "filtered", "sent", "lost"] {
@@ -130,6 +150,12 @@ impl Metrics {
                 raise(&self.kernel_events.with_label_values(&[&kind.kind, outcome]), count);
             }
         }
+        for backend in BACKENDS {
+            let attached = status.sensor.hooks.iter().filter(|hook| hook.backend == backend);
+            let hooks = self.hooks.with_label_values(&[&backend.to_string()]);
+            hooks.set(signed(attached.count() as u64));
+        }
+        self.hooks_unavailable.set(signed(status.sensor.unavailable.len() as u64));
         self.processes.set(signed(status.sensor.processes));
         let containers = &status.sensor.containers;
         for (result, count) in &containers.lookups {
@@ -146,6 +172,7 @@ impl Metrics {
             self.spool_alerts.set(signed(uplink.pending));
             self.spool_lag_seconds.set(uplink.lag_seconds);
             self.spool_bytes.set(signed(uplink.spool_bytes));
+            self.spool_bytes_max.set(signed(uplink.spool_bytes_max));
             raise(&self.delivered, uplink.delivered);
             raise(&self.delivery_failures, uplink.failures);
             raise(&self.refused, uplink.refused);

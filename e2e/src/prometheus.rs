@@ -3,9 +3,12 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    path::Path,
     process::Command,
     time::Duration,
 };
+
+use serde_json::Value;
 
 use crate::{Folder, Port, Process};
 
@@ -20,8 +23,21 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts with one job for each name and `host:port`.
     pub fn start(targets: &[(&str, String)]) -> Self {
+        Self::launch(targets, None)
+    }
+
+    /// As [`Prometheus::start`], and evaluates the rules of a file once a second.
+    pub fn start_with_rules(targets: &[(&str, String)], rules: &Path) -> Self {
+        Self::launch(targets, Some(rules))
+    }
+
+    fn launch(targets: &[(&str, String)], rules: Option<&Path>) -> Self {
         let (folder, port) = (Folder::new("prometheus"), Port::reserve());
-        let mut config = "global: { scrape_interval: 1s }\nscrape_configs:\n".to_owned();
+        let mut config = "global: { scrape_interval: 1s, evaluation_interval: 1s }\n".to_owned();
+        if let Some(rules) = rules {
+            config += &format!("rule_files: [{}]\n", rules.display());
+        }
+        config += "scrape_configs:\n";
         for (job, target) in targets {
             config +=
                 &format!("- job_name: {job}\n  static_configs: [{{ targets: [{target}] }}]\n");
@@ -35,6 +51,23 @@ impl Prometheus {
         let mut process = Process::start("Prometheus", &command, &folder.join("log"));
         process.ready(|| ask_ready(&port.address()));
         Self { port, _process: process, _folder: folder }
+    }
+
+    /// Returns the series an expression gives now, or what is wrong with it.
+    pub fn ask(&self, expression: &str) -> Result<Vec<Value>, String> {
+        let url = self.query(expression);
+        let path = url.strip_prefix(&url_of(&self.port, "")).expect("an address of ours");
+        let mut answer = self.get(path)?;
+        match answer["data"]["result"].take() {
+            Value::Array(series) => Ok(series),
+            _ => Err(format!("no series in {answer}")),
+        }
+    }
+
+    /// Returns what the API answers to a path.
+    pub fn get(&self, path: &str) -> Result<Value, String> {
+        let (_, body) = fetch(&self.port.address(), path).map_err(|error| error.to_string())?;
+        serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))
     }
 
     /// Returns the address of a query.
@@ -97,13 +130,22 @@ pub(crate) fn ask_ready(address: &str) -> std::io::Result<()> {
 
 /// Asks for a path and wants a 200.
 pub(crate) fn get_ok(address: &str, path: &str) -> std::io::Result<()> {
+    match fetch(address, path)? {
+        (200, _) => Ok(()),
+        (status, _) => Err(std::io::Error::other(format!("{path} answers {status}"))),
+    }
+}
+
+/// Asks for a path, and returns the status and the body.
+pub(crate) fn fetch(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    // HTTP/1.0, so that the body comes in one piece and ends with the connection.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    match answer.lines().next() {
-        Some(line) if line.starts_with("HTTP/1.1 200") => Ok(()),
-        line => Err(std::io::Error::other(format!("{path} answers {line:?}"))),
-    }
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| std::io::Error::other(format!("odd answer: {head:?}")))?;
+    Ok((status, body.to_owned()))
 }

@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{Folder, Port, Process, prometheus::get_ok};
+use crate::{
+    Folder, Port, Process,
+    prometheus::{fetch, get_ok},
+};
 
 /// A router with its own data folder.
 #[derive(Debug)]
@@ -59,6 +62,23 @@ impl Router {
     pub fn restart(&mut self) {
         self.process = launch(self.program, &self.config, &self.folder);
         self.wait_until_ready();
+    }
+
+    /// Sends an alert with the `saker` command; a field is `name=value`.
+    #[track_caller]
+    pub fn send(&self, rule: &str, priority: &str, fields: &[&str]) {
+        let mut saker = Command::new(find("saker"));
+        saker.args(["send", "--router", &self.ingest_url("/"), "--rule", rule]);
+        saker.args(["--priority", priority]);
+        saker.args(fields.iter().flat_map(|field| ["--field", field]));
+        let sent = saker.output().expect("`saker send` starts");
+        assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    }
+
+    /// Returns what it tells Prometheus.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        metrics(&self.api)
     }
 
     /// Returns the address of an ingest path.
@@ -115,9 +135,22 @@ impl Agent {
         Self { admin, _folder: folder, process }
     }
 
+    /// Returns what it tells Prometheus.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        metrics(&self.admin)
+    }
+
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+#[track_caller]
+fn metrics(port: &Port) -> String {
+    let (status, text) = fetch(&port.address(), "/metrics").expect("an answer");
+    assert_eq!(status, 200, "{text}");
+    text
 }
 
 fn launch(program: &[&str], config: &Path, folder: &Folder) -> Process {

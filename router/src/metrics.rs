@@ -42,6 +42,8 @@ pub struct DispatchMetrics {
     pub(crate) queue_age: GaugeVec,
     pub(crate) in_flight: IntGaugeVec,
     pub(crate) breaker: IntGaugeVec,
+    pub(crate) paused_until: GaugeVec,
+    pub(crate) retry_after: IntCounterVec,
 }
 
 /// What is counted of the owners of pods.
@@ -71,6 +73,8 @@ pub struct SizeMetrics {
     journal_bytes: IntGauge,
     journal_records: IntGauge,
     journal_full: IntGauge,
+    journal_failed: IntGauge,
+    config_refused: IntGauge,
     behind_records: IntGauge,
     findings: IntGauge,
     groups: IntGauge,
@@ -256,6 +260,22 @@ impl DispatchMetrics {
                 "saker_dispatch_breaker_state",
                 "0 closed, 1 trying, 2 open: nothing is sent for a while.",
             )?,
+            paused_until: registered(
+                registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "saker_dispatch_paused_until_seconds",
+                        "When an open breaker lets the next attempt through, seconds since 1970; \
+                         0 when it is not open.",
+                    ),
+                    &["output"],
+                ),
+            )?,
+            retry_after: counters(
+                "saker_dispatch_retry_after_total",
+                "Answers by which the destination asked for time.",
+                &["output"],
+            )?,
         }))
     }
 
@@ -271,7 +291,7 @@ impl DispatchMetrics {
             self.deliveries.with_label_values(&[output, result]);
         }
         self.attempt_seconds.with_label_values(&[output]);
-        for counter in [&self.fallbacks, &self.refused] {
+        for counter in [&self.fallbacks, &self.refused, &self.retry_after] {
             counter.with_label_values(&[output]);
         }
         for gauge in [&self.queue_notifications, &self.queue_bytes, &self.in_flight, &self.breaker]
@@ -279,6 +299,7 @@ impl DispatchMetrics {
             gauge.with_label_values(&[output]).set(0);
         }
         self.queue_age.with_label_values(&[output]).set(0.0);
+        self.paused_until.with_label_values(&[output]).set(0.0);
     }
 }
 
@@ -393,6 +414,14 @@ impl SizeMetrics {
             journal_bytes: gauge("saker_journal_bytes", "Size of the journal's segments.")?,
             journal_records: gauge("saker_journal_records", "Records in the journal.")?,
             journal_full: gauge("saker_journal_full", "1 when the last append found no space.")?,
+            journal_failed: gauge(
+                "saker_journal_failed",
+                "1 when the journal failed: it takes nothing more until a restart.",
+            )?,
+            config_refused: gauge(
+                "saker_router_config_refused",
+                "1 while a changed configuration is refused and the old one stays in force.",
+            )?,
             behind_records: gauge("saker_core_behind_records", "Records not yet applied.")?,
             findings: gauge("saker_pipeline_findings", "Live findings.")?,
             groups: gauge("saker_pipeline_groups", "Open groups.")?,
@@ -407,11 +436,15 @@ impl SizeMetrics {
         self.journal_bytes.set(to_gauge(journal.bytes));
         self.journal_records.set(to_gauge(journal.records.end - journal.records.start));
         self.journal_full.set(i64::from(journal.full));
+        self.journal_failed.set(i64::from(journal.failure.is_some()));
         self.behind_records.set(to_gauge(journal.records.end.saturating_sub(applied)));
         self.findings.set(to_gauge(counts.findings));
         self.groups.set(to_gauge(counts.groups));
         self.pending.set(to_gauge(counts.pending));
         self.dead_letters.set(to_gauge(counts.dead_letters));
         self.silences.set(to_gauge(counts.silences_active));
+    }
+    pub(crate) fn config_refused(&self, refused: bool) {
+        self.config_refused.set(i64::from(refused));
     }
 }

@@ -189,13 +189,7 @@ pub async fn start<A>(
     doors.ingest.serve("ingest", ingest::routes(Arc::new(ingest)), &router.connections, &shutdown);
     doors.api.serve("api", routes, &router.connections, &shutdown);
 
-    let measured = Measured {
-        core: core_handle.clone(),
-        dispatcher: Arc::clone(&dispatcher),
-        owners,
-        responder,
-        sizes,
-    };
+    let measured = Measured { api: Arc::clone(&api), owners, responder, sizes };
     let measure = measured.for_ever(readiness);
     let measure = shutdown.token().clone().run_until_cancelled_owned(measure);
     shutdown.spawn("measure", measure);
@@ -373,8 +367,7 @@ impl Opening {
 
 /// What has gauges.
 struct Measured {
-    core: Handle,
-    dispatcher: Arc<Dispatcher>,
+    api: Arc<Api>,
     owners: Option<Arc<Owners>>,
     responder: Arc<Responder>,
     sizes: SizeMetrics,
@@ -383,8 +376,10 @@ struct Measured {
 impl Measured {
     /// Brings gauges and readiness up to date, for ever.
     async fn for_ever(self, readiness: Readiness) {
+        let core = &self.api.core;
         loop {
-            let stat = self.core.journal().stat();
+            self.sizes.config_refused(self.api.config.load().refused.is_some());
+            let stat = core.journal().stat();
             match (&stat.failure, stat.full) {
                 (Some(failure), _) => readiness.fail("journal", failure.clone()),
                 (None, true) => {
@@ -392,17 +387,16 @@ impl Measured {
                 }
                 (None, false) => readiness.pass("journal"),
             }
-            match self.core.ask(|state| state.pipeline.counts()).await {
-                Ok(counts) => self.sizes.set(&stat, self.core.applied(), &counts),
+            match core.ask(|state| state.pipeline.counts()).await {
+                Ok(counts) => self.sizes.set(&stat, core.applied(), &counts),
                 Err(stopped) => return readiness.fail("core", stopped.to_string()),
             }
-            self.dispatcher.measure();
+            self.api.dispatcher.measure();
             self.responder.measure();
             if let Some(owners) = &self.owners {
                 owners.measure();
             }
             tokio::time::sleep(MEASURE_INTERVAL).await;
-        }
     }
 }
 

@@ -13,7 +13,11 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use prometheus::Registry;
+use prometheus::{
+    IntGauge, Registry,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
 
 use crate::{metrics, telemetry::LevelHandle};
 
@@ -42,6 +46,23 @@ impl Readiness {
     }
 }
 
+/// `saker_ready`, found out when somebody asks.
+struct Ready {
+    readiness: Readiness,
+    gauge: IntGauge,
+}
+
+impl Collector for Ready {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.gauge.set(i64::from(self.readiness.failures().is_empty()));
+        self.gauge.collect()
+    }
+}
+
 #[derive(Clone)]
 struct Admin {
     registry: Registry,
@@ -49,15 +70,25 @@ struct Admin {
     level: LevelHandle,
 }
 
-/// Returns the routes `/live`, `/ready`, `/metrics` and `/log-level`. Changing the level is a
-/// write: whoever mounts this decides who may.
+/// Returns the routes `/live`, `/ready`, `/metrics` and `/log-level`, and makes readiness a metric.
+/// Changing the level is a write: whoever mounts this decides who may.
 pub fn router(registry: Registry, readiness: Readiness, level: LevelHandle) -> Router {
+    register_ready(&registry, &readiness);
     Router::new()
         .route("/live", get(|| async { "alive\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(exposition))
         .route("/log-level", get(level_now).put(set_level))
         .with_state(Admin { registry, readiness, level })
+}
+
+fn register_ready(registry: &Registry, readiness: &Readiness) {
+    let registered = IntGauge::new("saker_ready", "1 when `/ready` says so.").and_then(|gauge| {
+        registry.register(Box::new(Ready { readiness: readiness.clone(), gauge }))
+    });
+    if let Err(error) = registered {
+        tracing::error!(%error, "failed to register a metric");
+    }
 }
 
 async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
@@ -108,8 +139,10 @@ mod tests {
         let (status, body) = get(&readiness, "/ready").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(body.contains("the disk is full"), "{body}");
+        assert!(get(&readiness, "/metrics").await.1.contains("saker_ready 0"));
         assert_eq!(get(&readiness, "/live").await.0, StatusCode::OK);
         readiness.pass("journal");
         assert_eq!(get(&readiness, "/ready").await.0, StatusCode::OK);
+        assert!(get(&readiness, "/metrics").await.1.contains("saker_ready 1"));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     chart,
+    dashboards, prometheus,
     run::{cached_tool, cargo, run},
     tidy,
 };
@@ -15,6 +16,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
 pub(crate) fn check() -> anyhow::Result<()> {
     run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     tidy::tidy()?;
+    dashboards::check()?;
+    prometheus::check()?;
     let mut deny = std::process::Command::new(cached_tool("cargo-deny")?);
     run(
         "licences and bans",

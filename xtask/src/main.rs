@@ -5,6 +5,8 @@ mod chart;
 mod check;
 mod deb;
 mod images;
+mod dashboards;
+mod prometheus;
 mod run;
 mod tidy;
 
@@ -67,6 +69,8 @@ enum Command {
     },
     /// Copy dashboards and alert rules into the chart.
     ChartFiles,
+    /// Write the dashboards anew from `xtask/src/dashboards/`.
+    Dashboards,
     /// Accept the current output as the expected one in every golden test.
     Bless,
 }
@@ -93,6 +97,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Chart { saker } => chart::check(saker.as_deref()),
         Command::ChartSchema { saker } => chart::write_schema(saker.as_deref()),
         Command::ChartFiles => chart::copy_files(),
+        Command::Dashboards => dashboards::write(),
         Command::Bless => check::bless(),
     }
 }

@@ -78,7 +78,8 @@ pub(crate) fn tidy() -> anyhow::Result<()> {
 
 /// Returns the example configurations, which `saker config check` must accept.
 pub(crate) fn example_configs() -> anyhow::Result<Vec<String>> {
-    let mut examples = Vec::new();
+    let mut examples: Vec<String> =
+        ["router", "agent"].map(|part| format!("deploy/compose/{part}.yaml")).into();
     for entry in fs::read_dir("docs/examples").context("failed to list docs/examples")? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "yaml") {

@@ -120,6 +120,14 @@ impl Breaker {
         }
     }
 
+    /// Returns when an open breaker lets the next attempt through.
+    pub(crate) fn next_attempt(&self) -> Option<Instant> {
+        match self.state {
+            State::Open { until } => Some(until),
+            State::Closed | State::Trying => None,
+        }
+    }
+
     fn open(&mut self, now: Instant, pause: Duration) -> Duration {
         let until = now + pause;
         self.state = match self.state {

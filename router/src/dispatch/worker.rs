@@ -229,6 +229,9 @@ impl Worker {
     fn failed(&mut self, retry_after: Option<Duration>, reason: &str) {
         let retry = &self.settings.retry;
         let asked = retry_after.map(|asked| retry.after(asked));
+        if asked.is_some() {
+            self.metrics.retry_after.with_label_values(&[&*self.lookout.name]).inc();
+        }
         if let Some(pause) = self.breaker.failure(Instant::now(), retry, asked) {
             self.opened(pause, reason);
         }
@@ -371,6 +374,8 @@ impl Worker {
         };
         let name = &*self.lookout.name;
         self.metrics.breaker.with_label_values(&[name]).set(gauge);
+        let until = self.breaker.next_attempt().map_or(0.0, since_1970);
+        self.metrics.paused_until.with_label_values(&[name]).set(until);
         let under_way = i64::try_from(self.under_way.len()).unwrap_or(i64::MAX);
         self.metrics.in_flight.with_label_values(&[name]).set(under_way);
         self.health(|health| health.breaker = state);
@@ -391,6 +396,12 @@ async fn settle(core: &Handle, stop: &CancellationToken, record: impl Fn(Timesta
             () = stop.cancelled() => break,
         }
     }
+}
+
+/// Returns a moment of the runtime's clock in seconds since 1970.
+fn since_1970(moment: Instant) -> f64 {
+    let ahead = moment.saturating_duration_since(Instant::now());
+    service::clock::now().as_millisecond() as f64 / 1000.0 + ahead.as_secs_f64()
 }
 
 fn cut(reason: &str) -> String {
