@@ -20,6 +20,8 @@ const PROMISED: &[(&str, &[&str])] = &[
     ("saker_agent_orders_total", &["action", "outcome"]),
     ("saker_router_owners_total", &["result"]),
     ("saker_router_owner_objects", &["kind"]),
+    ("saker_router_owner_watch_lag_seconds", &["kind"]),
+    ("saker_router_owner_contradictions_total", &[]),
     ("saker_router_responder_alerts_total", &["end"]),
     ("saker_router_responder_lag_seconds", &[]),
     ("saker_router_responder_failures_total", &[]),

@@ -9,11 +9,12 @@ mod run;
 use std::collections::BTreeSet;
 
 use e2e::eventually;
+use serde_json::Value;
 
 use crate::{
     exposed::Exposed,
     queries::Query,
-    run::{FAILING, ONCE, run},
+    run::{ASKED_S, FAILING, ONCE, THROTTLED, run},
 };
 
 /// Labels Prometheus adds to what it scrapes.
@@ -161,18 +162,46 @@ fn recording_rules_have_values() {
 }
 
 #[test]
-fn a_failing_output_is_told_and_no_other() {
+fn an_output_that_is_asked_for_time_tells_until_when() {
+    let left = format!("saker_dispatch_paused_until_seconds{{output=\"{THROTTLED}\"}} - time()");
+    let seconds = eventually(&left, || {
+        let series = run().prometheus.ask(&left)?;
+        let value = series.first().and_then(|series| series["value"][1].as_str());
+        let left: f64 = value.and_then(|value| value.parse().ok()).unwrap_or_default();
+        if left > 0.0 { Ok(left) } else { Err(format!("{series:?}")) }
+    });
+    assert!((f64::from(ASKED_S) / 2.0..f64::from(ASKED_S) + 2.0).contains(&seconds), "{seconds}");
+    let asked = format!("saker_dispatch_retry_after_total{{output=\"{THROTTLED}\"}}");
+    assert_eq!(run().prometheus.ask(&asked).unwrap()[0]["value"][1], "1");
+}
+
+#[test]
+fn promtool_finds_nothing() {
+    for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "rules_test.yaml"]] {
+        let mut promtool = std::process::Command::new("promtool");
+        promtool.args(arguments).current_dir(queries::folder().join("prometheus"));
+        let output = promtool.output().expect("promtool, of the package prometheus");
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn an_output_that_fails_is_told_and_none_that_works() {
     let firing = "ALERTS{alertname=\"SakerOutputFailing\",alertstate=\"firing\"}";
-    let series = eventually("the alert", || match run().prometheus.ask(firing) {
+    let told = format!("{firing} and on () ALERTS{{output=\"{FAILING}\",alertstate=\"firing\"}}");
+    let series = eventually("the alert", || match run().prometheus.ask(&told) {
         Ok(series) if !series.is_empty() => Ok(series),
         other => {
             Err(format!("{other:?}; all: {:?}", run().prometheus.ask("ALERTS").unwrap_or_default()))
         }
     });
-    assert_eq!(series.len(), 1, "{series:#?}");
-    assert_eq!(series[0]["metric"]["output"], FAILING);
-    assert_eq!(series[0]["metric"]["job"], "saker-router");
-    assert_eq!(series[0]["metric"]["severity"], "warning");
+    for alert in &series {
+        assert!([FAILING, THROTTLED].map(Value::from).contains(&alert["metric"]["output"]));
+        assert_eq!(alert["metric"]["job"], "saker-router");
+        assert_eq!(alert["metric"]["severity"], "warning");
+    }
 }
 
 #[test]

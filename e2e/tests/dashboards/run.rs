@@ -14,11 +14,16 @@ pub(crate) const FAILING: &str = "away";
 /// The rule that raised one alert only.
 pub(crate) const ONCE: &str = "Shell in a container";
 
+/// The output whose destination asks for time.
+pub(crate) const THROTTLED: &str = "busy";
+/// The time it asks for, in seconds.
+pub(crate) const ASKED_S: u32 = 600;
+
 pub(crate) struct Run {
     pub(crate) router: Router,
     pub(crate) agent: Option<Agent>,
     pub(crate) prometheus: Prometheus,
-    _webhook: Webhook,
+    _webhooks: [Webhook; 2],
     _nobody: Port,
     _rules: Folder,
 }
@@ -39,11 +44,16 @@ pub(crate) fn run() -> &'static Run {
 }
 
 fn start() -> Run {
-    let (webhook, nobody) = (Webhook::start(), Port::reserve());
+    let (webhook, busy, nobody) = (Webhook::start(), Webhook::start(), Port::reserve());
+    busy.fail_next(429, Some(ASKED_S));
     let router = Router::start(
         &json!({
             "works": { "webhook": {
                 "url": webhook.url(),
+                "signing_secrets": [Webhook::SECRET],
+            } },
+            THROTTLED: { "webhook": {
+                "url": busy.url(),
                 "signing_secrets": [Webhook::SECRET],
             } },
             FAILING: {
@@ -81,5 +91,5 @@ fn start() -> Run {
     router.send(ONCE, "critical", &pod);
     router.send("Odd download", "warning", &[]);
     router.send("Odd download", "warning", &[]);
-    Run { router, agent, prometheus, _webhook: webhook, _nobody: nobody, _rules: rules }
+    Run { router, agent, prometheus, _webhooks: [webhook, busy], _nobody: nobody, _rules: rules }
 }

@@ -344,8 +344,25 @@ fn cluster() -> Row {
             ))
             .width(6),
             Panel::lines("Objects known", "Objects of the cluster kept, by kind.", Unit::Count)
-                .of(query("{{kind}}", "sum by (kind) (saker_router_owner_objects)"))
-                .width(6),
+                .of(query("{{kind}}", "sum by (kind) (saker_router_owner_objects)")),
+            Panel::lines(
+                "API server silent",
+                "Time since the API server last told of a kind; -1 when it never did.",
+                Unit::Seconds,
+            )
+            .of(query("{{kind}}", "max by (kind) (saker_router_owner_watch_lag_seconds)"))
+            .above(120.0, 600.0)
+            .runbook("owners-stale"),
+            Panel::stack(
+                "Contradictions",
+                "Alerts whose sender claimed another place or owner than the cluster knows.",
+                Unit::Count,
+            )
+            .of(query(
+                "alerts",
+                "sum(increase(saker_router_owner_contradictions_total[$__interval]))",
+            ))
+            .runbook("owner-contradicted"),
             Panel::stack(
                 "Alerts to the responder",
                 "Alerts sent to the responder and those passed over as too old.",
@@ -360,7 +377,6 @@ fn cluster() -> Row {
                 "sum(increase(saker_router_responder_failures_total[$__interval]))",
             ))
             .colours(&[("sent", "green"), ("skipped", "orange"), ("attempts failed", "red")])
-            .width(6)
             .runbook("responder-lag"),
             Panel::lines(
                 "Responder behind",
@@ -369,7 +385,6 @@ fn cluster() -> Row {
             )
             .of(query("lag", "max(saker_router_responder_lag_seconds)"))
             .above(30.0, 120.0)
-            .width(6)
             .runbook("responder-lag"),
         ],
     }
