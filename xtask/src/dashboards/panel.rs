@@ -213,7 +213,11 @@ impl Panel {
         }
         if let Some(runbook) = self.runbook {
             let url = format!("${{runbooks}}/{runbook}.md");
-            json["links"] = json!([{ "title": format!("Runbook: {runbook}"), "url": url, "targetBlank": true }]);
+            json["links"] = json!([{
+                "type": "link", "title": format!("Runbook: {runbook}"), "url": url, "icon": "doc",
+                "tooltip": "", "tags": [], "asDropdown": false, "targetBlank": true,
+                "includeVars": false, "keepTime": false,
+            }]);
         }
         json
     }
@@ -270,7 +274,9 @@ impl Panel {
             Show::States => defaults["custom"] = json!({ "lineWidth": 0, "fillOpacity": 70 }),
             Show::Number => defaults["noValue"] = json!("–"),
             Show::Table => {
-                defaults["custom"] = json!({ "align": "auto", "cellOptions": { "type": "auto" } });
+                defaults["custom"] = json!({
+                    "align": "auto", "cellOptions": { "type": "auto" }, "inspect": false,
+                });
             }
         }
         defaults
@@ -313,7 +319,8 @@ impl Panel {
                 "colorMode": if matches!(self.limits, Limits::None) { "none" } else { "background" },
                 "graphMode": "none", "justifyMode": "center", "orientation": "auto",
                 "textMode": if self.queries.len() > 1 { "value_and_name" } else { "auto" },
-                "reduceOptions": last,
+                "reduceOptions": last, "wideLayout": true, "showPercentChange": false,
+                "percentChangeColorMode": "standard",
             }),
             Show::Lines | Show::Stack => json!({
                 "legend": {
@@ -323,15 +330,21 @@ impl Panel {
             }),
             Show::Bars => json!({
                 "displayMode": "basic", "orientation": "horizontal", "showUnfilled": true,
-                "valueMode": "color", "namePlacement": "auto", "reduceOptions": last,
+                "valueMode": "color", "namePlacement": "auto", "reduceOptions": last, "sizing": "auto",
+                "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
+                "legend": {
+                    "displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": [],
+                },
             }),
             Show::States => json!({
                 "mergeValues": true, "showValue": "never", "alignValue": "left", "rowHeight": 0.8,
-                "legend": { "displayMode": "list", "placement": "bottom", "showLegend": true },
+                "legend": {
+                    "displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": [],
+                },
                 "tooltip": { "mode": "single", "sort": "none" },
             }),
             Show::Table => json!({
-                "showHeader": true, "cellHeight": "sm",
+                "showHeader": true, "cellHeight": "sm", "frameIndex": 0,
                 "footer": { "show": false, "reducer": ["sum"], "countRows": false, "fields": "" },
             }),
         }
@@ -435,7 +448,8 @@ impl Dashboard {
         let mut variables = vec![
             json!({
                 "name": "datasource", "label": "Prometheus", "type": "datasource",
-                "query": "prometheus", "refresh": 1, "current": {},
+                "query": "prometheus", "refresh": 1,
+                "current": { "text": "default", "value": "default" },
             }),
             json!({
                 "name": "runbooks", "label": "Runbooks at", "type": "textbox", "hide": 2,
@@ -459,6 +473,7 @@ impl Dashboard {
             "annotations": { "list": [] },
             "links": [{
                 "type": "dashboards", "tags": ["saker"], "title": "Saker", "asDropdown": false,
+                "icon": "external link", "tooltip": "",
                 "includeVars": false, "keepTime": true, "targetBlank": false,
             }],
             "panels": self.panels(),
