@@ -2,7 +2,8 @@
 //!
 //! A tree is stopped before it is killed. While one process of it runs it may fork, and a child
 //! nobody has seen would live on; so each is stopped, and the search goes on until it finds nobody
-//! new and every thread of those found stands still.
+//! new and every thread of those found stands still. One that forks and ends just before it is
+//! stopped leaves an orphan that only the sensor may know.
 
 use std::{
     collections::HashSet,
@@ -193,10 +194,18 @@ impl Tree<'_> {
                 self.add(target)?;
             }
         }
-        let mut found = Vec::new();
+        let (mut found, mut unheld) = (Vec::new(), None);
         let known = self.known;
         family::descendants(&own, 2 * TREE_PROCESSES_MAX, &mut |pid| {
-            let Ok(target) = Target::open(pid, known) else { return false };
+            let target = match Target::open(pid, known) {
+                Ok(target) => target,
+                Err(No::Gone) => return false,
+                // Out of descriptors, mostly: whoever is not held would escape.
+                Err(no) => {
+                    unheld = Some(no);
+                    return false;
+                }
+            };
             // The pid was read from a list: it may have been given away since.
             let related = pids.contains(&target.ppid) && target.container == container;
             if related && pids.insert(pid) {
@@ -204,6 +213,9 @@ impl Tree<'_> {
             }
             related
         });
+        if let Some(no) = unheld {
+            return Err(no);
+        }
         for target in found {
             self.add(target)?;
         }

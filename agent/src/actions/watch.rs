@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     known::Known,
-    target::{Target, container},
+    target::{No, Target, container},
 };
 use crate::enrich::procfs;
 
@@ -189,7 +189,15 @@ impl Eye {
             {
                 continue;
             }
-            let Ok(target) = Target::open(*pid, &self.known) else { continue };
+            let target = match Target::open(*pid, &self.known) {
+                Ok(target) => target,
+                Err(No::Gone) => continue,
+                // Out of descriptors, mostly: it lives all the same.
+                Err(No::Refused(..)) => {
+                    self.passed_over += 1;
+                    continue;
+                }
+            };
             if target.container.as_ref() != Some(of) {
                 continue;
             }
