@@ -76,6 +76,8 @@ struct File {
     _score: Option<IgnoredAny>,
     #[serde(rename = "limits")]
     _limits: Option<IgnoredAny>,
+    #[serde(rename = "response")]
+    _response: Option<IgnoredAny>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -30,8 +30,8 @@ use self::{
     load::{Loaded, load, probe_kind},
     ring::{Rings, boot_ns},
 };
+pub(crate) use self::{load::event_kind, ring::boot_epoch_ns};
 pub use crate::cri::SocketInUse;
-pub(crate) use self::ring::boot_epoch_ns;
 use crate::{
     cri::{LookupState, Lookups},
     decode::Decoder,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use response::plan::ResponseId;
 use service::config::HumanDuration;
 
 /// Runtime alerts, from the kernel to the person who must act.
@@ -64,6 +65,14 @@ pub(crate) enum Command {
     /// Look at what could not be delivered, and deliver it again.
     #[command(subcommand)]
     Deadletters(DeadLettersCommand),
+    /// Run the responder alone: acts on alerts, guarded, off by default.
+    Responder(response::cli::ResponderArgs),
+    /// See what the responder did and would do, and decide about what waits.
+    #[command(subcommand)]
+    Responses(ResponsesCommand),
+    /// Check and read the responder's audit.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show the account of every alert's end.
     Ledger(ApiArgs),
     /// Show what runs, what is watched, and what could not be had.
@@ -251,5 +260,129 @@ pub(crate) enum DeadLettersCommand {
         author: String,
         #[command(flatten)]
         api: ApiArgs,
+    },
+}
+
+/// Where the responder's API is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ResponderApi {
+    /// The responder's API.
+    #[arg(long, env = "SAKER_RESPONDER", default_value = "http://127.0.0.1:2806")]
+    pub(crate) responder: String,
+    /// Bearer token for the API, or a file that holds one as `@FILE`.
+    #[arg(long, env = "SAKER_RESPONDER_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+impl ResponderApi {
+    /// Returns how the client is told of an API.
+    pub(crate) fn router(&self) -> ApiArgs {
+        let Self { responder, token, format } = self.clone();
+        ApiArgs { api: responder, token, format }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResponsesCommand {
+    /// List responses, the newest first.
+    List {
+        /// Only those in this state: `awaiting`, `executing`, `ended`, `denied` …
+        #[arg(long)]
+        state: Option<String>,
+        #[arg(long)]
+        namespace: Option<String>,
+        #[command(flatten)]
+        api: ResponderApi,
+    },
+    /// Show one: its target, its gates, what was done and seen.
+    Show {
+        id: ResponseId,
+        #[command(flatten)]
+        api: ResponderApi,
+    },
+    /// Let a waiting response go ahead.
+    #[command(after_help = "Example:\n  saker responses approve R-7 --comment 'seen with Ann'")]
+    Approve {
+        id: ResponseId,
+        /// The plan's hash, as `show` prints it; without it, the plan as it is now.
+        #[arg(long)]
+        plan: Option<String>,
+        #[arg(long)]
+        comment: Option<String>,
+        #[arg(long, env = "USER", default_value = "unknown")]
+        author: String,
+        #[command(flatten)]
+        api: ResponderApi,
+    },
+    /// Say no to a waiting response.
+    Deny {
+        id: ResponseId,
+        #[arg(long)]
+        plan: Option<String>,
+        #[arg(long)]
+        comment: Option<String>,
+        #[arg(long, env = "USER", default_value = "unknown")]
+        author: String,
+        #[command(flatten)]
+        api: ResponderApi,
+    },
+    /// Take back a label or an isolation before its time.
+    Undo {
+        id: ResponseId,
+        #[arg(long, env = "USER", default_value = "unknown")]
+        author: String,
+        #[command(flatten)]
+        api: ResponderApi,
+    },
+    /// Stop everything that has not begun, at once.
+    Stop {
+        /// Why.
+        reason: String,
+        #[arg(long, env = "USER", default_value = "unknown")]
+        author: String,
+        #[command(flatten)]
+        api: ResponderApi,
+    },
+    /// Let responses go on.
+    Resume {
+        /// Why.
+        reason: String,
+        #[arg(long, env = "USER", default_value = "unknown")]
+        author: String,
+        #[command(flatten)]
+        api: ResponderApi,
+    },
+    /// Show modes, budgets, what waits and the audit's head.
+    Status(ResponderApi),
+    /// Print a document of a response's evidence.
+    Evidence {
+        id: ResponseId,
+        /// As `show` prints it.
+        name: String,
+        #[command(flatten)]
+        api: ResponderApi,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Hold every line against the one before it; prints a checkpoint to keep elsewhere.
+    Verify {
+        /// The audit's folder: `audit` below `response.data`.
+        folder: PathBuf,
+        /// SEQUENCE:HASH that the chain must go through; may be repeated.
+        #[arg(long)]
+        checkpoint: Vec<response::audit::Checkpoint>,
+    },
+    /// Print the entries.
+    Show {
+        folder: PathBuf,
+        /// Only those of this response.
+        #[arg(long)]
+        response: Option<ResponseId>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
 }

@@ -1,11 +1,13 @@
 //! One module for each command.
 
+mod audit;
 mod config;
 mod deadletters;
 mod demo;
 mod explain;
 mod ledger;
 mod replay;
+mod responses;
 mod rules;
 mod run;
 mod send;
@@ -23,9 +25,12 @@ use crate::{
 /// Carries out what was typed.
 pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let code = match arguments.command {
-        // These two are programs of their own, with exit codes of their own.
+        // These are programs of their own, with exit codes of their own.
         Command::Agent(arguments) => return Ok(agent::cli::run(arguments)),
         Command::Router(arguments) => return Ok(router::cli::run(&arguments)),
+        Command::Responder(arguments) => return Ok(response::cli::run(&arguments)),
+        Command::Responses(command) => wait(responses::execute(command)),
+        Command::Audit(command) => audit::execute(&command),
         Command::Run(arguments) => wait(run::execute(arguments)),
         Command::Demo(arguments) => wait(demo::execute(arguments)),
         Command::Send(arguments) => wait(send::execute(arguments)),

@@ -6,8 +6,8 @@
 
 mod api_server;
 mod certificates;
-mod fault;
 mod cluster;
+mod fault;
 mod folder;
 mod http;
 mod kafka;
@@ -22,8 +22,8 @@ mod webhook;
 
 pub use api_server::ApiServer;
 pub use certificates::{Certificates, Pem};
-pub use fault::{Fault, FaultProxy, Seen};
 pub use cluster::{Cluster, Forwarder};
+pub use fault::{Fault, FaultProxy, Seen};
 pub use folder::Folder;
 pub use http::Http;
 pub use kafka::{Follower, Kafka, Received};

@@ -30,11 +30,14 @@ use crate::{
 /// Environment variables that start with this override the file.
 pub const ENVIRONMENT_PREFIX: &str = "SAKER_";
 
-/// The whole file. `A` is the agent's part; a router alone does not read it.
+/// The whole file. `A` is the agent's part and `R` the responder's; a router alone reads neither.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, bound(deserialize = "A: Deserialize<'de> + Default"))]
-#[schemars(bound = "A: JsonSchema + Default")]
-pub struct Config<A = Unread> {
+#[serde(
+    deny_unknown_fields,
+    bound(deserialize = "A: Deserialize<'de> + Default, R: Deserialize<'de> + Default")
+)]
+#[schemars(bound = "A: JsonSchema + Default, R: JsonSchema + Default")]
+pub struct Config<A = Unread, R = Unread> {
     #[serde(default)]
     pub router: RouterConfig,
     /// Destinations, by the name routes know them by.
@@ -57,6 +60,8 @@ pub struct Config<A = Unread> {
     pub logs: Logs,
     #[serde(default)]
     pub agent: A,
+    #[serde(default)]
+    pub response: R,
     /// Where it was read from.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -157,9 +162,10 @@ impl Default for JournalConfig {
     }
 }
 
-impl<A> Config<A>
+impl<A, R> Config<A, R>
 where
     A: serde::de::DeserializeOwned + Default,
+    R: serde::de::DeserializeOwned + Default,
 {
     /// Reads the file and the environment, and checks everything that can be checked without
     /// touching a destination: references, conditions, templates.
@@ -183,7 +189,7 @@ where
     }
 }
 
-impl<A> Config<A> {
+impl<A, R> Config<A, R> {
     /// Returns the folder that relative paths start from.
     pub fn folder(&self) -> PathBuf {
         let folder = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
@@ -250,6 +256,6 @@ impl<A> Config<A> {
 }
 
 /// Returns the JSON schema of the file, for editors and documentation.
-pub fn schema<A: JsonSchema + Default>() -> Schema {
-    schemars::schema_for!(Config<A>)
+pub fn schema<A: JsonSchema + Default, R: JsonSchema + Default>() -> Schema {
+    schemars::schema_for!(Config<A, R>)
 }

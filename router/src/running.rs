@@ -131,8 +131,8 @@ pub enum End {
 }
 
 /// Starts a router. Its tasks belong to `shutdown`; it has stopped when they have.
-pub async fn start<A>(
-    mut config: Config<A>,
+pub async fn start<A, R>(
+    mut config: Config<A, R>,
     shutdown: Shutdown,
     logs: LevelHandle,
 ) -> Result<Running, StartError> {
@@ -244,7 +244,7 @@ impl Running {
     }
 
     /// Puts another configuration in force. State, queues and connections stay.
-    pub async fn reload<A>(&self, mut config: Config<A>) -> Result<(), ReloadError> {
+    pub async fn reload<A, R>(&self, mut config: Config<A, R>) -> Result<(), ReloadError> {
         let _one_at_a_time = self.reloading.lock().await;
         let pipeline = config.pipeline();
         let outputs = world::outputs(&mut config)?;
@@ -320,7 +320,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn new<A>(config: &Config<A>) -> Self {
+    fn new<A, R>(config: &Config<A, R>) -> Self {
         let RouterConfig { data, journal, decisions_bytes_max, .. } = &config.router;
         let decisions_bytes_max = decisions_bytes_max.0;
         let segment_bytes = (decisions_bytes_max / 4).min(DECISIONS_SEGMENT_BYTES) & !7;
@@ -397,6 +397,7 @@ impl Measured {
                 owners.measure();
             }
             tokio::time::sleep(MEASURE_INTERVAL).await;
+        }
     }
 }
 

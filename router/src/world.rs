@@ -16,8 +16,8 @@ pub struct OutputError {
 }
 
 /// Takes the outputs out of a configuration and makes them. Must be called inside the runtime.
-pub(crate) fn outputs<A>(
-    config: &mut Config<A>,
+pub(crate) fn outputs<A, R>(
+    config: &mut Config<A, R>,
 ) -> Result<BTreeMap<String, Settings>, OutputError> {
     let folder = config.folder();
     let mut made = BTreeMap::new();

@@ -1,8 +1,7 @@
 //! What must hold before a change lands, each with the command that shows it.
 
 use crate::{
-    chart,
-    dashboards, prometheus,
+    chart, dashboards, prometheus,
     run::{cached_tool, cargo, run},
     tidy,
 };

@@ -3,9 +3,9 @@
 mod build;
 mod chart;
 mod check;
+mod dashboards;
 mod deb;
 mod images;
-mod dashboards;
 mod prometheus;
 mod run;
 mod tidy;

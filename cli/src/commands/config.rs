@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use agent::AgentConfig;
+use response::config::ResponseConfig;
 use router::config::Config;
 
 use crate::{
@@ -15,7 +16,10 @@ pub(crate) fn execute(command: &ConfigCommand) -> anyhow::Result<Code> {
     match command {
         ConfigCommand::Check { file } => check(file),
         ConfigCommand::Schema => {
-            print::line(serde_json::to_string_pretty(&router::config::schema::<AgentConfig>())?);
+            print::line(serde_json::to_string_pretty(&router::config::schema::<
+                AgentConfig,
+                ResponseConfig,
+            >())?);
             Ok(Code::Success)
         }
     }
@@ -23,6 +27,8 @@ pub(crate) fn execute(command: &ConfigCommand) -> anyhow::Result<Code> {
 
 fn check(file: &Path) -> anyhow::Result<Code> {
     let config = load(Some(file))?;
+    // The responder's part has checks of its own.
+    ResponseConfig::load(Some(file)).map_err(|error| fail(Code::Invalid, error.to_string()))?;
     let kinds: Vec<String> =
         config.outputs.iter().map(|(name, output)| format!("{name} ({})", output.kind())).collect();
     let outputs = if kinds.is_empty() { "no outputs".to_owned() } else { kinds.join(", ") };

@@ -154,7 +154,7 @@ async fn processes_dead(
     let Some((agent, mut report)) = watch else { return (ProcessSeen::NotSeen, Vec::new()) };
     let deadline = tokio::time::Instant::now() + patience;
     let watched_some = |report: &WatchReport| !report.processes.is_empty();
-    while report.alive > 0 && tokio::time::Instant::now() < deadline {
+    while !report.empty && tokio::time::Instant::now() < deadline {
         match agent.watched(&report.id, WATCH_STEP).await {
             Ok(next) => report = next,
             Err(error) => {
@@ -163,10 +163,10 @@ async fn processes_dead(
             }
         }
     }
-    let seen = match report.alive {
-        0 if watched_some(&report) => ProcessSeen::Dead,
-        0 => ProcessSeen::NotSeen,
-        _ => ProcessSeen::Alive,
+    let seen = match (report.empty, watched_some(&report)) {
+        (true, true) => ProcessSeen::Dead,
+        (true, false) => ProcessSeen::NotSeen,
+        (false, _) => ProcessSeen::Alive,
     };
     (seen, report.processes)
 }
