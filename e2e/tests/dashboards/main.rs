@@ -1,6 +1,7 @@
 //! The dashboards and rules ask for what the running programs expose, and a real Prometheus
 //! answers.
 
+mod compose;
 mod exposed;
 mod promql;
 mod queries;
