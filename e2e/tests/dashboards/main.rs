@@ -1,6 +1,8 @@
 //! The dashboards and rules ask for what the running programs expose, and a real Prometheus
 //! answers.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
 mod compose;
 mod exposed;
 mod promql;
