@@ -19,7 +19,7 @@ use std::{
 /// Units, each with the worst exposure that systemd may see in it, in tenths. Newer versions of
 /// systemd look at more, hence two tenths above what 252 finds.
 const UNITS: [(&str, u32); 3] =
-    [("saker-agent", 30), ("saker-router", 13), ("saker-responder", 13)];
+    [("saker-agent", 28), ("saker-router", 13), ("saker-responder", 13)];
 
 /// The longest a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
