@@ -16,13 +16,15 @@ use std::{
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::run::{cached_tool, cargo, run, say};
+use crate::run::{cache, cached_tool, cargo, run, say};
 
 pub(crate) use files::copy as copy_files;
 
 const CHART: &str = "deploy/helm/saker";
 /// Values to render with, one file each.
 const VALUE_SETS: &str = "deploy/helm/ci";
+/// Values that must be refused; the comment in their first line is part of the reason.
+const REFUSED_SETS: &str = "deploy/helm/ci/refused";
 /// A Helm built from its module takes itself for one of Kubernetes 1.20 when it asks no cluster.
 const KUBERNETES: &str = "1.34.4";
 
@@ -44,7 +46,7 @@ pub(crate) fn check(saker: Option<&Path>) -> anyhow::Result<()> {
     }
     files::check()?;
     let Some(helm) = helm()? else { return Ok(()) };
-    let sets = value_sets()?;
+    let sets = value_sets(VALUE_SETS)?;
     for set in &sets {
         let mut lint = Command::new(&helm);
         lint.args(["lint", "--strict", "--quiet", CHART, "--kube-version", KUBERNETES, "--values"])
@@ -58,6 +60,9 @@ pub(crate) fn check(saker: Option<&Path>) -> anyhow::Result<()> {
             bail!("{} renders what it must not:\n  {}", set.display(), problems.join("\n  "));
         }
     }
+    for set in value_sets(REFUSED_SETS)? {
+        check_refused(&helm, &set)?;
+    }
     rights::compare_with_table(&|set| {
         render(&helm, &set.iter().flat_map(|value| ["--set", *value]).collect::<Vec<_>>())
     })?;
@@ -65,25 +70,46 @@ pub(crate) fn check(saker: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns Helm, or nothing where it may be absent.
+/// Returns Helm, which the tests' cluster brings along; nothing where it may be absent.
 fn helm() -> anyhow::Result<Option<PathBuf>> {
-    match cached_tool("helm") {
+    let own = cached_tool("helm");
+    let found = fs::read_dir(cache()?.join("cluster")).into_iter().flatten().flatten();
+    let mut of_cluster: Vec<PathBuf> = found
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("helm-"))
+        .map(|entry| entry.path().join("helm"))
+        .filter(|helm| helm.exists())
+        .collect();
+    of_cluster.sort();
+    match own.or_else(|error| of_cluster.pop().ok_or(error)) {
         Ok(helm) => Ok(Some(helm)),
         Err(error) if std::env::var_os("CI").is_some() => Err(error),
         Err(_) => {
             say(
-                "chart: SKIPPED rendering it, since there is no helm: `make install-test` with Go 1.24 or later makes one",
+                "chart: SKIPPED rendering, there is no helm: `make install-test` makes one, with Go",
             );
             Ok(None)
         }
     }
 }
 
-fn value_sets() -> anyhow::Result<Vec<PathBuf>> {
-    let mut sets = fs::read_dir(VALUE_SETS)
-        .with_context(|| format!("failed to list {VALUE_SETS}"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+fn check_refused(helm: &Path, set: &Path) -> anyhow::Result<()> {
+    let text = fs::read_to_string(set)?;
+    let reason = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+    match render(helm, &["--values", &set.display().to_string()]) {
+        Ok(_) => bail!("{} is not refused", set.display()),
+        Err(error) if format!("{error:#}").contains(reason) => Ok(()),
+        Err(error) => bail!("{} is refused for another reason: {error:#}", set.display()),
+    }
+}
+
+fn value_sets(folder: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let mut sets = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("failed to list {folder}"))? {
+        let path = entry?.path();
+        if path.is_file() {
+            sets.push(path);
+        }
+    }
     sets.sort();
     Ok(sets)
 }
@@ -104,19 +130,19 @@ fn render(helm: &Path, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
 }
 
-/// Returns `saker config …`, of the command given or built anew.
-fn saker_config(saker: Option<&Path>, what: &str) -> Command {
+/// Returns a call of `saker`: of the one given, or of one built anew.
+fn call(saker: Option<&Path>, arguments: &[&str]) -> Command {
     let mut command = match saker {
         Some(saker) => Command::new(saker),
         None => cargo(&["run", "--quiet", "--locked", "--package", "cli", "--"]),
     };
-    command.args(["config", what]);
+    command.args(arguments);
     command
 }
 
 fn product_schema(saker: Option<&Path>) -> anyhow::Result<Value> {
     let output =
-        saker_config(saker, "schema").output().context("failed to run saker config schema")?;
+        call(saker, &["config", "schema"]).output().context("failed to run saker config schema")?;
     if !output.status.success() {
         bail!("saker config schema failed: {}", String::from_utf8_lossy(&output.stderr));
     }

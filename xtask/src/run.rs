@@ -46,15 +46,20 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Returns a tool that `tools/install.sh test` put into the cache.
 pub(crate) fn cached_tool(name: &str) -> anyhow::Result<PathBuf> {
-    let cache = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(cache) => PathBuf::from(cache),
-        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
-    };
-    let tool = cache.join("saker/tools/bin").join(name);
+    let tool = cache()?.join("tools/bin").join(name);
     if !tool.exists() {
         bail!("{} is missing: run `make install-test` first", tool.display());
     }
     Ok(tool)
+}
+
+/// Returns the folder of what was downloaded or built once.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    let cache = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(cache) => PathBuf::from(cache),
+        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
+    };
+    Ok(cache.join("saker"))
 }
 
 #[expect(clippy::print_stderr, reason = "progress is what a developer watches")]

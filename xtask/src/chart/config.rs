@@ -5,14 +5,14 @@ use std::{fs, path::Path};
 use anyhow::Context;
 use serde_json::Value;
 
-use super::{objects::name_of, saker_config};
+use super::{call, objects::name_of};
 
 /// Where the chart mounts what a configuration refers to, in every pod.
 const MOUNTED: &str = "/etc/saker/";
 /// What stands in for the content of a mounted Secret: an address and a token alike.
 const SECRET: &str = "https://hooks.example.com/services/one-that-is-long-enough";
 
-/// Has `saker config check` look at each file the components start with.
+/// Has `saker` look at each file the components start with.
 pub(super) fn check(
     objects: &[Value],
     saker: Option<&Path>,
@@ -33,11 +33,15 @@ pub(super) fn check(
             }
             let path = folder.join(file);
             fs::write(&path, with_mounts_in(&folder, text)?)?;
-            let output = saker_config(saker, "check")
+            let arguments: &[&str] = match component {
+                "responder" => &["responder", "--check", "--config"],
+                _ => &["config", "check"],
+            };
+            let output = call(saker, arguments)
                 .arg(&path)
                 .env("NODE_NAME", "node-1")
                 .output()
-                .context("failed to run saker config check")?;
+                .context("failed to run saker")?;
             if !output.status.success() {
                 problems.push(format!(
                     "{}: {}",

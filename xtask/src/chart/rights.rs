@@ -63,19 +63,19 @@ pub(super) fn compare_with_table(
     let mut cases: Vec<BTreeSet<&str>> =
         actions.iter().map(|action| BTreeSet::from([*action])).collect();
     cases.push(actions);
-    for case in cases {
-        let mut case = case;
+    for mut case in cases {
+        // `killPod.allowDelete` is granted beside what `killPod` is.
+        case.extend(
+            case.clone().iter().filter_map(|action| action.split_once('.')).map(|(of, _)| of),
+        );
         case.insert("observe");
         for mode in ["off", "auto"] {
             let granted = granted(&render(&strs(&values(&case, mode)))?);
-            let expected = rows
-                .iter()
-                .filter(|row| {
-                    row.action == "observe"
-                        || (mode == "auto" && case.contains(row.action.as_str()))
-                })
-                .flat_map(Row::rights)
-                .collect::<BTreeSet<_>>();
+            let applies = |row: &&Row| {
+                row.action == "observe" || (mode == "auto" && case.contains(row.action.as_str()))
+            };
+            let expected: BTreeSet<Right> =
+                rows.iter().filter(applies).flat_map(Row::rights).collect();
             if granted != expected {
                 bail!(
                     "with {case:?} at {mode} the chart and {TABLE} differ.\n  only the chart: {:?}\n  only the table: {:?}",
@@ -88,28 +88,17 @@ pub(super) fn compare_with_table(
     Ok(())
 }
 
-/// Returns `--set` values that switch these actions on. `killPod.allowDelete` is a flag of `killPod`, which is then
-/// off itself when it is not in the case: the flag alone grants nothing.
+/// Returns `--set` values that switch these actions on.
 fn values(case: &BTreeSet<&str>, mode: &str) -> Vec<String> {
     let mut values = vec!["responder.enabled=true".to_owned(), "responder.mode=auto".to_owned()];
     for action in case.iter().filter(|action| **action != "observe") {
-        match action.split_once('.') {
-            Some((of, flag)) => {
-                values.push(format!("responder.actions.{of}.{flag}=true"));
-                values.push(format!("responder.actions.{of}.mode={mode}"));
-                values.push(format!(
-                    "responder.actions.{of}.namespaces={{{}}}",
-                    NAMESPACES.join(",")
-                ));
-            }
-            None => {
-                values.push(format!("responder.actions.{action}.mode={mode}"));
-                values.push(format!(
-                    "responder.actions.{action}.namespaces={{{}}}",
-                    NAMESPACES.join(",")
-                ));
-            }
+        if action.contains('.') {
+            values.push(format!("responder.actions.{action}=true"));
+            continue;
         }
+        values.push(format!("responder.actions.{action}.mode={mode}"));
+        let namespaces = NAMESPACES.join(",");
+        values.push(format!("responder.actions.{action}.namespaces={{{namespaces}}}"));
     }
     values
 }

@@ -136,9 +136,8 @@ fn place(node: &mut Value, product: &Value) -> anyhow::Result<()> {
             for (mark, partial) in [("saker:at", false), ("saker:partial", true)] {
                 let Some(pointer) = keys.get(mark) else { continue };
                 let Some(pointer) = pointer.as_str() else { bail!("`{mark}` must be a text") };
-                // A part the product does not have yet takes nothing.
-                let mut found =
-                    find(product, pointer).cloned().unwrap_or(json!({ "maxProperties": 0 }));
+                // What is not in the schema is left to the program that reads it.
+                let mut found = find(product, pointer).cloned().unwrap_or(json!({}));
                 if partial {
                     make_partial(&mut found);
                 }
@@ -259,9 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn a_part_the_product_lacks_takes_no_key() {
+    fn a_part_that_is_not_in_the_schema_is_left_to_the_program() {
         let made =
             assemble(json!({ "saker:partial": "/properties/response" }), &product()).unwrap();
-        assert_eq!(made["maxProperties"], 0);
+        assert_eq!(made, json!({ "$defs": {} }));
     }
 }
