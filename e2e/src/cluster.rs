@@ -108,6 +108,14 @@ impl Cluster {
         self.place("cgroup")
     }
 
+    /// Returns the process id of a daemon, such as `kubelet` or `containerd`.
+    pub fn daemon_id(&self, name: &str) -> u32 {
+        let file = self.state().join("ids").join(name);
+        let id = std::fs::read_to_string(&file);
+        let id = id.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        id.trim().parse().expect("a process id")
+    }
+
     /// Returns the folder with the daemons' logs.
     pub fn logs(&self) -> PathBuf {
         self.state().join("log")

@@ -166,7 +166,8 @@ fn a_stopped_cluster_leaves_nothing_behind() {
     let cgroup = cluster.cgroup().to_owned();
     let (socket, kubeconfig) = (cluster.cri_socket(), cluster.kubeconfig());
     let state = kubeconfig.parent().unwrap();
-    assert!(!processes_in(&cgroup).is_empty() && socket.exists());
+    let kubelet = format!("/proc/{}", cluster.daemon_id("kubelet"));
+    assert!(processes_in(&cgroup).contains(&kubelet) && socket.exists());
 
     let state = state.to_owned();
     cluster.stop();
