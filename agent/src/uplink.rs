@@ -16,10 +16,13 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use reqwest::{
     StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde_json::value::RawValue;
-use service::{client::Identity, retry};
+use service::{
+    client::{self, Identity},
+    retry,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -27,8 +30,6 @@ use crate::spool::{Outlet, Spooled};
 
 const DELAYS: retry::Delays =
     retry::Delays { min: Duration::from_millis(200), max: Duration::from_secs(30) };
-/// Bytes of a refusal's text that are read.
-const REASON_BYTES_MAX: usize = 1024;
 /// The dead letters' file is begun anew at this size; one older one is kept.
 const DEAD_LETTERS_BYTES_MAX: u64 = 16 << 20;
 
@@ -216,8 +217,7 @@ impl Uplink {
                 return Answer::Unavailable { retry_after: None, why };
             }
         };
-        let mut response = match self.client.post(self.options.url.clone()).body(body).send().await
-        {
+        let response = match self.client.post(self.options.url.clone()).body(body).send().await {
             Ok(response) => response,
             Err(error) => {
                 // The address may hold a password.
@@ -225,29 +225,16 @@ impl Uplink {
                 return Answer::Unavailable { retry_after: None, why: error };
             }
         };
-        let status = response.status();
+        let answer = client::Answer::read(response).await;
+        let status = answer.status;
         if status.is_success() {
             return Answer::Accepted;
         }
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| retry::retry_after(value.to_str().ok()?, service::clock::now()));
-        let mut reason = Vec::new();
-        while reason.len() < REASON_BYTES_MAX
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            reason.extend_from_slice(&chunk);
-        }
-        reason.truncate(REASON_BYTES_MAX);
-        let reason = String::from_utf8_lossy(&reason).escape_debug().to_string();
-        match status {
-            StatusCode::BAD_REQUEST
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::UNPROCESSABLE_ENTITY => Answer::Refused { status, reason },
-            _ => Answer::Unavailable {
-                retry_after,
-                why: format!("router answered {status}: {reason}"),
+        match answer.blames_request() {
+            true => Answer::Refused { status, reason: answer.text },
+            false => Answer::Unavailable {
+                retry_after: answer.retry_after,
+                why: format!("router answered {status}: {}", answer.text),
             },
         }
     }

@@ -93,6 +93,11 @@ impl Dispatcher {
         names
     }
 
+    /// Returns the outputs there are.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.outputs.load().keys().cloned().collect()
+    }
+
     /// Removes all other outputs. Their attempts under way end; nothing more is sent.
     pub fn keep(&self, names: &BTreeSet<String>) {
         let mut tasks = self.tasks();

@@ -2,7 +2,7 @@
 
 mod door;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use alert::Alert;
 use journal::{AppendError, Journal};
@@ -249,18 +249,17 @@ impl Running {
         let pipeline = config.pipeline();
         let outputs = world::outputs(&mut config)?;
         let peer = config.router.responder.clone().map(Peer::new).transpose()?;
-        // The outputs are there before the pipeline routes to them, and an old one is gone only
-        // when it no longer does.
-        let kept = self.dispatcher.add(outputs);
-        let differs = {
-            let pipeline = pipeline.clone();
-            self.core.ask(move |state| *state.pipeline.config() != pipeline).await
-        };
-        if differs.map_err(SubmitError::from)? {
-            let record =
-                Record::Configured { at: service::clock::now(), config: Box::new(pipeline) };
-            self.core.append(&[record]).await?;
+        // New outputs are there before the pipeline routes to them; those that were there change,
+        // and old ones go, only when the journal has the configuration.
+        let before = self.dispatcher.names();
+        let (changed, new): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            outputs.into_iter().partition(|(name, _)| before.contains(name));
+        let mut kept = self.dispatcher.add(new);
+        if let Err(error) = self.configure(pipeline).await {
+            self.dispatcher.keep(&before);
+            return Err(error.into());
         }
+        kept.extend(self.dispatcher.add(changed));
         self.dispatcher.keep(&kept);
         self.api.responder.configure(peer);
         for acceptor in &self.acceptors {
@@ -277,6 +276,17 @@ impl Running {
         self.api.auth.store(Arc::new(config.router.auth));
         self.api.config.store(Arc::new(ConfigStatus::loaded(config.file.as_deref())));
         info!("the new configuration is in force");
+        Ok(())
+    }
+
+    /// Writes the pipeline's configuration down, if it is another than the one in force.
+    async fn configure(&self, pipeline: PipelineConfig) -> Result<(), SubmitError> {
+        let wanted = pipeline.clone();
+        let differs = self.core.ask(move |state| *state.pipeline.config() != wanted).await?;
+        if differs {
+            let at = service::clock::now();
+            self.core.append(&[Record::Configured { at, config: Box::new(pipeline) }]).await?;
+        }
         Ok(())
     }
 

@@ -6,8 +6,12 @@ use std::{
     time::Duration,
 };
 
-use crate::tls;
+use reqwest::{StatusCode, header::RETRY_AFTER};
 
+use crate::{clock, retry, tls};
+
+/// Bytes of an answer's text that are read.
+const ANSWER_BYTES_MAX: usize = 1024;
 /// Longest time for a connection, however long an answer may take.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
@@ -66,5 +70,45 @@ impl Identity {
             client = client.identity(reqwest::Identity::from_pem(pem)?);
         }
         Ok(client)
+    }
+}
+
+/// What a server answered, safe to print.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// How long it asks to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The start of its text.
+    pub text: String,
+}
+
+impl Answer {
+    /// Reads an answer; to its end, if that is not far: the connection can then be used again.
+    pub async fn read(mut response: reqwest::Response) -> Self {
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| retry::retry_after(value.to_str().ok()?, clock::now()));
+        let mut text = Vec::new();
+        while text.len() < ANSWER_BYTES_MAX
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            text.extend_from_slice(&chunk);
+        }
+        text.truncate(ANSWER_BYTES_MAX);
+        let text = String::from_utf8_lossy(&text).escape_debug().to_string();
+        Self { status, retry_after, text }
+    }
+
+    /// Returns whether it was this request that the server did not like, and not the moment.
+    pub fn blames_request(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::BAD_REQUEST
+                | StatusCode::PAYLOAD_TOO_LARGE
+                | StatusCode::UNPROCESSABLE_ENTITY
+        )
     }
 }

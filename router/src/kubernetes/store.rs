@@ -7,7 +7,7 @@ use std::{
 };
 
 use hashbrown::HashMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,15 @@ impl Kind {
         }
     }
 
+    /// Returns where the API server has those of all namespaces.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Pod => "/api/v1/pods",
+            Self::ReplicaSet => "/apis/apps/v1/replicasets",
+            Self::Job => "/apis/batch/v1/jobs",
+        }
+    }
+
     /// Returns the name permissions have for it.
     pub(super) const fn resource(self) -> &'static str {
         match self {
@@ -44,11 +53,46 @@ impl Kind {
     }
 }
 
-/// An object as it came from the API server, before it is stripped.
-#[derive(Debug)]
+/// What is read of an object; all else is passed over while it is parsed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Arrived {
-    pub(super) metadata: ObjectMeta,
-    pub(super) node: Option<String>,
+    pub(super) metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Metadata {
+    pub(super) uid: String,
+    pub(super) resource_version: Option<String>,
+    name: String,
+    namespace: String,
+    owner_references: Vec<OwnerReference>,
+    annotations: Annotations,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct OwnerReference {
+    kind: Box<str>,
+    name: Box<str>,
+    uid: Box<str>,
+    controller: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    /// The UID a kubelet gave a static pod whose mirror this is.
+    #[serde(rename = "kubernetes.io/config.mirror")]
+    mirror: Option<Box<str>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Spec {
+    node_name: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -142,26 +186,22 @@ impl Store {
 
     /// Takes what is needed of an object.
     pub(super) fn apply(&mut self, kind: Kind, arrived: Arrived, now: Instant) {
-        let Arrived { metadata, node } = arrived;
-        let (Some(uid), Some(name)) = (metadata.uid, metadata.name) else { return };
+        let Arrived { metadata, spec } = arrived;
+        let Metadata { uid, name, namespace, owner_references, annotations, .. } = metadata;
         if !self.objects[kind as usize].contains_key(uid.as_str()) && !self.has_room(now) {
             self.refused += 1;
             return;
         }
-        let controller = metadata.owner_references.unwrap_or_default().into_iter();
-        let controller = controller.filter(|owner| owner.controller == Some(true)).next();
-        let mut annotations = metadata.annotations.unwrap_or_default();
-        let alias = annotations.remove("kubernetes.io/config.mirror").filter(|_| kind == Kind::Pod);
-        let place = format!("{}/{name}", metadata.namespace.unwrap_or_default());
+        let controller = owner_references.into_iter().find(|owner| owner.controller);
         let object = Object {
-            place: place.into(),
-            node: node.map(Into::into),
-            controller: controller.map(|owner| Controller {
-                kind: owner.kind.into(),
-                name: owner.name.into(),
-                uid: owner.uid.into(),
+            place: format!("{namespace}/{name}").into(),
+            node: spec.node_name,
+            controller: controller.map(|OwnerReference { kind, name, uid, .. }| Controller {
+                kind,
+                name,
+                uid,
             }),
-            alias: alias.map(Into::into),
+            alias: annotations.mirror.filter(|_| kind == Kind::Pod),
             generation: self.generation,
             deleted: false,
         };
@@ -264,27 +304,25 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+    use serde_json::json;
 
     use super::*;
 
     fn arrived(place: &str, uid: &str, owner: Option<(&str, &str, &str)>) -> Arrived {
         let (namespace, name) = place.split_once('/').unwrap();
-        let owners = owner.map(|(kind, name, uid)| OwnerReference {
-            kind: kind.into(),
-            name: name.into(),
-            uid: uid.into(),
-            controller: Some(true),
-            ..OwnerReference::default()
+        let controller =
+            |(kind, name, uid)| json!({"kind": kind, "name": name, "uid": uid, "controller": true});
+        let other = json!({"kind": "Other", "name": "other", "uid": "o"});
+        let owners: Vec<_> = std::iter::once(other).chain(owner.map(controller)).collect();
+        let object = json!({
+            "metadata": {
+                "name": name, "namespace": namespace, "uid": uid, "ownerReferences": owners,
+                "managedFields": [{"manager": "kubelet"}], "annotations": {"a": "b"},
+            },
+            "spec": {"nodeName": "node-1", "containers": []},
+            "status": {"phase": "Running"},
         });
-        let metadata = ObjectMeta {
-            name: Some(name.into()),
-            namespace: Some(namespace.into()),
-            uid: Some(uid.into()),
-            owner_references: owners.map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        };
-        Arrived { metadata, node: Some("node-1".into()) }
+        serde_json::from_value(object).unwrap()
     }
 
     fn store() -> Store {
@@ -335,8 +373,7 @@ mod tests {
     fn a_static_pod_is_known_by_its_kubelets_name_too() {
         let (mut store, now) = (store(), Instant::now());
         let mut pod = arrived("kube-system/etcd-node-1", "p1", Some(("Node", "node-1", "n1")));
-        let mirror = ("kubernetes.io/config.mirror".to_owned(), "0a1b".to_owned());
-        pod.metadata.annotations = Some([mirror].into());
+        pod.metadata.annotations.mirror = Some("0a1b".into());
         store.apply(Kind::Pod, pod, now);
         assert_eq!(workload(&store, "0a1b"), "Pod/etcd-node-1");
     }

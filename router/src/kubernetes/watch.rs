@@ -5,17 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{Stream, StreamExt, TryStreamExt};
-use k8s_openapi::{
-    api::{apps::v1::ReplicaSet, batch::v1::Job, core::v1::Pod},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use futures_util::{StreamExt, stream::BoxStream};
 use kube::{
-    Api, Client,
-    api::{ApiResource, DynamicObject, ListParams, Object, WatchEvent, WatchParams},
-    core::{NotUsed, PartialObjectMeta},
+    Client,
+    api::{ListParams, ObjectList, WatchEvent, WatchParams},
+    core::Request,
 };
-use serde::{Deserialize, Serialize};
 use service::{ErrorChain, retry};
 use tracing::{debug, error, info, warn};
 
@@ -26,8 +21,8 @@ use super::{
 
 /// Objects of one part of a listing.
 const PAGE_OBJECTS: u32 = 500;
-/// Time for one part of a listing.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for one part of a listing, or for a watch to begin.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time after which the API server ends a watch, in seconds.
 const WATCH_SECONDS: u32 = 240;
 /// Silence after which a watch is dead: the server would have ended it by now.
@@ -40,15 +35,6 @@ const DELAYS: retry::Delays =
     retry::Delays { min: Duration::from_millis(500), max: Duration::from_secs(30) };
 /// A right that lacks is not granted within a moment.
 const FORBIDDEN_PAUSE: Duration = Duration::from_secs(30);
-
-/// What of a pod's specification is read.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PodSpec {
-    node_name: Option<String>,
-}
-
-type SlimPod = Object<PodSpec, NotUsed>;
 
 /// How a watch is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,14 +110,13 @@ pub(super) struct Watch {
     lacking: Option<&'static str>,
 }
 
-/// Where the objects come from: whole for pods, whose node is not in their metadata.
-enum Source {
-    Pods(Api<SlimPod>),
-    Metadata(Api<DynamicObject>),
+/// Where the objects come from. Of an answer only what [`Arrived`] has is kept, from the first byte on.
+struct Source {
+    client: Client,
+    kind: Kind,
 }
 
-type Page = (Vec<Arrived>, Option<String>, Option<String>);
-type Events = std::pin::Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<Arrived>>> + Send>>;
+type Events = BoxStream<'static, kube::Result<WatchEvent<Arrived>>>;
 
 /// A step that failed, and what it was, as rights are named.
 struct Failed {
@@ -141,13 +126,7 @@ struct Failed {
 
 impl Watch {
     pub(super) fn new(client: Client, kind: Kind, owners: Arc<Owners>) -> Self {
-        let source = match kind {
-            Kind::Pod => Source::Pods(Api::all_with(client, &ApiResource::erase::<Pod>(&()))),
-            Kind::ReplicaSet => {
-                Source::Metadata(Api::all_with(client, &ApiResource::erase::<ReplicaSet>(&())))
-            }
-            Kind::Job => Source::Metadata(Api::all_with(client, &ApiResource::erase::<Job>(&()))),
-        };
+        let source = Source { client, kind };
         Self { kind, source, owners, failures: 0, lacking: None }
     }
 
@@ -170,7 +149,7 @@ impl Watch {
             None => version.insert(self.list().await?).clone(),
         };
         let failed = |error| Failed { verb: "watch", error };
-        let mut events = self.source.watch(&from).await.map_err(failed)?;
+        let mut events = within(self.source.watch(&from)).await.map_err(failed)?;
         self.heard();
         loop {
             let next = tokio::time::timeout(SILENCE_MAX, events.next()).await;
@@ -185,7 +164,7 @@ impl Watch {
                 }
                 WatchEvent::Deleted(object) => {
                     remember(version, object.metadata.resource_version.as_ref());
-                    let uid = object.metadata.uid.unwrap_or_default();
+                    let uid = object.metadata.uid;
                     self.owners.change(|state| state.store.delete(self.kind, &uid, Instant::now()));
                 }
                 WatchEvent::Bookmark(bookmark) => {
@@ -202,21 +181,19 @@ impl Watch {
         let generation = self.owners.change(|state| state.store.begin());
         let mut parameters = ListParams::default().limit(PAGE_OBJECTS);
         let (version, count) = loop {
-            let page = tokio::time::timeout(PAGE_TIMEOUT, self.source.list(&parameters)).await;
-            let page =
-                page.unwrap_or_else(|_| Err(kube::Error::Service("it took too long".into())));
-            let (objects, version, more) = page.map_err(failed)?;
+            let page = within(self.source.list(&parameters)).await;
+            let ObjectList { metadata, items, .. } = page.map_err(failed)?;
             self.heard();
             let now = Instant::now();
             let count = self.owners.change(|state| {
-                for object in objects {
+                for object in items {
                     state.store.apply(self.kind, object, now);
                 }
                 state.store.count(self.kind)
             });
-            match more.filter(|more| !more.is_empty()) {
+            match metadata.continue_.filter(|more| !more.is_empty()) {
                 Some(more) => parameters = parameters.continue_token(&more),
-                None => break (version.unwrap_or_default(), count),
+                None => break (metadata.resource_version.unwrap_or_default(), count),
             }
         };
         self.owners.change(|state| {
@@ -269,6 +246,12 @@ impl Watch {
     }
 }
 
+/// Bounds the time until the API server has answered.
+async fn within<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, request).await;
+    answer.unwrap_or_else(|_| Err(kube::Error::Service("the answer took too long".into())))
+}
+
 fn remember(version: &mut Option<String>, newer: Option<&String>) {
     if let Some(newer) = newer {
         *version = Some(newer.clone());
@@ -276,51 +259,25 @@ fn remember(version: &mut Option<String>, newer: Option<&String>) {
 }
 
 impl Source {
-    async fn list(&self, parameters: &ListParams) -> kube::Result<Page> {
-        Ok(match self {
-            Self::Pods(api) => {
-                let list = api.list(parameters).await?;
-                let (version, more) = (list.metadata.resource_version, list.metadata.continue_);
-                (list.items.into_iter().map(pod).collect(), version, more)
-            }
-            Self::Metadata(api) => {
-                let list = api.list_metadata(parameters).await?;
-                let (version, more) = (list.metadata.resource_version, list.metadata.continue_);
-                (list.items.into_iter().map(metadata).collect(), version, more)
-            }
-        })
+    async fn list(&self, parameters: &ListParams) -> kube::Result<ObjectList<Arrived>> {
+        let request = Request::new(self.kind.path());
+        let request = match self.kind {
+            // The node is not in a pod's metadata.
+            Kind::Pod => request.list(parameters),
+            Kind::ReplicaSet | Kind::Job => request.list_metadata(parameters),
+        };
+        self.client.request(request.map_err(kube::Error::BuildRequest)?).await
     }
 
     async fn watch(&self, version: &str) -> kube::Result<Events> {
         let parameters = WatchParams::default().timeout(WATCH_SECONDS);
-        Ok(match self {
-            Self::Pods(api) => {
-                api.watch(&parameters, version).await?.map_ok(|event| map(event, pod)).boxed()
-            }
-            Self::Metadata(api) => {
-                let events = api.watch_metadata(&parameters, version).await?;
-                events.map_ok(|event| map(event, metadata)).boxed()
-            }
-        })
-    }
-}
-
-fn pod(pod: SlimPod) -> Arrived {
-    Arrived { metadata: pod.metadata, node: pod.spec.node_name }
-}
-
-fn metadata(object: PartialObjectMeta<DynamicObject>) -> Arrived {
-    let metadata: ObjectMeta = object.metadata;
-    Arrived { metadata, node: None }
-}
-
-fn map<T>(event: WatchEvent<T>, strip: fn(T) -> Arrived) -> WatchEvent<Arrived> {
-    match event {
-        WatchEvent::Added(object) => WatchEvent::Added(strip(object)),
-        WatchEvent::Modified(object) => WatchEvent::Modified(strip(object)),
-        WatchEvent::Deleted(object) => WatchEvent::Deleted(strip(object)),
-        WatchEvent::Bookmark(bookmark) => WatchEvent::Bookmark(bookmark),
-        WatchEvent::Error(status) => WatchEvent::Error(status),
+        let request = Request::new(self.kind.path());
+        let request = match self.kind {
+            Kind::Pod => request.watch(&parameters, version),
+            Kind::ReplicaSet | Kind::Job => request.watch_metadata(&parameters, version),
+        };
+        let events = self.client.request_events(request.map_err(kube::Error::BuildRequest)?);
+        Ok(events.await?.boxed())
     }
 }
 

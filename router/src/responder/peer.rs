@@ -3,18 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode, Url};
 use service::{
     ErrorChain,
-    client::{FileError, Identity},
-    retry,
+    client::{self, FileError, Identity},
 };
 
 use super::ResponderConfig;
-
-/// Bytes of an answer's text that are read.
-const ANSWER_BYTES_MAX: usize = 1024;
 
 /// The client for the responder could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +51,7 @@ impl Peer {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["v1", "alerts"]);
         }
-        let client = ArcSwap::from_pointee(client(&config)?);
+        let client = ArcSwap::from_pointee(make(&config)?);
         Ok(Arc::new(Self { config, url, client }))
     }
 
@@ -63,7 +59,7 @@ impl Peer {
     pub(super) async fn post(&self, body: Vec<u8>) -> Answer {
         let request = self.client.load().post(self.url.clone());
         let request = request.header(CONTENT_TYPE, "application/x-ndjson").body(body);
-        let mut response = match request.send().await {
+        let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
                 self.renew();
@@ -72,35 +68,20 @@ impl Peer {
                 return Answer::Unavailable { retry_after: None, why };
             }
         };
-        let status = response.status();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| retry::retry_after(value.to_str().ok()?, service::clock::now()));
-        let mut text = Vec::new();
-        // To its end, if it is not long: the connection can then be used again.
-        while text.len() < ANSWER_BYTES_MAX
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            text.extend_from_slice(&chunk);
-        }
-        if status == StatusCode::OK {
+        let answer = client::Answer::read(response).await;
+        if answer.status == StatusCode::OK {
             return Answer::Accepted;
         }
-        text.truncate(ANSWER_BYTES_MAX);
-        let text = String::from_utf8_lossy(&text).escape_debug().to_string();
-        let why = format!("the responder answered {status}: {text}");
-        match status {
-            StatusCode::BAD_REQUEST
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::UNPROCESSABLE_ENTITY => Answer::Refused { why },
-            _ => Answer::Unavailable { retry_after, why },
+        let why = format!("the responder answered {}: {}", answer.status, answer.text);
+        match answer.blames_request() {
+            true => Answer::Refused { why },
+            false => Answer::Unavailable { retry_after: answer.retry_after, why },
         }
     }
 
     /// Reads the certificates again: that they have expired may be why there is no connection.
     fn renew(&self) {
-        match client(&self.config) {
+        match make(&self.config) {
             Ok(client) => self.client.store(Arc::new(client)),
             Err(error) => {
                 tracing::debug!(error = %ErrorChain(&error), "the old certificates stay in use")
@@ -109,7 +90,7 @@ impl Peer {
     }
 }
 
-fn client(config: &ResponderConfig) -> Result<Client, PeerError> {
+fn make(config: &ResponderConfig) -> Result<Client, PeerError> {
     let ResponderConfig { ca, certificate, key, timeout, .. } = config;
     let identity = Identity::read(ca.as_deref(), certificate.as_deref(), key.as_deref())?;
     let client = identity

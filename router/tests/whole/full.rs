@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use crate::harness::{Site, alert, eventually};
+use crate::harness::{Site, alert, eventually, filler};
 
 /// A small file system of its own. Unmounted when dropped.
 struct SmallDisk(PathBuf);
@@ -33,13 +33,7 @@ async fn a_journal_smaller_than_the_storm_makes_room_by_itself() {
     let mut refused = 0;
     let batches = 30;
     for _ in 0..batches {
-        let batch: Vec<_> = (0..200)
-            .map(|_| {
-                let mut alert = alert("Filler", "Notice", "web");
-                alert["output"] = "x".repeat(2000).into();
-                alert
-            })
-            .collect();
+        let batch: Vec<_> = (0..200).map(|_| filler("web", 2000)).collect();
         eventually("there is room again", async || match router.send(&batch).await.as_u16() {
             200 => Some(()),
             503 => {
@@ -63,12 +57,7 @@ async fn a_new_configuration_finds_its_place_in_a_full_journal() {
         .with("SAKER_ROUTER__JOURNAL__SEGMENT_BYTES", "1MiB")
         .with("SAKER_ROUTER__JOURNAL__BYTES_MAX", "2MiB");
     let router = site.start();
-    let filler = |n: usize| {
-        let mut alert = alert("Filler", "Notice", &format!("w{n}"));
-        alert["output"] = "x".repeat(4000).into();
-        alert
-    };
-    let batch: Vec<_> = (0..100).map(filler).collect();
+    let batch: Vec<_> = (0..100).map(|n| filler(&format!("w{n}"), 4000)).collect();
     while router.send(&batch).await == 200 {}
     router.kill();
     site.configure("outputs: { other: { file: { path: DIR/other.jsonl } } }");
@@ -98,13 +87,7 @@ async fn a_full_disk_is_answered_with_503_and_recovers() {
     let mut refused = 0;
     // The segments that are preallocated still have room.
     while refused < 3 {
-        let batch: Vec<_> = (0..500)
-            .map(|n| {
-                let mut alert = alert("Filler", "Notice", &format!("w{n}"));
-                alert["output"] = "x".repeat(4000).into();
-                alert
-            })
-            .collect();
+        let batch: Vec<_> = (0..500).map(|n| filler(&format!("w{n}"), 4000)).collect();
         match router.send(&batch).await.as_u16() {
             200 => acknowledged += 500,
             503 => refused += 1,

@@ -268,6 +268,13 @@ pub(crate) fn alert(rule: &str, priority: &str, workload: &str) -> serde_json::V
     })
 }
 
+/// Returns an alert with much text.
+pub(crate) fn filler(workload: &str, bytes: usize) -> serde_json::Value {
+    let mut alert = alert("Filler", "Notice", workload);
+    alert["output"] = "x".repeat(bytes).into();
+    alert
+}
+
 pub(crate) fn id(alert: &serde_json::Value) -> &str {
     alert["uuid"].as_str().unwrap()
 }

@@ -117,11 +117,11 @@ async fn fields(router: &Router, alert: &Value) -> Value {
     explained["alert"]["fields"].clone()
 }
 
-async fn synced(router: &Router) {
+/// Waits until the first listing is done.
+async fn synced(router: &Router, cluster: &Cluster) {
     eventually("the cluster's objects are known", async || {
-        let metrics = router.metrics().await;
-        let mut lags = metrics.lines().filter(|it| it.starts_with("saker_router_owner_watch_lag"));
-        lags.all(|line| !line.ends_with(" -1")).then_some(())
+        let fields = fields(router, &cluster.alert(Some("nobody"), "nobody")).await;
+        (fields["saker.owner.missing"] == "not_found").then_some(())
     })
     .await;
 }
@@ -133,7 +133,7 @@ async fn an_alert_of_a_pod_has_its_deployment_and_node_whatever_its_sender_says(
     let owner = cluster.deployment().await;
     let uid = cluster.make::<Pod>("web-7d4b9c6f5d-x2x4z", Some(owner.clone()), pod_spec()).await;
     let router = site.start();
-    synced(&router).await;
+    synced(&router, &cluster).await;
     let mut lying = cluster.alert(Some(&uid), "liar");
     for (field, claim) in [
         ("k8s.ns.name", "kube-system"),
@@ -177,12 +177,13 @@ async fn an_alert_waits_for_a_pod_that_is_about_to_be_known_and_not_for_ever() {
     let site = Site::new(&config("SAKER_TEST_KUBECONFIG", ", wait: 5s"));
     let owner = cluster.deployment().await;
     let router = site.start();
-    synced(&router).await;
+    synced(&router, &cluster).await;
+    let before = router.ledger().await.accepted;
     let early = cluster.alert(None, "web-7d4b9c6f5d-early");
     let made = async {
         eventually("the alert waits", async || {
             // It is not answered while it waits, so nothing is accepted.
-            (router.ledger().await.accepted == 0).then_some(())
+            (router.ledger().await.accepted == before).then_some(())
         })
         .await;
         cluster.make::<Pod>("web-7d4b9c6f5d-early", Some(owner), pod_spec()).await

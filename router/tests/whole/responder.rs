@@ -16,7 +16,7 @@ use service::{
 };
 use tokio::net::TcpListener;
 
-use crate::harness::{Router, Site, alert, eventually, id};
+use crate::harness::{Router, Site, alert, eventually, filler, id};
 
 /// Decides how a batch is answered.
 type Answer = fn(&[Value]) -> Option<StatusCode>;
@@ -289,13 +289,7 @@ async fn a_responder_that_is_away_or_hangs_does_not_hold_the_journal() {
         site.configure(&responder.config(", age_max: 1h"));
         let router = site.start();
         for _ in 0..30 {
-            let batch: Vec<_> = (0..200)
-                .map(|_| {
-                    let mut alert = alert("Filler", "Notice", "web");
-                    alert["output"] = "x".repeat(2000).into();
-                    alert
-                })
-                .collect();
+            let batch: Vec<_> = (0..200).map(|_| filler("web", 2000)).collect();
             eventually("there is room again", async || {
                 (router.send(&batch).await == 200).then_some(())
             })
