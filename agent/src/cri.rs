@@ -8,6 +8,8 @@ mod client;
 mod lookup;
 mod metadata;
 mod protocol;
+#[cfg(test)]
+mod tests;
 
 pub use self::lookup::SocketInUse;
 #[cfg(test)]
