@@ -150,8 +150,11 @@ impl<'a> Stream<'a> {
                 self.rest().await?;
                 continue;
             }
-            let batch = self.read(applied).await?;
-            if batch.skipped > 0 {
+            let let_go = self.let_go();
+            let batch = self.read(applied, let_go.unwrap_or_default()).await?;
+            // Also where only other records are let go: while the cursor holds them, no attempt is
+            // made.
+            if batch.skipped > 0 || let_go.is_some() {
                 self.feed.progress.skip(batch.skipped);
                 self.advance(batch.lines.first().map_or(batch.next, |line| line.sequence));
                 self.commit().await?;
@@ -189,13 +192,13 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    async fn read(&mut self, applied: u64) -> Result<Batch, Ended> {
+    async fn read(&mut self, applied: u64, let_go: u64) -> Result<Batch, Ended> {
         let config = &self.peer.config;
         let age_max = SignedDuration::try_from(config.age_max.0).unwrap_or(SignedDuration::MAX);
         let not_before = service::clock::now().checked_sub(age_max).unwrap_or_default();
         let wanted = Wanted {
             records: self.position..applied,
-            let_go: self.let_go().unwrap_or_default(),
+            let_go,
             not_before,
             condition: config.condition.clone(),
             alerts_max: self.alerts_max,
