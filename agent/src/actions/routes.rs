@@ -88,7 +88,7 @@ impl Failed {
         Self("busy", Problem::new(StatusCode::TOO_MANY_REQUESTS, detail))
     }
 
-    fn failed(detail: impl Into<String>) -> Self {
+    fn internal(detail: impl Into<String>) -> Self {
         Self("failed", Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
     }
 }
@@ -133,7 +133,7 @@ impl Actions {
             let _held = permit;
             work(actions)
         });
-        work.await.map_err(|error| Failed::failed(error.to_string()))
+        work.await.map_err(|error| Failed::internal(error.to_string()))
     }
 }
 
@@ -204,7 +204,7 @@ async fn begin_watch(
         });
         begun.await?.map_err(|error| match error {
             WatchError::Full => Failed::busy(error.to_string()),
-            WatchError::Thread(_) => Failed::failed(ErrorChain(&error).to_string()),
+            WatchError::Thread(_) => Failed::internal(ErrorChain(&error).to_string()),
         })
     };
     actions.told("watch", &client, &about, result.await)
@@ -273,7 +273,7 @@ async fn kill(
     };
     match orders::answered(result).await {
         Some(report) => Ok(Json(report)),
-        None => Err(Failed::failed("the order failed; what it did is not known").1),
+        None => Err(Failed::internal("the order failed; what it did is not known").1),
     }
 }
 

@@ -99,8 +99,9 @@ async fn init_the_agent_and_a_container_runtime_are_refused() {
     let own = std::process::id() as i32;
     let parent = rustix::process::getppid().unwrap().as_raw_nonzero().get();
     let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let thread = threads.map(|entry| entry.file_name().into_string().unwrap().parse().unwrap());
-    let thread: i32 = thread.filter(|id| *id != own).next().unwrap();
+    let mut threads =
+        threads.map(|entry| entry.file_name().into_string().unwrap().parse().unwrap());
+    let thread: i32 = threads.find(|id| *id != own).unwrap();
     let start_boot_ns = key(own).unwrap().start_boot_ns;
     let mut wanted = vec![
         key(1).unwrap(),
