@@ -212,7 +212,7 @@ pub(crate) enum ConfigCommand {
 pub(crate) enum SilenceCommand {
     /// Add a silence; prints its id.
     #[command(
-        after_help = "Example:\n  saker silence add 'rule = \"Shell in a container\" and k8s.ns.name = ci' --for 2h --comment 'CI jobs'"
+        after_help = "Example:\n  saker silence add 'rule = \"Terminal shell in a container\" and k8s.ns.name = ci' --for 2h --comment 'CI jobs'"
     )]
     Add {
         /// Alerts for which this condition holds are hidden from people, and counted.
