@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, de::IgnoredAny};
 use service::{
     access::Auth,
-    config::{ConfigError, Document, HumanBytes, HumanDuration},
+    config::{ConfigError, Document, HumanBytes, HumanDuration, SafeUrl, Secret},
     server::ServerLimits,
     telemetry::Logs,
     tls::ServerTls,
@@ -89,6 +89,8 @@ pub struct ResponseConfig {
     /// The cluster; without it only processes can be acted on.
     pub kubernetes: Option<KubernetesConfig>,
     pub agents: AgentsConfig,
+    /// The router that brings people news of responses; without one only API and audit tell.
+    pub router: Option<TellConfig>,
     pub evidence: EvidenceConfig,
     pub audit: AuditConfig,
     /// New plans a minute; alerts beyond are counted and written down in one line a minute.
@@ -121,6 +123,7 @@ impl Default for ResponseConfig {
             freezes: Vec::new(),
             kubernetes: None,
             agents: AgentsConfig::default(),
+            router: None,
             evidence: EvidenceConfig::default(),
             audit: AuditConfig::default(),
             plans_per_minute_max: 120,
@@ -428,6 +431,33 @@ impl Default for AgentsConfig {
             timeout: HumanDuration(Duration::from_secs(5)),
         }
     }
+}
+
+/// Where to bring news for people: a router's input.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TellConfig {
+    /// For example `https://saker-router:2801`.
+    pub url: SafeUrl,
+    /// Sent as a bearer token.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// PEM file of the authorities to trust instead of the system's.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// PEM file of our own certificate.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its key.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Time for one alert, answer included.
+    #[serde(default = "ten_seconds")]
+    pub timeout: HumanDuration,
+}
+
+const fn ten_seconds() -> HumanDuration {
+    HumanDuration(Duration::from_secs(10))
 }
 
 /// Bounds of what is collected.

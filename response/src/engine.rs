@@ -37,6 +37,7 @@ use crate::{
     gate::is_host,
     metrics::Metrics,
     plan::{Plan, ResponseId},
+    tell::{self, Teller},
 };
 
 /// How often timers are looked at.
@@ -78,6 +79,8 @@ pub struct Parts {
     pub agents: Agents,
     pub store: Store,
     pub metrics: Metrics,
+    /// Tells people.
+    pub teller: Option<Teller>,
     pub shutdown: Shutdown,
 }
 
@@ -88,7 +91,7 @@ impl Engine {
         for line in &parts.found.lines {
             book.apply(line.time, &line.entry);
         }
-        let mut keeper = Keeper::new(parts.audit, book);
+        let mut keeper = Keeper::new(parts.audit, book, parts.teller);
         let started = Entry::Started {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: describe(&parts.config),
@@ -131,6 +134,10 @@ impl Engine {
         alert: &Alert,
         silence: Option<&str>,
     ) -> Result<(), AppendError> {
+        // What we tell people comes back through the router: it is nothing to act on.
+        if alert.source == tell::SOURCE {
+            return Ok(());
+        }
         let config = self.config.load_full();
         let mut planned = false;
         for rule in &config.responses {

@@ -21,5 +21,6 @@ pub mod kubernetes;
 mod metrics;
 pub mod plan;
 mod running;
+pub mod tell;
 
 pub use self::running::{Running, StartError, start};

@@ -36,6 +36,7 @@ pub struct Metrics {
     audit_failed: IntGauge,
     stopped: IntGauge,
     undo_failures: IntCounter,
+    told: IntCounterVec,
     seconds: HistogramVec,
 }
 
@@ -110,6 +111,11 @@ impl Metrics {
                     "Attempts to take a containment back that failed; they are made again.",
                 )?,
             ),
+            told: counters(
+                "saker_response_news_total",
+                "Alerts for people about responses, by whether the router took them.",
+                &["end"],
+            )?,
             seconds: register(registry, HistogramVec::new(seconds, &["action", "step"])?),
         };
         metrics.zero();
@@ -119,6 +125,9 @@ impl Metrics {
     fn zero(&self) {
         for result in ALERT_RESULTS {
             self.alerts.with_label_values(&[result]);
+        }
+        for end in ["sent", "lost"] {
+            self.told.with_label_values(&[end]);
         }
         for action in Action::ALL {
             for mode in [Mode::Off, Mode::DryRun, Mode::Approve, Mode::Auto] {
@@ -163,6 +172,10 @@ impl Metrics {
 
     pub(crate) fn undo_failed(&self) {
         self.undo_failures.inc();
+    }
+
+    pub(crate) fn told(&self, end: &str) {
+        self.told.with_label_values(&[end]).inc();
     }
 
     pub(crate) fn took(&self, action: Action, step: &str, time: Duration) {

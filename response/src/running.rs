@@ -24,6 +24,7 @@ use crate::{
     evidence::Store,
     intake, kubernetes,
     metrics::Metrics,
+    tell::{TellError, Teller},
 };
 
 const READINESS_EVERY: Duration = Duration::from_secs(2);
@@ -39,6 +40,8 @@ pub enum StartError {
     Agents(#[from] AgentsError),
     #[error("failed to prepare the way to the cluster")]
     Kubernetes(#[from] kubernetes::ClientError),
+    #[error("failed to prepare the way to the router")]
+    Tell(#[from] TellError),
     #[error("failed to listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("failed to use the certificates for {address}")]
@@ -104,6 +107,8 @@ pub async fn start(
         own_namespace = client.own_namespace().map(str::to_owned);
         cluster = Some(Arc::new(client) as Arc<dyn Cluster>);
     }
+    let teller = config.router.as_ref();
+    let teller = teller.map(|router| Teller::start(router, &metrics, &shutdown)).transpose()?;
     let agents = Agents::new(config.agents.clone(), cluster.clone())?;
     let intake_door = Door::open(config.listen, config.tls.as_ref()).await?;
     let api_door = Door::open(config.api, config.api_tls.as_ref()).await?;
@@ -130,6 +135,7 @@ pub async fn start(
         agents,
         store,
         metrics,
+        teller,
         shutdown: shutdown.clone(),
     })?;
     engine.start();

@@ -8,6 +8,7 @@ use crate::{
     audit::{AppendError, Audit},
     book::Book,
     entry::Entry,
+    tell::Teller,
 };
 
 /// Namespaces whose allowance is counted apart.
@@ -17,6 +18,7 @@ const BUCKETS_MAX: usize = 4096;
 pub(super) struct Keeper {
     pub(super) audit: Audit,
     pub(super) book: Book,
+    teller: Option<Teller>,
     /// Plans made in this minute, by namespace.
     made: HashMap<String, u32>,
     minute: Timestamp,
@@ -25,9 +27,12 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(audit: Audit, book: Book) -> Self {
+    pub(super) fn new(audit: Audit, book: Book, teller: Option<Teller>) -> Self {
         let (made, minute, swept) = (HashMap::new(), service::clock::now(), Timestamp::MIN);
-        Self { audit, book, made, minute, swept }
+        if let Some(teller) = &teller {
+            book.responses().for_each(|response| teller.remind(response));
+        }
+        Self { audit, book, teller, made, minute, swept }
     }
 
     /// Makes entries durable, then takes them in. After an error nothing of them holds, and what they
@@ -43,6 +48,9 @@ impl Keeper {
         for entry in entries {
             tell(entry);
             self.book.apply(now, entry);
+            if let Some(teller) = &self.teller {
+                teller.tell(entry, entry.id().and_then(|id| self.book.get(id)));
+            }
         }
         Ok(())
     }
