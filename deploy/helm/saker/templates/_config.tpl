@@ -111,6 +111,7 @@
 {{- end -}}
 
 {{- define "saker.responder.config" -}}
+{{- $name := include "saker.fullname" . -}}
 {{- $tls := include "saker.tls.files" . | fromJson -}}
 {{- $actions := dict -}}
 {{- range $key, $action := .Values.responder.actions -}}
@@ -131,6 +132,7 @@
   "responses" .Values.responder.responses
   "kubernetes" (dict "agent_selector" $agents "network_policies_enforced" .Values.responder.networkPoliciesEnforced)
   "agents" (merge (dict "ca" "/etc/saker/tls/ca.crt") $tls)
+  "router" (merge (dict "url" (printf "https://%s-router:2801" $name) "ca" "/etc/saker/tls/ca.crt") $tls)
 -}}
 {{- if .Values.responder.apiTls.enabled -}}
 {{- $_ := set $response "api_tls" $tls -}}
