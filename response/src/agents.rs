@@ -9,7 +9,7 @@ use std::{
 
 use alert::{
     ProcessKey,
-    order::{KillOrder, KillReport, ProcessReport, WatchOrder, WatchReport},
+    order::{ContainerReport, KillOrder, KillReport, ProcessReport, WatchOrder, WatchReport},
 };
 use hashbrown::HashMap;
 use reqwest::{Certificate, Identity, Method, StatusCode};
@@ -182,6 +182,20 @@ impl Agent {
     pub async fn process(&self, key: ProcessKey) -> Result<ProcessReport, AgentError> {
         let path = format!("/v1/processes/{}?start_boot_ns={}", key.pid, key.start_boot_ns);
         self.ask(Method::GET, &path, None::<&()>, Duration::ZERO).await
+    }
+
+    /// Returns the live processes of a container, by its whole id.
+    pub async fn container(&self, id: &str) -> Result<ContainerReport, AgentError> {
+        if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(AgentError::NotFound);
+        }
+        self.ask(
+            Method::GET,
+            &format!("/v1/containers/{id}/processes"),
+            None::<&()>,
+            Duration::ZERO,
+        )
+        .await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -1,6 +1,7 @@
 //! Collects evidence: what the cluster and the agent know, bounded in time and size. What cannot be
 //! had is named.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::Engine;
@@ -34,12 +35,9 @@ impl Engine {
         collected.add_json("response.json", &json!({ "id": id, "plan": plan, "target": resolved }));
         // One slow answer must not cost the others: each is put down as it comes.
         let deadline = tokio::time::Instant::now() + limits.timeout.0;
-        let process = tokio::time::timeout_at(deadline, self.process(plan)).await;
-        match process {
-            Ok(Ok(Some(document))) => collected.documents.push(document),
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => collected.failures.push(format!("process: {error}")),
-            Err(_) => collected.failures.push("process: no answer in time".into()),
+        let processes = self.of_processes(plan, resolved, &mut collected);
+        if tokio::time::timeout_at(deadline, processes).await.is_err() {
+            collected.failures.push("process: no answer in time".into());
         }
         let of_pod = self.of_pod(plan, resolved, bytes_max, &mut collected);
         if tokio::time::timeout_at(deadline, of_pod).await.is_err() {
@@ -48,15 +46,32 @@ impl Engine {
         collected
     }
 
-    async fn process(&self, plan: &Plan) -> Result<Option<(String, Document)>, AgentError> {
-        let Some(claim) = &plan.target.process else { return Ok(None) };
-        let agent = self.agents.of(&plan.target.hostname).await?;
-        let report = agent.process(claim.key).await?;
-        let document = Document {
-            truncated: report.truncated,
-            bytes: serde_json::to_vec_pretty(&report).unwrap_or_default(),
-        };
-        Ok(Some(("process.json".into(), document)))
+    async fn of_processes(&self, plan: &Plan, resolved: &Resolved, collected: &mut Collected) {
+        if let Some(claim) = &plan.target.process {
+            let report =
+                async { self.agents.of(&plan.target.hostname).await?.process(claim.key).await };
+            match report.await {
+                Ok(report) => {
+                    collected.add_json("process.json", &report);
+                    collected.note_cut(report.truncated);
+                }
+                // Most are gone by the time somebody looks: that, too, is an answer.
+                Err(AgentError::NotFound) => {
+                    collected.add_json("process.json", &json!({ "gone": true, "alert": claim }));
+                }
+                Err(error) => collected.failures.push(format!("process: {error}")),
+            }
+        }
+        let Some((_, container)) = &resolved.container else { return };
+        let report =
+            async { self.agents.of(&plan.target.hostname).await?.container(container).await };
+        match report.await {
+            Ok(report) => {
+                collected.add_json("container.json", &report);
+                collected.note_cut(report.truncated);
+            }
+            Err(error) => collected.failures.push(format!("container: {error}")),
+        }
     }
 
     async fn of_pod(
@@ -102,7 +117,14 @@ impl Collected {
         }
     }
 
-    fn add_json(&mut self, name: &str, value: &serde_json::Value) {
+    /// Notes that the newest document was cut where it was made.
+    fn note_cut(&mut self, truncated: bool) {
+        if let Some((_, document)) = self.documents.last_mut() {
+            document.truncated = truncated;
+        }
+    }
+
+    fn add_json(&mut self, name: &str, value: &impl Serialize) {
         let bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
         self.documents.push((name.to_owned(), Document { bytes, truncated: false }));
     }

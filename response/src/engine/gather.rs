@@ -8,7 +8,7 @@ use crate::{
     action::Action,
     cluster::{Cluster, ClusterError, Permission, Pod, Trial},
     gate::{Facts, Found, Health, Outlook},
-    plan::{Plan, PodClaim, ResponseId},
+    plan::{Evidence, Plan, PodClaim, ResponseId},
 };
 
 /// Name of a policy and value of a label that a dry run uses.
@@ -118,7 +118,8 @@ fn outlook<T>(answer: Result<T, ClusterError>) -> Outlook<T> {
     }
 }
 
-/// Asks only for the rights to change something: reads say themselves when they are denied.
+/// Asks for the rights to change something, and for those to collect what must come first. Other
+/// reads say themselves when they are denied.
 async fn rights_missing(cluster: &dyn Cluster, plan: &Plan) -> Vec<String> {
     let mut missing = Vec::new();
     for (verb, group, resource, subresource) in needed(plan) {
@@ -143,7 +144,7 @@ type Right = (&'static str, &'static str, &'static str, &'static str);
 
 fn needed(plan: &Plan) -> Vec<Right> {
     const NETWORKING: &str = "networking.k8s.io";
-    match plan.action {
+    let mut needed = match plan.action {
         Action::KillPod if plan.parameters.allow_delete => {
             vec![("create", "", "pods", "eviction"), ("delete", "", "pods", "")]
         }
@@ -155,7 +156,11 @@ fn needed(plan: &Plan) -> Vec<Right> {
             ("delete", NETWORKING, "networkpolicies", ""),
         ],
         Action::SnapshotEvidence | Action::KillProcess | Action::KillProcessTree => Vec::new(),
+    };
+    if plan.parameters.evidence == Evidence::Required {
+        needed.extend([("get", "", "pods", "log"), ("list", "", "events", "")]);
     }
+    needed
 }
 
 /// Has the API server run every check of the very request, and change nothing.
