@@ -10,6 +10,7 @@ mod objects;
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
+    net::Ipv4Addr,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -134,10 +135,14 @@ impl Cluster {
         ends
     }
 
+    /// Returns the address at which pods find this machine, where a [`Forwarder`] listens.
+    pub fn host_address(&self) -> Ipv4Addr {
+        self.place("host_ip").parse().expect("an IPv4 address")
+    }
+
     /// Lets pods reach a server that listens on this machine's loopback.
     pub fn forward(&self, port: u16) -> Forwarder {
-        let address = self.place("host_ip").parse().expect("an IPv4 address");
-        Forwarder::start(address, port)
+        Forwarder::start(self.host_address(), port)
     }
 
     fn state(&self) -> &Path {

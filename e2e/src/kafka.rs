@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{Ipv4Addr, TcpStream},
     process::Command,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -53,9 +53,16 @@ impl Kafka {
     pub const PASSWORD: &str = "correct-horse";
 
     pub fn start() -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// Starts a broker that tells clients of its plain listener to come to this address, at which
+    /// somebody passes connections on to the same port of loopback.
+    pub fn start_at(plain_host: Ipv4Addr) -> Self {
         let (folder, certificates) = (Folder::new("kafka"), Certificates::new());
         let [plaintext, tls, sasl, controller] = std::array::from_fn(|_| Port::reserve());
-        let properties = properties(&folder, &certificates, [&plaintext, &tls, &sasl, &controller]);
+        let properties =
+            properties(&folder, &certificates, plain_host, [&plaintext, &tls, &sasl, &controller]);
         folder.write("server.properties", properties);
         format_storage(&folder);
         let process = Process::start("Kafka", &broker(&folder), &folder.join("log"));
@@ -173,7 +180,13 @@ fn received(message: &impl Message) -> Received {
     }
 }
 
-fn properties(folder: &Folder, certificates: &Certificates, ports: [&Port; 4]) -> String {
+fn properties(
+    folder: &Folder,
+    certificates: &Certificates,
+    plain_host: Ipv4Addr,
+    ports: [&Port; 4],
+) -> String {
+    let plain_advertised = format!("{plain_host}:{}", ports[0].number());
     let [plaintext, tls, sasl, controller] = ports.map(Port::address);
     let jaas = "org.apache.kafka.common.security";
     format!(
@@ -182,7 +195,7 @@ node.id=1
 controller.quorum.bootstrap.servers={controller}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://{plaintext},SSL://{tls},SASL_SSL://{sasl},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{plaintext},SSL://{tls},SASL_SSL://{sasl}
+advertised.listeners=PLAINTEXT://{plain_advertised},SSL://{tls},SASL_SSL://{sasl}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}

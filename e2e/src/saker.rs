@@ -67,7 +67,7 @@ impl Router {
     /// Sends an alert with the `saker` command; a field is `name=value`.
     #[track_caller]
     pub fn send(&self, rule: &str, priority: &str, fields: &[&str]) {
-        let mut saker = Command::new(find("saker"));
+        let mut saker = Command::new(program("saker"));
         saker.args(["send", "--router", &self.ingest_url("/"), "--rule", rule]);
         saker.args(["--priority", priority]);
         saker.args(fields.iter().flat_map(|field| ["--field", field]));
@@ -153,15 +153,15 @@ fn metrics(port: &Port) -> String {
     text
 }
 
-fn launch(program: &[&str], config: &Path, folder: &Folder) -> Process {
-    let [name, arguments @ ..] = program else { panic!("no program") };
-    let mut command = Command::new(find(name));
+fn launch(argv: &[&str], config: &Path, folder: &Folder) -> Process {
+    let [name, arguments @ ..] = argv else { panic!("no program") };
+    let mut command = Command::new(program(name));
     command.args(arguments).arg("--config").arg(config).current_dir(folder.path());
     Process::start(name, &command, &folder.join("log"))
 }
 
 /// Returns the path of one of our programs, which is built beside the tests.
-fn find(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     // target/debug/deps/some_test-0123 → target/debug
     let folder = test.ancestors().nth(2).expect("a target folder");

@@ -94,6 +94,11 @@ impl Slack {
         Self { http: Http::serve(router), shared }
     }
 
+    /// Returns the port of loopback it listens on.
+    pub fn port(&self) -> u16 {
+        self.http.address.port()
+    }
+
     /// Returns the base of the Web API's methods.
     pub fn api_url(&self) -> String {
         self.http.url("/api")

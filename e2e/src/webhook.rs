@@ -59,6 +59,11 @@ impl Webhook {
         self.http.url("/hook")
     }
 
+    /// Returns the port of loopback it listens on.
+    pub fn port(&self) -> u16 {
+        self.http.address.port()
+    }
+
     /// Answers the next call with a status, and with a `Retry-After` in seconds.
     pub fn fail_next(&self, status: u16, retry_after: Option<u32>) {
         self.shared.lock().expect("no panic").failures.push((status, retry_after));
