@@ -54,12 +54,18 @@ pub enum AgentError {
 #[derive(Debug)]
 pub struct Agents {
     config: AgentsConfig,
-    keys: Option<Keys>,
     cluster: Option<Arc<dyn Cluster>>,
-    clients: Mutex<HashMap<SocketAddr, reqwest::Client>>,
+    known: Arc<Mutex<Known>>,
 }
 
-#[derive(Debug)]
+/// What connections are made with, and those that are open.
+#[derive(Debug, Default)]
+struct Known {
+    keys: Option<Keys>,
+    clients: HashMap<SocketAddr, reqwest::Client>,
+}
+
+#[derive(Clone, Debug)]
 struct Keys {
     authorities: Vec<Certificate>,
     identity: Identity,
@@ -71,11 +77,10 @@ impl Agents {
         config: AgentsConfig,
         cluster: Option<Arc<dyn Cluster>>,
     ) -> Result<Self, AgentsError> {
-        let keys = match (&config.ca, &config.certificate, &config.key) {
-            (Some(ca), Some(certificate), Some(key)) => Some(Keys::read(ca, certificate, key)?),
-            _ => None,
-        };
-        Ok(Self { config, keys, cluster, clients: Mutex::default() })
+        // Those that cannot be used are told at the start, not with the first order.
+        let keys = Keys::of(&config)?;
+        let known = Known { keys, ..Known::default() };
+        Ok(Self { config, cluster, known: Arc::new(Mutex::new(known)) })
     }
 
     /// Returns the agent of a machine, ready to be asked.
@@ -86,7 +91,8 @@ impl Agents {
         };
         let client = self.client(address)?;
         let base = format!("https://{}:{}", self.config.name, address.port());
-        Ok(Agent { client, base, timeout: self.config.timeout.0 })
+        let known = Arc::clone(&self.known);
+        Ok(Agent { client, base, timeout: self.config.timeout.0, known })
     }
 
     async fn look_up(&self, hostname: &str) -> Result<IpAddr, AgentError> {
@@ -101,19 +107,25 @@ impl Agents {
     }
 
     fn client(&self, address: SocketAddr) -> Result<reqwest::Client, AgentError> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&address) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = known.clients.get(&address) {
             return Ok(client.clone());
         }
-        let Some(keys) = &self.keys else {
+        if known.keys.is_none() {
+            // They were renewed, or there are none.
+            let read = Keys::of(&self.config);
+            known.keys =
+                read.map_err(|error| AgentError::NotSent(ErrorChain(&error).to_string()))?;
+        }
+        let Some(keys) = known.keys.clone() else {
             let why = "`response.agents` has no certificates";
             return Err(AgentError::NotSent(why.into()));
         };
         service::tls::install_crypto_provider();
         let built = reqwest::Client::builder()
             .user_agent(concat!("saker-responder/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_only(keys.authorities.clone())
-            .identity(keys.identity.clone())
+            .tls_certs_only(keys.authorities)
+            .identity(keys.identity)
             // The agents share a name, told apart by their address.
             .resolve(&self.config.name, address)
             .no_proxy()
@@ -122,15 +134,22 @@ impl Agents {
             .retry(reqwest::retry::never())
             .build();
         let client = built.map_err(|error| AgentError::NotSent(ErrorChain(&error).to_string()))?;
-        if clients.len() >= CLIENTS_MAX {
-            clients.clear();
+        if known.clients.len() >= CLIENTS_MAX {
+            known.clients.clear();
         }
-        clients.insert(address, client.clone());
+        known.clients.insert(address, client.clone());
         Ok(client)
     }
 }
 
 impl Keys {
+    fn of(config: &AgentsConfig) -> Result<Option<Self>, AgentsError> {
+        match (&config.ca, &config.certificate, &config.key) {
+            (Some(ca), Some(certificate), Some(key)) => Self::read(ca, certificate, key).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     fn read(ca: &Path, certificate: &Path, key: &Path) -> Result<Self, AgentsError> {
         let read = |path: &Path| {
             std::fs::read(path)
@@ -154,6 +173,7 @@ pub struct Agent {
     client: reqwest::Client,
     base: String,
     timeout: Duration,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Agent {
@@ -212,6 +232,8 @@ impl Agent {
         }
         let mut response = request.send().await.map_err(|error| {
             let reason = ErrorChain(&error).to_string();
+            // A certificate may have been renewed: the next connection is made with what is on disk.
+            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
             if error.is_connect() || error.is_builder() {
                 AgentError::NotSent(reason)
             } else {

@@ -246,7 +246,10 @@ async fn evidence(
     });
     let proof = proof.await.ok_or_else(missing)?;
     let bytes = tokio::task::block_in_place(|| api.engine.store().read(id, &proof));
-    let bytes = bytes.map_err(|_| missing())?;
+    let bytes = bytes.map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => Problem::new(StatusCode::CONFLICT, error.to_string()),
+        _ => missing(),
+    })?;
     // Never as something a browser would run.
     let kind = HeaderValue::from_static("application/octet-stream");
     Ok(([(header::CONTENT_TYPE, kind)], bytes).into_response())

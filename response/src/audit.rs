@@ -48,8 +48,11 @@ pub enum OpenError {
 /// An entry could not be made durable, so what it announces must not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    #[error("the audit is full ({bytes_max} bytes): move its oldest files away")]
+    #[error("the audit is full ({bytes_max} bytes): raise `response.audit.bytes_max`")]
     Full { bytes_max: u64 },
+    /// It could not be read back.
+    #[error("an entry of more than {LINE_BYTES_MAX} bytes")]
+    TooLong,
     #[error("failed to write the audit: {0}")]
     Failed(String),
 }
@@ -68,18 +71,15 @@ pub struct Audit {
     _lock: File,
 }
 
-/// What opening found.
-#[derive(Debug, Default)]
-pub struct Found {
-    pub lines: Vec<Line>,
-    /// Bytes of a last line nobody was told of.
-    pub torn_bytes: u64,
-}
-
 impl Audit {
-    /// Opens the audit in `folder`, making it if needed, and reads it whole. An unfinished last line
-    /// is cut off; any other damage is an error.
-    pub fn open(folder: &Path, limits: Limits) -> Result<(Self, Found), OpenError> {
+    /// Opens the audit in `folder`, making it if needed, reads it whole and hands each line to `seen`.
+    /// An unfinished last line is cut off, and its length returned: nobody was told of it. Any other
+    /// damage is an error.
+    pub fn open(
+        folder: &Path,
+        limits: Limits,
+        seen: impl FnMut(Line),
+    ) -> Result<(Self, u64), OpenError> {
         let fail = |action, path: &Path| {
             let path = path.to_owned();
             move |source| OpenError::Io { action, path, source }
@@ -91,12 +91,12 @@ impl Audit {
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| OpenError::Locked(folder.to_owned()))?;
 
-        let mut found = Found::default();
+        let mut torn_bytes = 0;
         let mut files = verify::files(folder).map_err(fail("list", folder))?;
         if let Some(last) = files.last() {
-            found.torn_bytes = verify::cut_torn_line(last).map_err(fail("mend", last))?;
+            torn_bytes = verify::cut_torn_line(last).map_err(fail("mend", last))?;
         }
-        let report = verify::verify(folder, &[], |line| found.lines.push(line))?;
+        let report = verify::verify(folder, &[], seen)?;
         if files.is_empty() {
             files.push(folder.join(verify::file_name(1)));
         }
@@ -108,7 +108,7 @@ impl Audit {
         sync_folder(folder).map_err(fail("sync", folder))?;
         let (head, folder, failure) = (report.head, folder.to_owned(), None);
         let audit = Self { folder, limits, head, file, file_bytes, bytes, failure, _lock: lock };
-        Ok((audit, found))
+        Ok((audit, torn_bytes))
     }
 
     /// Appends entries in one write and returns when they are on disk, all or none of them.
@@ -118,7 +118,11 @@ impl Audit {
         }
         let (mut head, mut text) = (self.head.clone(), Vec::new());
         for entry in entries {
+            let start = text.len();
             head = head.extend(time, entry, &mut text);
+            if text.len() - start > LINE_BYTES_MAX {
+                return Err(AppendError::TooLong);
+            }
         }
         let length = text.len() as u64;
         if self.bytes + length > self.limits.bytes_max {
@@ -174,13 +178,17 @@ mod tests {
 
     const LIMITS: Limits = Limits { file_bytes_max: 600, bytes_max: 1 << 20 };
 
+    fn open(folder: &Path, limits: Limits) -> Result<(Audit, u64), OpenError> {
+        Audit::open(folder, limits, |_| {})
+    }
+
     fn entry(number: u64) -> Entry {
         Entry::Flooded { alerts: number }
     }
 
     fn written(entries: u64) -> (tempfile::TempDir, Head) {
         let folder = tempfile::tempdir().unwrap();
-        let (mut audit, _) = Audit::open(folder.path(), LIMITS).unwrap();
+        let (mut audit, _) = open(folder.path(), LIMITS).unwrap();
         for number in 0..entries {
             audit.append(Timestamp::UNIX_EPOCH, &[entry(number)]).unwrap();
         }
@@ -208,11 +216,11 @@ mod tests {
     fn what_was_written_is_read_back_over_many_files() {
         let (folder, head) = written(20);
         assert!(verify::files(folder.path()).unwrap().len() > 2);
-        let (audit, found) = Audit::open(folder.path(), LIMITS).unwrap();
-        assert_eq!(audit.head(), &head);
-        let numbers: Vec<_> = found.lines.iter().map(|line| line.entry.clone()).collect();
-        assert_eq!(numbers, (0..20).map(entry).collect::<Vec<_>>());
-        assert_eq!(found.torn_bytes, 0);
+        let mut entries = Vec::new();
+        let seen = |line: Line| entries.push(line.entry);
+        let (audit, torn_bytes) = Audit::open(folder.path(), LIMITS, seen).unwrap();
+        assert_eq!((audit.head(), torn_bytes), (&head, 0));
+        assert_eq!(entries, (0..20).map(entry).collect::<Vec<_>>());
     }
 
     #[test]
@@ -245,7 +253,7 @@ mod tests {
             let error = all(folder.path()).expect_err(what).to_string();
             // A line that is gone from the end of a file shows at the start of the next.
             assert!(error.contains("audit-") && error.contains(", line "), "{what}: {error}");
-            assert!(Audit::open(folder.path(), LIMITS).is_err(), "{what}: it must not go on");
+            assert!(open(folder.path(), LIMITS).is_err(), "{what}: it must not go on");
         }
         let (folder, _) = written(20);
         fs::remove_file(&verify::files(folder.path()).unwrap()[1]).unwrap();
@@ -273,20 +281,20 @@ mod tests {
     fn an_unfinished_last_line_is_cut_and_told() {
         let (folder, head) = written(3);
         let file = verify::files(folder.path()).unwrap().pop().unwrap();
-        let mut open = OpenOptions::new().append(true).open(&file).unwrap();
-        open.write_all(b"{\"sequence\":4,\"time\"").unwrap();
-        let (mut audit, found) = Audit::open(folder.path(), LIMITS).unwrap();
-        assert_eq!((audit.head(), found.torn_bytes), (&head, 20));
+        let mut torn = OpenOptions::new().append(true).open(&file).unwrap();
+        torn.write_all(b"{\"sequence\":4,\"time\"").unwrap();
+        let (mut audit, torn_bytes) = open(folder.path(), LIMITS).unwrap();
+        assert_eq!((audit.head(), torn_bytes), (&head, 20));
         audit.append(Timestamp::UNIX_EPOCH, &[entry(9)]).unwrap();
         drop(audit);
-        assert_eq!(Audit::open(folder.path(), LIMITS).unwrap().1.lines.len(), 4);
+        assert_eq!(open(folder.path(), LIMITS).unwrap().0.head().sequence, 4);
     }
 
     #[test]
     fn a_full_audit_takes_no_more_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits { bytes_max: 700, ..LIMITS };
-        let (mut audit, _) = Audit::open(folder.path(), limits).unwrap();
+        let (mut audit, _) = open(folder.path(), limits).unwrap();
         let end = (0..100).find_map(|n| audit.append(Timestamp::UNIX_EPOCH, &[entry(n)]).err());
         assert_eq!(end, Some(AppendError::Full { bytes_max: 700 }));
         assert!(audit.failure().is_some());
@@ -294,11 +302,21 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        let (folder, head) = written(3);
+        let (mut audit, _) =
+            open(folder.path(), Limits { file_bytes_max: 1 << 30, bytes_max: 1 << 30 }).unwrap();
+        let long = Entry::Swept { namespace: "x".repeat(LINE_BYTES_MAX), policy: String::new() };
+        assert_eq!(audit.append(Timestamp::UNIX_EPOCH, &[long]), Err(AppendError::TooLong));
+        assert_eq!((audit.head(), audit.failure()), (&head, None));
+    }
+
+    #[test]
     fn two_responders_do_not_write_one_audit() {
         let folder = tempfile::tempdir().unwrap();
-        let open = Audit::open(folder.path(), LIMITS).unwrap();
-        assert!(matches!(Audit::open(folder.path(), LIMITS), Err(OpenError::Locked(_))));
-        drop(open);
-        assert!(Audit::open(folder.path(), LIMITS).is_ok());
+        let held = open(folder.path(), LIMITS).unwrap();
+        assert!(matches!(open(folder.path(), LIMITS), Err(OpenError::Locked(_))));
+        drop(held);
+        assert!(open(folder.path(), LIMITS).is_ok());
     }
 }

@@ -180,10 +180,16 @@ impl Book {
         self.responses.values().filter(|response| is_it(response)).count()
     }
 
-    /// Returns the response that a plan is the same as: one that is still open, or that acted within
-    /// the cool-down. One that was denied stands in nobody's way: whoever sends a stale or forged
-    /// alert first must not shield the target.
-    pub fn same_as(&self, plan: &Plan, cool_down: Duration, now: Timestamp) -> Option<ResponseId> {
+    /// Returns the response that a plan is the same as: one that is still open or in force, or that
+    /// acted within the cool-down. One that was denied, or will be because it is `hopeless`, stands in
+    /// nobody's way: whoever sends a stale or forged alert first must not shield the target.
+    pub fn same_as(
+        &self,
+        plan: &Plan,
+        cool_down: Duration,
+        now: Timestamp,
+        hopeless: impl Fn(&Plan) -> bool,
+    ) -> Option<ResponseId> {
         let seen = self.of_alert.get(&(plan.cause.alert, plan.rule.clone()));
         if let Some(id) = seen {
             return Some(*id);
@@ -194,6 +200,11 @@ impl Book {
             .map_or(true, |age| age < cool_down);
         let stands = match &response.state {
             State::Denied { .. } | State::Expired => false,
+            State::Proposed if hopeless(&response.plan) => false,
+            // What was only tried out does not stand for the act.
+            State::DryRun { .. } if plan.mode > response.plan.mode => false,
+            // Acting twice would have the first one's end take the second one's effect away.
+            State::Ended { .. } if response.in_force() => true,
             State::Ended { result: ResultKind::Failed | ResultKind::Noop } => false,
             state if state.is_open() => true,
             _ => recent,
@@ -208,10 +219,25 @@ impl Book {
         }
     }
 
-    /// Returns how many pods of a workload have their end under way by us.
-    pub fn in_flight(&self, namespace: &str, workload: &str) -> u32 {
+    /// Returns how many pods of a workload, beside that of `except`, count as ready and are not or
+    /// not for long: their end is under way by us or came after `since`, or we cut their network.
+    pub fn in_flight(
+        &self,
+        namespace: &str,
+        workload: &str,
+        except: ResponseId,
+        since: Timestamp,
+    ) -> u32 {
         let count = self.count(|response| {
-            matches!(response.state, State::Executing { .. })
+            let acted = match response.state {
+                State::Executing { .. } => true,
+                State::Ended { .. } => {
+                    response.in_force() || !response.steps.is_empty() && response.updated >= since
+                }
+                _ => false,
+            };
+            acted
+                && response.id != except
                 && response.plan.action.disrupts()
                 && response.plan.namespace() == namespace
                 && response.resolved.workload.as_deref() == Some(workload)
@@ -294,6 +320,12 @@ impl Response {
 
     /// Returns when what it did is to be taken back.
     pub fn due_for_undo(&self, now: Timestamp) -> bool {
+        // What a person began to take back before its time is not left half done either.
+        self.in_force() && (self.state == State::Undoing || self.is_beyond_its_time(now))
+    }
+
+    /// Returns whether it is in force and should not be any more.
+    pub fn is_beyond_its_time(&self, now: Timestamp) -> bool {
         let until = self.outcome.as_ref().and_then(|outcome| outcome.until);
         self.in_force() && until.is_some_and(|until| until <= now)
     }
@@ -351,7 +383,8 @@ impl Response {
             Entry::Proposed { .. }
             | Entry::Started { .. }
             | Entry::Switched { .. }
-            | Entry::Flooded { .. } => {}
+            | Entry::Flooded { .. }
+            | Entry::Swept { .. } => {}
         }
     }
 }
@@ -382,6 +415,41 @@ mod tests {
         id
     }
 
+    /// With a cool-down of a minute.
+    fn same(book: &Book, number: u128, now: Timestamp) -> Option<ResponseId> {
+        book.same_as(&plan(number), Duration::from_secs(60), now, |_| false)
+    }
+
+    #[test]
+    fn a_plan_that_will_be_denied_shields_nobody_while_it_waits_for_its_judgement() {
+        let mut book = Book::default();
+        let forged = proposed(&mut book, 0, &plan(1));
+        let (minute, genuine) = (Duration::from_secs(60), plan(2));
+        assert_eq!(book.same_as(&genuine, minute, at(0), |_| false), Some(forged));
+        assert_eq!(
+            book.same_as(&genuine, minute, at(0), |plan| plan.cause.alert == plan_id(1)),
+            None
+        );
+    }
+
+    fn plan_id(number: u128) -> AlertId {
+        AlertId::from_u128(number)
+    }
+
+    #[test]
+    fn a_containment_in_force_is_not_made_a_second_time() {
+        let mut book = Book::default();
+        let id = proposed(&mut book, 0, &plan(1));
+        let outcome = Outcome { until: Some(at(3600)), ..ended(ResultKind::NotVerified) };
+        book.apply(at(1), &Entry::Ended { id, outcome });
+        assert_eq!(same(&book, 2, at(3000)), Some(id), "the cool-down was over long ago");
+        assert!(!book.get(id).unwrap().due_for_undo(at(3000)));
+        book.apply(at(3001), &Entry::UndoIntended { id, by: "somebody".into() });
+        assert!(book.get(id).unwrap().due_for_undo(at(3002)), "what was begun is finished");
+        book.apply(at(3003), &Entry::Undone { id, answer: String::new() });
+        assert_eq!(same(&book, 2, at(3200)), None);
+    }
+
     fn ended(result: ResultKind) -> Outcome {
         Outcome {
             result,
@@ -397,12 +465,11 @@ mod tests {
     fn t11_another_alert_about_the_same_target_joins() {
         let mut book = Book::default();
         let id = proposed(&mut book, 0, &plan(1));
-        let minute = Duration::from_secs(60);
-        assert_eq!(book.same_as(&plan(2), minute, at(500)), Some(id), "it is still open");
+        assert_eq!(same(&book, 2, at(500)), Some(id), "it is still open");
         book.apply(at(10), &Entry::Ended { id, outcome: ended(ResultKind::Done) });
-        assert_eq!(book.same_as(&plan(2), minute, at(69)), Some(id));
-        assert_eq!(book.same_as(&plan(2), minute, at(70)), None);
-        assert_eq!(book.same_as(&plan(1), minute, at(9999)), Some(id), "an alert acts once");
+        assert_eq!(same(&book, 2, at(69)), Some(id));
+        assert_eq!(same(&book, 2, at(70)), None);
+        assert_eq!(same(&book, 1, at(9999)), Some(id), "an alert acts once");
     }
 
     #[test]
@@ -418,7 +485,7 @@ mod tests {
             judgement,
         };
         book.apply(at(1), &judged);
-        assert_eq!(book.same_as(&plan(2), Duration::from_secs(600), at(2)), None);
+        assert_eq!(same(&book, 2, at(2)), None);
     }
 
     #[test]

@@ -28,13 +28,13 @@ use self::keeper::Keeper;
 use crate::{
     action::Mode,
     agents::Agents,
-    audit::{AppendError, Audit, Found, Head},
+    audit::{AppendError, Audit, Head},
     book::{Book, Response, State},
     cluster::Cluster,
     config::ResponseConfig,
     entry::Entry,
     evidence::Store,
-    gate::is_host,
+    gate::{is_hopeless, is_host},
     metrics::Metrics,
     plan::{Plan, ResponseId},
     tell::{self, Teller},
@@ -55,13 +55,47 @@ pub struct Engine {
     /// Plans being looked into, and actions under way.
     lookups: Semaphore,
     actions: Semaphore,
+    /// Evidence being collected: each may hold many documents in memory.
+    collections: Semaphore,
+    /// What was under way when the program before this one ended.
+    interrupted: std::sync::Mutex<Vec<Response>>,
     shutdown: Shutdown,
     own_namespace: Option<String>,
     flooded: AtomicU64,
 }
 
+const DESCRIPTION_CHARS_MAX: usize = 8_000;
 /// Plans looked into at once.
 const LOOKUPS_MAX: usize = 8;
+/// Responses whose evidence is collected at once.
+const COLLECTIONS_MAX: usize = 2;
+/// Plans that wait to be looked into; while the cluster is slow, further alerts are not taken up.
+const PROPOSED_MAX: usize = 1000;
+
+/// What became of an alert; of several, the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Taken {
+    PassedOver,
+    Undecidable,
+    Flooded,
+    Joined,
+    Matched,
+}
+
+impl Taken {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::PassedOver, Self::Undecidable, Self::Flooded, Self::Joined, Self::Matched];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::PassedOver => "passed_over",
+            Self::Undecidable => "undecidable",
+            Self::Flooded => "flooded",
+            Self::Joined => "joined",
+            Self::Matched => "matched",
+        }
+    }
+}
 
 /// The engine could not start.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +107,10 @@ pub struct StartError(#[from] AppendError);
 pub struct Parts {
     pub config: ResponseConfig,
     pub audit: Audit,
-    pub found: Found,
+    /// What the audit holds.
+    pub book: Book,
+    /// Bytes of a last line nobody was told of.
+    pub torn_bytes: u64,
     pub cluster: Option<Arc<dyn Cluster>>,
     pub own_namespace: Option<String>,
     pub agents: Agents,
@@ -87,15 +124,14 @@ pub struct Parts {
 impl Engine {
     /// Comes to the state the audit describes. Nothing is done yet; see [`Self::start`].
     pub fn new(parts: Parts) -> Result<Arc<Self>, StartError> {
-        let mut book = Book::default();
-        for line in &parts.found.lines {
-            book.apply(line.time, &line.entry);
-        }
-        let mut keeper = Keeper::new(parts.audit, book, parts.teller);
+        let open = parts.book.responses().filter(|response| response.state.is_open());
+        // Before anything new can come: nothing is taken up twice.
+        let interrupted = open.cloned().collect();
+        let mut keeper = Keeper::new(parts.audit, parts.book, parts.teller);
         let started = Entry::Started {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: describe(&parts.config),
-            torn_bytes: parts.found.torn_bytes,
+            torn_bytes: parts.torn_bytes,
         };
         keeper.append(&[started])?;
         Ok(Arc::new(Self {
@@ -107,6 +143,8 @@ impl Engine {
             store: parts.store,
             metrics: parts.metrics,
             lookups: Semaphore::new(LOOKUPS_MAX),
+            collections: Semaphore::new(COLLECTIONS_MAX),
+            interrupted: std::sync::Mutex::new(interrupted),
             shutdown: parts.shutdown,
             own_namespace: parts.own_namespace,
             flooded: AtomicU64::new(0),
@@ -139,23 +177,21 @@ impl Engine {
             return Ok(());
         }
         let config = self.config.load_full();
-        let mut planned = false;
+        let mut made_of_it = Taken::PassedOver;
         for rule in &config.responses {
-            match rule.condition.evaluate(&Subject::new(alert)) {
-                Truth::True => {}
-                Truth::False => continue,
-                Truth::Unknown => {
-                    // Where a missing field decides, nothing is done.
-                    self.metrics.alert("undecidable");
-                    continue;
+            let taken = match rule.condition.evaluate(&Subject::new(alert)) {
+                Truth::True => {
+                    let mut plan = Plan::new(rule, Mode::Off, alert, silence.map(str::to_owned));
+                    plan.mode = config.ceiling(plan.action, plan.namespace()).min(rule.mode);
+                    self.propose(&config, plan).await?
                 }
-            }
-            planned = true;
-            let mut plan = Plan::new(rule, Mode::Off, alert, silence.map(str::to_owned));
-            plan.mode = config.ceiling(plan.action, plan.namespace()).min(rule.mode);
-            self.propose(&config, plan).await?;
+                Truth::False => continue,
+                // Where a missing field decides, nothing is done.
+                Truth::Unknown => Taken::Undecidable,
+            };
+            made_of_it = made_of_it.max(taken);
         }
-        self.metrics.alert(if planned { "matched" } else { "passed_over" });
+        self.metrics.alert(made_of_it.name());
         Ok(())
     }
 
@@ -163,30 +199,38 @@ impl Engine {
         self: &Arc<Self>,
         config: &ResponseConfig,
         plan: Plan,
-    ) -> Result<(), AppendError> {
+    ) -> Result<Taken, AppendError> {
         let now = service::clock::now();
+        let hopeless = |plan: &Plan| is_hopeless(plan, config, now);
         let mut keeper = self.keeper.lock().await;
-        if let Some(same) = keeper.book.same_as(&plan, config.cool_down.target.0, now) {
+        let same = keeper.book.same_as(&plan, config.cool_down.target.0, now, hopeless);
+        if let Some(same) = same {
             keeper.book.join(same);
-            self.metrics.alert("joined");
-            return Ok(());
+            return Ok(Taken::Joined);
         }
-        // A namespace that no action may touch has one allowance with all others of its kind.
+        // A namespace that no action may touch has one allowance with all others of its kind, and
+        // alerts that lead to nothing must not use up that of those that may.
         let namespace = plan.namespace();
         let listed = is_host(namespace)
             || config.actions.values().any(|policy| policy.namespaces.contains(namespace));
-        let bucket = if listed { namespace } else { "" };
-        if !keeper.allows(bucket, config.plans_per_minute_max, now) {
+        let bucket = if listed && !hopeless(&plan) { namespace } else { "" };
+        let waiting = |response: &Response| response.state == State::Proposed;
+        if !keeper.allows(bucket, config.plans_per_minute_max, now)
+            || keeper.book.count(waiting) >= PROPOSED_MAX
+        {
             self.flooded.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            self.metrics.alert("flooded");
-            return Ok(());
+            return Ok(Taken::Flooded);
+        }
+        // The last of its space is for the ends of what is under way.
+        if let Some(failure) = keeper.audit.failure() {
+            return Err(AppendError::Failed(failure));
         }
         let id = keeper.book.next_id();
         self.metrics.planned(&plan);
         keeper.append(&[Entry::Proposed { id, plan: Box::new(plan) }])?;
         drop(keeper);
         self.spawn_carry(id);
-        Ok(())
+        Ok(Taken::Matched)
     }
 
     fn spawn_carry(self: &Arc<Self>, id: ResponseId) {
@@ -272,12 +316,11 @@ fn describe(config: &ResponseConfig) -> String {
     }
     for rule in &config.responses {
         text.push_str(&format!("; {}: {} {}", rule.name, rule.action, rule.mode));
-        if text.len() > 8_000 {
-            text.push_str(" …");
-            break;
-        }
     }
-    text
+    match text.char_indices().nth(DESCRIPTION_CHARS_MAX) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text,
+    }
 }
 
 /// Opens evidence and audit in the data folder's sub-folders.

@@ -93,6 +93,11 @@ pub enum Entry {
     Flooded {
         alerts: u64,
     },
+    /// A policy of ours that no response remembers is about to be removed: its time is over.
+    Swept {
+        namespace: String,
+        policy: String,
+    },
 }
 
 /// What the gates make of a plan.
@@ -192,6 +197,27 @@ pub enum ProcessSeen {
     NotSeen,
 }
 
+/// Longest text in an entry, and most processes: agents and API servers say what they like.
+const TEXT_CHARS_MAX: usize = 500;
+const PROCESSES_MAX: usize = 500;
+
+/// Returns a text as it may stand in an entry: without control characters, and not too long.
+pub(crate) fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
+}
+
+impl Outcome {
+    /// Returns it without what would make an entry too long to be read back.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.detail = bounded(&self.detail);
+        self.processes.truncate(PROCESSES_MAX);
+        for process in &mut self.processes {
+            process.name = bounded(&process.name).into();
+        }
+        self
+    }
+}
+
 /// A document of evidence on disk, and what it hashes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentProof {
@@ -216,7 +242,10 @@ impl Entry {
             | Self::UndoIntended { id, .. }
             | Self::Undone { id, .. }
             | Self::UndoFailed { id, .. } => Some(*id),
-            Self::Started { .. } | Self::Switched { .. } | Self::Flooded { .. } => None,
+            Self::Started { .. }
+            | Self::Switched { .. }
+            | Self::Flooded { .. }
+            | Self::Swept { .. } => None,
         }
     }
 }

@@ -51,7 +51,11 @@ impl Store {
         fs::create_dir_all(&folder)?;
         let mut proofs = Vec::new();
         for (name, document) in documents.iter().take(DOCUMENTS_MAX) {
-            let name = file_name(name);
+            let mut name = file_name(name);
+            // Two names may be one when what is odd in them is left out.
+            while proofs.iter().any(|proof: &DocumentProof| proof.name == name) {
+                name.insert(0, '_');
+            }
             write_synced(&folder.join(&name), &document.bytes)?;
             proofs.push(DocumentProof {
                 name,
@@ -67,10 +71,14 @@ impl Store {
         Ok(proofs)
     }
 
-    /// Returns a document by the name its proof has.
+    /// Returns a document by the name its proof has; never another than the one collected.
     pub fn read(&self, id: ResponseId, proof: &DocumentProof) -> io::Result<Vec<u8>> {
         let name = file_name(&proof.name);
-        fs::read(self.folder.join(id.to_string()).join(name))
+        let bytes = fs::read(self.folder.join(id.to_string()).join(name))?;
+        if hex(digest(&SHA256, &bytes).as_ref()) == proof.sha256 {
+            return Ok(bytes);
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, "it is not what was collected"))
     }
 
     fn make_room(&self, keep: &Path) -> io::Result<()> {
@@ -85,8 +93,11 @@ impl Store {
         folders.sort();
         let mut bytes: u64 = folders.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, size, path) in folders {
-            if bytes <= self.bytes_max || path == keep {
+            if bytes <= self.bytes_max {
                 break;
+            }
+            if path == keep {
+                continue;
             }
             tracing::warn!(evidence = %path.display(), "removed, there is too much evidence");
             fs::remove_dir_all(&path)?;
@@ -128,6 +139,8 @@ mod tests {
         let written = [("pod.json".to_owned(), document("{}"))];
         let proofs = store.write(ResponseId(7), &written).unwrap();
         assert_eq!(store.read(ResponseId(7), &proofs[0]).unwrap(), b"{}");
+        fs::write(folder.path().join("R-7/pod.json"), "[]").unwrap();
+        assert!(store.read(ResponseId(7), &proofs[0]).is_err(), "it was changed since");
         let hash = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
         assert_eq!(proofs[0].sha256, hash);
     }

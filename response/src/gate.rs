@@ -172,13 +172,12 @@ pub fn ask(plan: &Plan, facts: &Facts, bench: &Bench<'_>) -> Vec<Verdict> {
         let (result, reason, detail) = match gate {
             Gate::Mode => mode(plan, bench),
             Gate::Source => source(plan, facts, bench),
-            Gate::Freshness => freshness(plan, bench),
-            Gate::Silence => match &plan.cause.silence {
-                Some(id) => deny("silenced", format!("silence {id} hides this alert")),
-                None => pass(),
-            },
+            // A person decided in between: the approval has an end of its own.
+            Gate::Freshness if bench.moment == Moment::Approved => not_asked(),
+            Gate::Freshness => freshness(plan, bench.config, bench.now),
+            Gate::Silence => silence(plan),
             Gate::Scope => protected::scope(plan, facts, bench.config),
-            Gate::Identity => identity(plan, facts),
+            Gate::Identity => identity(plan, facts, bench.config),
             Gate::Health => health(plan, facts, bench.rule),
             Gate::Disruption => disruption(plan, facts),
             Gate::Budget => budget(plan, facts, bench),
@@ -193,6 +192,8 @@ pub fn ask(plan: &Plan, facts: &Facts, bench: &Bench<'_>) -> Vec<Verdict> {
 
 /// Returns what follows from the verdicts.
 pub fn judge(plan: &Plan, verdicts: &[Verdict], bench: &Bench<'_>) -> Judgement {
+    // Whatever was allowed when it was planned.
+    let mode = effective(plan, bench);
     let denied = verdicts.iter().find(|verdict| verdict.result == Pass::Denied);
     let asked = verdicts.iter().find(|verdict| verdict.result == Pass::NeedsApproval);
     if plan.mode == Mode::DryRun && denied.is_none_or(|verdict| verdict.gate != Gate::Mode) {
@@ -205,7 +206,7 @@ pub fn judge(plan: &Plan, verdicts: &[Verdict], bench: &Bench<'_>) -> Judgement 
     if bench.moment == Moment::Approved {
         return Judgement::Goes;
     }
-    let because = match (asked, plan.mode) {
+    let because = match (asked, mode) {
         (Some(verdict), _) => verdict.reason.clone(),
         (None, Mode::Auto) => return Judgement::Goes,
         (None, _) => "mode".to_owned(),
@@ -214,12 +215,31 @@ pub fn judge(plan: &Plan, verdicts: &[Verdict], bench: &Bench<'_>) -> Judgement 
     Judgement::Awaits { expires: expires.unwrap_or(bench.now), because }
 }
 
+/// Returns the lowest mode of all that apply now and that applied when it was planned.
+fn effective(plan: &Plan, bench: &Bench<'_>) -> Mode {
+    bench.config.ceiling(plan.action, plan.namespace()).min(bench.rule.mode).min(plan.mode)
+}
+
+/// Returns whether a plan will be denied whatever its target is: nobody we trust said so, it is too
+/// old, or people do not want to hear of it.
+pub fn is_hopeless(plan: &Plan, config: &ResponseConfig, now: Timestamp) -> bool {
+    [sender(plan, config), freshness(plan, config, now), silence(plan)]
+        .iter()
+        .any(|(result, ..)| *result == Pass::Denied)
+}
+
+fn silence(plan: &Plan) -> Answer {
+    match &plan.cause.silence {
+        Some(id) => deny("silenced", format!("silence {id} hides this alert")),
+        None => pass(),
+    }
+}
+
 fn mode(plan: &Plan, bench: &Bench<'_>) -> Answer {
     if bench.stopped {
         return deny("stopped", "a person stopped all responses");
     }
-    let ceiling = bench.config.ceiling(plan.action, plan.namespace()).min(bench.rule.mode);
-    match ceiling.min(plan.mode) {
+    match effective(plan, bench) {
         Mode::Off => {
             deny("off", format!("{} is off in namespace {}", plan.action, plan.namespace()))
         }
@@ -229,34 +249,39 @@ fn mode(plan: &Plan, bench: &Bench<'_>) -> Answer {
     }
 }
 
-fn source(plan: &Plan, facts: &Facts, bench: &Bench<'_>) -> Answer {
+fn sender(plan: &Plan, config: &ResponseConfig) -> Answer {
     match &plan.cause.sender {
-        None => return deny("unauthenticated", "nobody known gave this alert to the router"),
-        Some(sender) if !bench.config.trusted_sources.contains(sender) => {
-            return deny("untrusted", format!("{sender} is not among `trusted_sources`"));
+        None => deny("unauthenticated", "nobody known gave this alert to the router"),
+        Some(sender) if !config.trusted_sources.contains(sender) => {
+            deny("untrusted", format!("{sender} is not among `trusted_sources`"))
         }
-        Some(_) => {}
+        Some(_) => pass(),
     }
-    match facts.pod() {
-        Some(Pod { node: Some(node), .. }) if *node != plan.target.hostname => {
-            let detail = format!("{} reports a pod of node {node}", plan.target.hostname);
-            deny("other_node", detail)
+}
+
+fn source(plan: &Plan, facts: &Facts, bench: &Bench<'_>) -> Answer {
+    let said = sender(plan, bench.config);
+    if said.0 == Pass::Denied {
+        return said;
+    }
+    let hostname = &plan.target.hostname;
+    match facts.pod().map(|pod| pod.node.as_deref()) {
+        Some(None) => deny("other_node", format!("{hostname} reports a pod of no node")),
+        Some(Some(node)) if node != hostname => {
+            deny("other_node", format!("{hostname} reports a pod of node {node}"))
         }
         _ => pass(),
     }
 }
 
-fn freshness(plan: &Plan, bench: &Bench<'_>) -> Answer {
-    if bench.moment == Moment::Approved {
-        return not_asked();
-    }
-    let limits = &bench.config.freshness;
+fn freshness(plan: &Plan, config: &ResponseConfig, now: Timestamp) -> Answer {
+    let limits = &config.freshness;
     let limit = match plan.action.urgency() {
         Urgency::Observe => limits.observe.0,
         Urgency::Contain => limits.contain.0,
         Urgency::Kill => limits.kill.0,
     };
-    let age = bench.now.duration_since(plan.cause.time);
+    let age = now.duration_since(plan.cause.time);
     match std::time::Duration::try_from(age) {
         Ok(age) if age > limit => deny("stale", format!("it happened {} s ago", age.as_secs())),
         Ok(_) => pass(),
@@ -267,11 +292,15 @@ fn freshness(plan: &Plan, bench: &Bench<'_>) -> Answer {
     }
 }
 
-fn identity(plan: &Plan, facts: &Facts) -> Answer {
+fn identity(plan: &Plan, facts: &Facts, config: &ResponseConfig) -> Answer {
     if plan.action.on_process() && plan.target.process.is_none() {
         return deny("no_process", "the alert does not name a process by pid and start");
     }
     let Some(claim) = &plan.target.pod else {
+        // It may be any pod's: what protects that one would not be asked.
+        if plan.target.container.is_some() && config.kubernetes.is_some() {
+            return deny("pod_unknown", "the process is in a container, and its pod is not known");
+        }
         if plan.action.on_process() {
             return pass();
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -11,15 +11,17 @@ use service::metrics::register;
 use crate::{
     action::{Action, Mode},
     audit::Audit,
-    book::{Book, State},
+    book::{Book, Response, State},
     config::ResponseConfig,
+    engine::Taken,
     entry::ResultKind,
     gate::{Gate, Pass, Verdict},
     plan::Plan,
 };
 
-const ALERT_RESULTS: [&str; 5] = ["matched", "passed_over", "undecidable", "joined", "flooded"];
 const STEPS: [&str; 2] = ["look", "act"];
+/// What is taken back a little late is nothing to worry about.
+const OVERDUE_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// The responder's metrics.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub struct Metrics {
     pending: IntGaugeVec,
     budget: IntGaugeVec,
     containments: IntGauge,
+    overdue: IntGauge,
     audit_bytes: IntGauge,
     audit_entries: IntGauge,
     audit_failed: IntGauge,
@@ -91,6 +94,10 @@ impl Metrics {
                 "saker_response_active_containments",
                 "Labels and isolations in force, to be taken back when their time is over.",
             )?,
+            overdue: gauge(
+                "saker_response_overdue_containments",
+                "Labels and isolations still in force more than a minute after their time was over.",
+            )?,
             audit_bytes: gauge("saker_response_audit_bytes", "Size of the audit's files.")?,
             audit_entries: gauge(
                 "saker_response_audit_entries_total",
@@ -123,8 +130,8 @@ impl Metrics {
     }
 
     fn zero(&self) {
-        for result in ALERT_RESULTS {
-            self.alerts.with_label_values(&[result]);
+        for taken in Taken::ALL {
+            self.alerts.with_label_values(&[taken.name()]);
         }
         for end in ["sent", "lost"] {
             self.told.with_label_values(&[end]);
@@ -190,13 +197,14 @@ impl Metrics {
         now: Timestamp,
     ) {
         for name in State::NAMES {
-            let open = |response: &crate::book::Response| {
-                response.state.is_open() && response.state.name() == name
-            };
+            let open =
+                |response: &Response| response.state.is_open() && response.state.name() == name;
             self.pending.with_label_values(&[name]).set(gauge(book.count(open) as u64));
         }
-        let in_force = book.count(crate::book::Response::in_force);
+        let in_force = book.count(Response::in_force);
         self.containments.set(gauge(in_force as u64));
+        let overdue = |response: &Response| response.is_beyond_its_time(now - OVERDUE_AFTER);
+        self.overdue.set(gauge(book.count(overdue) as u64));
         self.audit_bytes.set(gauge(audit.bytes()));
         self.audit_entries.set(gauge(audit.head().sequence));
         self.audit_failed.set(i64::from(audit.failure().is_some()));

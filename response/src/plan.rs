@@ -190,7 +190,7 @@ impl Plan {
                 output: cut(&alert.output, OUTPUT_CHARS_MAX),
                 time: alert.time,
                 sender: text("saker.sender").map(bounded),
-                silence,
+                silence: silence.as_deref().map(bounded),
                 workload: text("k8s.workload.kind")
                     .zip(text("k8s.workload.name"))
                     .map(|(kind, name)| bounded(&format!("{kind}/{name}"))),

@@ -18,6 +18,7 @@ use crate::{
     agents::{Agents, AgentsError},
     api,
     audit::{self, Audit},
+    book::Book,
     cluster::Cluster,
     config::{KubernetesConfig, ResponseConfig},
     engine::{self, Engine, Parts},
@@ -118,7 +119,10 @@ pub async fn start(
         file_bytes_max: config.audit.file_bytes_max.0,
         bytes_max: config.audit.bytes_max.0,
     };
-    let (audit, found) = tokio::task::block_in_place(|| Audit::open(&audit_folder, limits))?;
+    let mut book = Book::default();
+    let (audit, torn_bytes) = tokio::task::block_in_place(|| {
+        Audit::open(&audit_folder, limits, |line| book.apply(line.time, &line.entry))
+    })?;
     let store = Store::open(&evidence_folder, config.evidence.bytes_max.0)
         .map_err(|source| StartError::Folder { path: evidence_folder, source })?;
     let auth = config.auth.clone();
@@ -129,7 +133,8 @@ pub async fn start(
     let engine = Engine::new(Parts {
         config,
         audit,
-        found,
+        book,
+        torn_bytes,
         cluster,
         own_namespace,
         agents,

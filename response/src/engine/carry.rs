@@ -2,183 +2,208 @@
 
 use std::sync::Arc;
 
-use tracing::{error, warn};
+use jiff::{SignedDuration, Timestamp};
+use tracing::error;
 
 use super::{Engine, collect::Collected};
 use crate::{
     audit::AppendError,
-    book::{Response, State},
-    budget::Account,
-    entry::{Entry, Judgement, ObjectSeen, Outcome, ProcessSeen, ResultKind, Step},
-    gate::{self, Bench, Moment},
+    book::{Book, Response, State},
+    config::ResponseConfig,
+    entry::{Entry, Judgement, ObjectSeen, Outcome, ProcessSeen, ResultKind, Step, bounded},
+    gate::{self, Bench, Facts, Moment, Outlook},
     plan::{Evidence, Plan, Resolved, ResponseId},
 };
 
-/// What the gates made of a plan, and what they judged by.
-struct Judged {
-    judgement: Judgement,
-    resolved: Resolved,
-    account: Account,
+/// What was found about a plan's target, and when.
+struct Looked {
+    facts: Facts,
+    at: Timestamp,
 }
+
+/// Whether the first step may follow at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Evidence, or others, come before it.
+    Later,
+    /// The intent is written with the judgement.
+    Now,
+    /// It was judged before, and now its time has come.
+    Again,
+}
+
+/// Older facts are gathered again before anything is done by them.
+const FACTS_AGE_MAX: SignedDuration = SignedDuration::from_secs(5);
+/// A pod whose end we brought about still counts as ready for so long: those who count come later.
+const READY_LAG: SignedDuration = SignedDuration::from_secs(5);
 
 impl Engine {
     /// Looks into a plan, and carries it out if nothing is in its way.
     pub(super) async fn carry(self: Arc<Self>, id: ResponseId) {
-        let Some(response) = self.response(id).await else { return };
-        let moment = match (&response.state, &response.decision) {
-            (State::Approved, Some(decision)) if decision.approved => Moment::Approved,
-            (State::Proposed | State::Approved, _) => Moment::Planned,
-            _ => return,
-        };
-        let judged = match self.judge(id, &response, moment).await {
-            Ok(judged) => judged,
-            Err(error) => return warn!(response = %id, %error, "not carried further"),
-        };
-        if judged.judgement == Judgement::Goes
-            && let Err(error) = self.go(id, &response.plan, judged).await
-        {
+        if let Err(error) = self.carried(id).await {
             // What it announced was never written down, so it never happened.
-            error!(response = %id, %error, "not carried out");
+            error!(response = %id, %error, "not carried further");
         }
     }
 
-    async fn judge(
-        &self,
-        id: ResponseId,
-        response: &Response,
-        moment: Moment,
-    ) -> Result<Judged, AppendError> {
-        let plan = &response.plan;
+    async fn carried(&self, id: ResponseId) -> Result<(), AppendError> {
+        let Some(response) = self.response(id).await else { return Ok(()) };
+        let (plan, decision) = (&response.plan, response.decision.as_ref());
+        let moment = match decision {
+            Some(decision) if decision.approved => Moment::Approved,
+            _ => Moment::Planned,
+        };
+        let collects = plan.parameters.evidence != Evidence::None;
+        let mut looked = self.look(id, plan).await;
+        let room = if collects { None } else { self.actions.try_acquire().ok() };
+        let turn = if room.is_some() { Turn::Now } else { Turn::Later };
+        let Some(mut resolved) = self.settle(id, &response, &looked, moment, turn).await? else {
+            return Ok(());
+        };
+        let room = match room {
+            Some(room) => room,
+            None => {
+                if collects && !self.evidence(id, plan, &resolved).await? {
+                    return Ok(());
+                }
+                let Ok(room) = self.actions.acquire().await else { return Ok(()) };
+                if service::clock::now().duration_since(looked.at) > FACTS_AGE_MAX {
+                    looked = self.look(id, plan).await;
+                }
+                // Time has passed: once more, all that can have changed in it.
+                let again = self.settle(id, &response, &looked, moment, Turn::Again).await?;
+                let Some(now) = again else { return Ok(()) };
+                resolved = now;
+                room
+            }
+        };
         let started = std::time::Instant::now();
-        let facts = {
-            let _room = self.lookups.acquire().await;
-            self.gather(id, plan).await
-        };
-        self.metrics.took(plan.action, "look", started.elapsed());
-        let config = self.config.load_full();
-        let now = service::clock::now();
-        let mut keeper = self.keeper.lock().await;
-        let resolved = facts.resolved(plan);
-        let plan_hash = plan.hash(&resolved);
-        let (verdicts, mut judgement) = {
-            let Some(rule) = config.responses.iter().find(|rule| rule.name == plan.rule) else {
-                return self.gone(&mut keeper, id, "rule_gone");
-            };
-            let bench = Bench {
-                config: &config,
-                rule,
-                spending: &keeper.book.spending,
-                stopped: keeper.book.stopped.is_some(),
-                now,
-                moment,
-            };
-            let verdicts = gate::ask(plan, &facts, &bench);
-            let judgement = gate::judge(plan, &verdicts, &bench);
-            (verdicts, judgement)
-        };
-        if moment == Moment::Approved && plan_hash != response.plan_hash {
-            // What the person saw is not what is there now.
-            judgement = denied("approval", "plan_changed");
-        }
-        if let Judgement::Awaits { .. } = judgement {
-            let waiting = |response: &Response| matches!(response.state, State::Awaiting { .. });
-            if keeper.book.count(waiting) >= config.approval.pending_max {
-                judgement = denied("approval", "too_many_wait");
-            }
-        }
-        self.metrics.judged(&verdicts);
-        let entry = Entry::Judged {
-            id,
-            verdicts,
-            resolved: Box::new(resolved.clone()),
-            plan_hash,
-            judgement: judgement.clone(),
-        };
-        let mut entries = vec![entry];
-        let account = facts.account(plan);
-        if judgement == Judgement::Goes && plan.parameters.evidence == Evidence::None {
-            // Nothing comes between: one write for both.
-            entries.push(intent(id, plan, &account));
-        }
-        keeper.append(&entries)?;
-        Ok(Judged { judgement, resolved, account })
-    }
-
-    fn gone(
-        &self,
-        keeper: &mut super::keeper::Keeper,
-        id: ResponseId,
-        reason: &str,
-    ) -> Result<Judged, AppendError> {
-        let judgement = denied("match", reason);
-        keeper.append(&[Entry::Judged {
-            id,
-            verdicts: Vec::new(),
-            resolved: Box::default(),
-            plan_hash: String::new(),
-            judgement: judgement.clone(),
-        }])?;
-        let account = Account { namespace: String::new(), workload: String::new() };
-        Ok(Judged { judgement, resolved: Resolved::default(), account })
-    }
-
-    /// Evidence, intent, act, outcome.
-    async fn go(&self, id: ResponseId, plan: &Plan, judged: Judged) -> Result<(), AppendError> {
-        let Judged { resolved, account, .. } = judged;
-        if plan.parameters.evidence != Evidence::None {
-            let collected = self.collect(id, plan, &resolved).await;
-            let had = !collected.documents.is_empty() && collected.failures.is_empty();
-            let proofs = self.keep(id, collected).await?;
-            if plan.parameters.evidence == Evidence::Required && !had {
-                let detail = "evidence is required and could not be had whole".to_owned();
-                return self.end(id, plan, failed(detail)).await;
-            }
-            if !plan.action.spends() {
-                let detail = format!("{proofs} document(s) collected");
-                return self.end(id, plan, outcome(ResultKind::Done, detail)).await;
-            }
-            // Time has passed: once more, all that can have changed in it.
-            if let Some(reason) = self.stopped_meanwhile(plan, &account).await {
-                return self.end(id, plan, failed(reason)).await;
-            }
-            let mut keeper = self.keeper.lock().await;
-            keeper.append(&[intent(id, plan, &account)])?;
-        }
-        let _room = self.actions.acquire().await;
-        let started = std::time::Instant::now();
-        let outcome = self.perform(id, plan, &resolved).await;
+        let outcome = self.perform(id, plan, &resolved, room).await;
         self.metrics.took(plan.action, "act", started.elapsed());
         self.end(id, plan, outcome).await
     }
 
-    async fn stopped_meanwhile(&self, plan: &Plan, account: &Account) -> Option<String> {
-        let keeper = self.keeper.lock().await;
-        if keeper.book.stopped.is_some() {
-            return Some("a person stopped all responses meanwhile".into());
-        }
-        let config = self.config.load();
-        let (shares, now) = (config.namespaces().len(), service::clock::now());
-        let spending = &keeper.book.spending;
-        let exhausted = spending.exhausted(&config.budgets, shares, account, now);
-        match exhausted {
-            Some(scope) if plan.mode == crate::action::Mode::Auto => {
-                Some(format!("the budget was spent meanwhile: {scope:?}"))
-            }
-            _ => None,
-        }
+    async fn look(&self, id: ResponseId, plan: &Plan) -> Looked {
+        let _room = self.lookups.acquire().await;
+        let (at, started) = (service::clock::now(), std::time::Instant::now());
+        let facts = self.gather(id, plan).await;
+        self.metrics.took(plan.action, "look", started.elapsed());
+        Looked { facts, at }
     }
 
-    async fn keep(&self, id: ResponseId, collected: Collected) -> Result<usize, AppendError> {
-        let Collected { documents, mut failures } = collected;
+    /// Asks the gates, and writes down what they say; where the first step follows at once also the
+    /// intent, in the same write: between question and intent nobody else can spend, stop or act.
+    /// Returns the target where it may go on.
+    async fn settle(
+        &self,
+        id: ResponseId,
+        response: &Response,
+        looked: &Looked,
+        moment: Moment,
+        turn: Turn,
+    ) -> Result<Option<Resolved>, AppendError> {
+        let plan = &response.plan;
+        let config = self.config.load_full();
+        let now = service::clock::now();
+        let mut keeper = self.keeper.lock().await;
+        let known = keeper.book.get(id);
+        let is_ours = |known: &Response| matches!(known.state, State::Proposed | State::Approved);
+        let Some(known) = known.filter(|known| is_ours(known)) else { return Ok(None) };
+        let before = known.resolved.clone();
+
+        let mut facts = looked.facts.clone();
+        let resolved = facts.resolved(plan);
+        if let (Outlook::Known(health), Some(workload)) = (&mut facts.health, &resolved.workload) {
+            let since = looked.at - READY_LAG;
+            health.in_flight = keeper.book.in_flight(plan.namespace(), workload, id, since);
+        }
+        let plan_hash = plan.hash(&resolved);
+        let (verdicts, mut judgement) =
+            match config.responses.iter().find(|rule| rule.name == plan.rule) {
+                None => (Vec::new(), denied("match", "rule_gone")),
+                Some(rule) => {
+                    let bench = Bench {
+                        config: &config,
+                        rule,
+                        spending: &keeper.book.spending,
+                        stopped: keeper.book.stopped.is_some(),
+                        now,
+                        moment,
+                    };
+                    let verdicts = gate::ask(plan, &facts, &bench);
+                    let judgement = gate::judge(plan, &verdicts, &bench);
+                    (verdicts, judgement)
+                }
+            };
+        if let Some(decision) = &response.decision
+            && judgement == Judgement::Goes
+            && moment == Moment::Approved
+        {
+            let over = decision.at.saturating_add(config.approval.expires.0);
+            if plan_hash != decision.plan_hash {
+                // What the person saw is not what is there now.
+                judgement = denied("approval", "plan_changed");
+            } else if over.is_ok_and(|over| over <= now) {
+                // It was let go ahead, and then we were away.
+                judgement = denied("approval", "expired");
+            }
+        }
+        if let Judgement::Awaits { .. } = judgement
+            && too_many_wait(&keeper.book, &config, plan.namespace())
+        {
+            judgement = denied("approval", "too_many_wait");
+        }
+        let goes = judgement == Judgement::Goes;
+        let mut entries = Vec::new();
+        // What was written before and still holds is not written again.
+        if turn != Turn::Again || !goes || before != resolved {
+            self.metrics.judged(&verdicts);
+            entries.push(Entry::Judged {
+                id,
+                verdicts,
+                resolved: Box::new(resolved.clone()),
+                plan_hash,
+                judgement,
+            });
+        }
+        if goes && turn != Turn::Later {
+            let account = plan.action.spends().then(|| facts.account(plan));
+            entries.push(Entry::Intent { id, step: first_step(plan), account });
+        }
+        keeper.append(&entries)?;
+        Ok(goes.then_some(resolved))
+    }
+
+    /// Collects evidence and writes down what it is; returns whether an action follows.
+    async fn evidence(
+        &self,
+        id: ResponseId,
+        plan: &Plan,
+        resolved: &Resolved,
+    ) -> Result<bool, AppendError> {
+        let Ok(_room) = self.collections.acquire().await else { return Ok(false) };
+        let Collected { documents, mut failures } = self.collect(id, plan, resolved).await;
         let written = tokio::task::block_in_place(|| self.store.write(id, &documents));
+        drop(documents);
         let documents = written.unwrap_or_else(|error| {
             failures.push(format!("failed to write: {error}"));
             Vec::new()
         });
-        let count = documents.len();
-        let mut keeper = self.keeper.lock().await;
-        keeper.append(&[Entry::Evidence { id, documents, failures }])?;
-        Ok(count)
+        let (count, whole) = (documents.len(), failures.is_empty());
+        let failures = failures.iter().map(|text| bounded(text)).collect();
+        let entry = Entry::Evidence { id, documents, failures };
+        self.keeper.lock().await.append(&[entry])?;
+        if plan.parameters.evidence == Evidence::Required && !whole {
+            let detail = "evidence is required and could not be had whole".to_owned();
+            self.end(id, plan, failed(detail)).await?;
+            return Ok(false);
+        }
+        if !plan.action.spends() {
+            let detail = format!("{count} document(s) collected");
+            self.end(id, plan, outcome(ResultKind::Done, detail)).await?;
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     pub(super) async fn end(
@@ -188,22 +213,17 @@ impl Engine {
         outcome: Outcome,
     ) -> Result<(), AppendError> {
         self.metrics.ended(plan.action, outcome.result);
-        self.keeper.lock().await.append(&[Entry::Ended { id, outcome }])
+        let entry = Entry::Ended { id, outcome: outcome.bounded() };
+        self.keeper.lock().await.append(&[entry])
     }
 
     /// Writes down what was answered to a step. That this fails changes nothing that happened.
     pub(super) async fn answered(&self, id: ResponseId, step: Step, answer: impl Into<String>) {
-        let answer = answer.into().chars().filter(|c| !c.is_control()).take(500).collect();
+        let answer = bounded(&answer.into());
         let entry = Entry::Answered { id, step, answer };
         if let Err(error) = self.keeper.lock().await.append(&[entry]) {
             error!(response = %id, %error, "an answer could not be written down");
         }
-    }
-
-    /// Writes down that a step comes, without spending more.
-    pub(super) async fn intend(&self, id: ResponseId, step: Step) -> Result<(), AppendError> {
-        let entry = Entry::Intent { id, step, account: None };
-        self.keeper.lock().await.append(&[entry])
     }
 }
 
@@ -211,9 +231,13 @@ fn denied(gate: &str, reason: &str) -> Judgement {
     Judgement::Denied { gate: gate.to_owned(), reason: reason.to_owned() }
 }
 
-fn intent(id: ResponseId, plan: &Plan, account: &Account) -> Entry {
-    let step = first_step(plan);
-    Entry::Intent { id, step, account: plan.action.spends().then(|| account.clone()) }
+/// Returns whether one more plan of a namespace would take a place that is another's.
+fn too_many_wait(book: &Book, config: &ResponseConfig, namespace: &str) -> bool {
+    let pending_max = config.approval.pending_max;
+    let waits = |response: &Response| matches!(response.state, State::Awaiting { .. });
+    let here = |response: &Response| waits(response) && response.plan.namespace() == namespace;
+    let share = pending_max.div_ceil(config.namespaces().len().max(1));
+    book.count(waits) >= pending_max || book.count(here) >= share
 }
 
 /// Returns the request an action begins with.
@@ -221,8 +245,8 @@ pub(super) const fn first_step(plan: &Plan) -> Step {
     use crate::action::Action;
     match plan.action {
         Action::SnapshotEvidence => Step::Collect,
-        Action::LabelPod => Step::Label,
-        Action::IsolatePod => Step::Isolate,
+        // The policy selects by the label, so that comes first.
+        Action::LabelPod | Action::IsolatePod => Step::Label,
         Action::KillProcess => Step::Kill,
         Action::KillProcessTree => Step::KillTree,
         Action::KillPod => Step::Evict,

@@ -8,6 +8,7 @@ use crate::{
     action::Action,
     cluster::{Cluster, ClusterError, Permission, Pod, Trial},
     gate::{Facts, Found, Health, Outlook},
+    kubernetes::rights::Need,
     plan::{Evidence, Plan, PodClaim, ResponseId},
 };
 
@@ -51,11 +52,9 @@ impl Engine {
         );
         (facts.disruptions, facts.rights_missing, facts.trial) = (disruptions, rights, trial);
         facts.health = match workload {
+            // Those whose end is under way are counted when it is judged.
             Ok(workload) => {
-                let name = format!("{}/{}", workload.kind, workload.name);
-                let keeper = self.keeper.lock().await;
-                let in_flight = keeper.book.in_flight(plan.namespace(), &name);
-                Outlook::Known(Health { workload, target_ready: pod.ready, in_flight })
+                Outlook::Known(Health { workload, target_ready: pod.ready, in_flight: 0 })
             }
             Err(error) => Outlook::Failed(error.to_string()),
         };
@@ -118,49 +117,42 @@ fn outlook<T>(answer: Result<T, ClusterError>) -> Outlook<T> {
     }
 }
 
-/// Asks for the rights to change something, and for those to collect what must come first. Other
-/// reads say themselves when they are denied.
+/// Asks for the rights of the action, and for those to collect what must come first: a report of what
+/// is missing is worth more than a refusal on the way.
 async fn rights_missing(cluster: &dyn Cluster, plan: &Plan) -> Vec<String> {
-    let mut missing = Vec::new();
-    for (verb, group, resource, subresource) in needed(plan) {
-        let namespace = plan.namespace().to_owned();
-        let right = Permission { verb, group, resource, subresource, namespace };
+    let needs = needs(plan);
+    let permissions = needs.iter().flat_map(|need| need.permissions(plan.namespace()));
+    let asked = permissions.map(|right| async move {
         match cluster.may(&right).await {
-            Ok(true) => {}
-            Ok(false) => missing.push(words(&right)),
-            Err(error) => missing.push(format!("{}: {error}", words(&right))),
+            Ok(true) => None,
+            Ok(false) => Some(words(&right)),
+            Err(error) => Some(format!("{}: {error}", words(&right))),
         }
+    });
+    futures_util::future::join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Returns what an action needs beyond looking.
+fn needs(plan: &Plan) -> Vec<Need> {
+    let mut needs = match plan.action {
+        Action::KillPod if plan.parameters.allow_delete => vec![Need::KillPod, Need::DeletePod],
+        Action::KillPod => vec![Need::KillPod],
+        Action::LabelPod => vec![Need::LabelPod],
+        Action::IsolatePod => vec![Need::IsolatePod],
+        Action::SnapshotEvidence => vec![Need::SnapshotEvidence],
+        Action::KillProcess | Action::KillProcessTree => Vec::new(),
+    };
+    if plan.parameters.evidence == Evidence::Required && plan.action.spends() {
+        needs.push(Need::SnapshotEvidence);
     }
-    missing
+    needs
 }
 
 fn words(right: &Permission) -> String {
     let slash = if right.subresource.is_empty() { "" } else { "/" };
     let Permission { verb, resource, subresource, namespace, .. } = right;
-    format!("{verb} {resource}{slash}{subresource} in {namespace}")
-}
-
-type Right = (&'static str, &'static str, &'static str, &'static str);
-
-fn needed(plan: &Plan) -> Vec<Right> {
-    const NETWORKING: &str = "networking.k8s.io";
-    let mut needed = match plan.action {
-        Action::KillPod if plan.parameters.allow_delete => {
-            vec![("create", "", "pods", "eviction"), ("delete", "", "pods", "")]
-        }
-        Action::KillPod => vec![("create", "", "pods", "eviction")],
-        Action::LabelPod => vec![("patch", "", "pods", "")],
-        Action::IsolatePod => vec![
-            ("patch", "", "pods", ""),
-            ("create", NETWORKING, "networkpolicies", ""),
-            ("delete", NETWORKING, "networkpolicies", ""),
-        ],
-        Action::SnapshotEvidence | Action::KillProcess | Action::KillProcessTree => Vec::new(),
-    };
-    if plan.parameters.evidence == Evidence::Required {
-        needed.extend([("get", "", "pods", "log"), ("list", "", "events", "")]);
-    }
-    needed
+    let resource = format!("{resource}{slash}{subresource}");
+    format!("{verb} {resource} in {namespace}")
 }
 
 /// Has the API server run every check of the very request, and change nothing.

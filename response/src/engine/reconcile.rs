@@ -20,11 +20,10 @@ use crate::{
 
 impl Engine {
     pub(super) async fn reconcile(self: &Arc<Self>) {
-        let open: Vec<Response> = {
-            let keeper = self.keeper.lock().await;
-            keeper.book.responses().filter(|response| response.state.is_open()).cloned().collect()
-        };
-        for response in open.into_iter().rev() {
+        let interrupted = std::mem::take(
+            &mut *self.interrupted.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+        for response in interrupted.into_iter().rev() {
             match &response.state {
                 // Nothing was begun: the gates are asked anew, freshness too.
                 State::Proposed | State::Approved => self.spawn_carry(response.id),
@@ -121,7 +120,7 @@ async fn found_isolation(
                 until: isolation.expires,
                 ..outcome(ResultKind::NotVerified, "interrupted; the policy is there")
             },
-            // The label may be: its time takes it back.
+            // The label may be: it is taken back at once.
             None => Outcome {
                 until: Some(response.updated),
                 ..outcome(ResultKind::Failed, "interrupted; there is no policy")

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     action::Action,
-    book::{Response, State},
+    book::{Book, Response, State},
     cluster::{Cluster, ClusterError, PodRef, Trial},
     config::ResponseConfig,
-    entry::Entry,
+    entry::{Entry, bounded},
     plan::ResponseId,
 };
 
@@ -27,31 +27,30 @@ const RETRY_SECONDS: i64 = 30;
 impl Engine {
     /// Takes a response's traces out of the cluster; what fails is tried again at the next tick.
     pub(super) async fn undo(&self, id: ResponseId, by: &str) {
-        let Some(response) = self.response(id).await else { return };
-        let (Some(cluster), Some(pod)) = (&self.cluster, &response.resolved.pod) else { return };
-        if !self.due_again(id, service::clock::now()).await {
-            return;
-        }
-        let intended = Entry::UndoIntended { id, by: by.to_owned() };
-        if let Err(error) = self.keeper.lock().await.append(&[intended]) {
-            return warn!(response = %id, %error, "not taken back yet");
-        }
-        let entry = match take_back(&**cluster, &response, pod).await {
+        let Some(cluster) = &self.cluster else { return };
+        let (response, keys) = {
+            let mut keeper = self.keeper.lock().await;
+            let now = service::clock::now();
+            let due = |response: &&Response| is_due_again(response, now);
+            let Some(response) = keeper.book.get(id).filter(due).cloned() else { return };
+            let keys = own_keys(&keeper.book, &response);
+            let intended = Entry::UndoIntended { id, by: by.to_owned() };
+            if let Err(error) = keeper.append(&[intended]) {
+                return warn!(response = %id, %error, "not taken back yet");
+            }
+            (response, keys)
+        };
+        let Some(pod) = &response.resolved.pod else { return };
+        let entry = match take_back(&**cluster, &response, pod, keys).await {
             Ok(answer) => Entry::Undone { id, answer: answer.to_owned() },
             Err(error) => {
                 self.metrics.undo_failed();
-                Entry::UndoFailed { id, reason: error.to_string() }
+                Entry::UndoFailed { id, reason: bounded(&error.to_string()) }
             }
         };
         if let Err(error) = self.keeper.lock().await.append(&[entry]) {
             warn!(response = %id, %error, "what was taken back could not be written down");
         }
-    }
-
-    async fn due_again(&self, id: ResponseId, now: Timestamp) -> bool {
-        let Some(response) = self.response(id).await else { return false };
-        let waited = now.duration_since(response.updated).as_secs();
-        response.state != State::Undoing || waited.abs() >= RETRY_SECONDS
     }
 
     /// Removes policies of ours that are beyond their time and that no response remembers: the audit
@@ -78,9 +77,19 @@ impl Engine {
                 if isolation.expires.is_none_or(|expires| expires > now) {
                     continue;
                 }
-                let known = self.remembers(namespace, &isolation.response).await;
-                if !known && cluster.release(namespace, &isolation.response).await.is_ok() {
-                    info!(namespace, policy = isolation.policy, "removed, its time was over");
+                if self.remembers(namespace, &isolation.response).await {
+                    continue;
+                }
+                let policy = bounded(&isolation.policy);
+                let swept = Entry::Swept { namespace: namespace.clone(), policy };
+                if let Err(error) = self.keeper.lock().await.append(&[swept]) {
+                    return warn!(%error, "what nobody remembers is not removed");
+                }
+                match cluster.release(namespace, &isolation.response).await {
+                    Ok(()) => {
+                        info!(namespace, policy = isolation.policy, "removed, its time was over");
+                    }
+                    Err(error) => warn!(namespace, %error, "a policy is not removed yet"),
                 }
             }
         }
@@ -98,21 +107,53 @@ impl Engine {
     }
 }
 
+/// Returns whether it is in force, and nobody is taking it back or tried to just now.
+fn is_due_again(response: &Response, now: Timestamp) -> bool {
+    let waited = now.duration_since(response.updated).as_secs();
+    response.in_force() && (response.state != State::Undoing || waited.abs() >= RETRY_SECONDS)
+}
+
+/// Returns the labels a response has set and no other in force has set as well.
+fn own_keys(book: &Book, response: &Response) -> Vec<String> {
+    let others: Vec<&Response> = book
+        .responses()
+        .filter(|other| other.id != response.id && other.in_force())
+        .filter(|other| other.resolved.pod == response.resolved.pod)
+        .collect();
+    let labels = response.plan.parameters.labels.keys();
+    let others_have = |key: &&String| {
+        others.iter().any(|other| other.plan.parameters.labels.contains_key(key.as_str()))
+    };
+    labels.filter(|key| !others_have(key)).cloned().collect()
+}
+
 async fn take_back(
     cluster: &dyn Cluster,
     response: &Response,
     pod: &PodRef,
+    mut keys: Vec<String>,
 ) -> Result<&'static str, ClusterError> {
-    let keys: Vec<&str> = match response.plan.action {
-        Action::LabelPod => response.plan.parameters.labels.keys().map(String::as_str).collect(),
+    match response.plan.action {
+        Action::LabelPod => {}
         Action::IsolatePod => {
-            cluster.release(&pod.namespace, &isolation_name(response.id, pod)).await?;
-            vec![LABEL]
+            let name = isolation_name(response.id, pod);
+            cluster.release(&pod.namespace, &name).await?;
+            let now = cluster.pod(&pod.namespace, &pod.name).await?;
+            let Some(now) = now.filter(|now| now.reference == *pod) else {
+                return Ok("the pod is gone");
+            };
+            // A later isolation of the same pod has put its own name there.
+            if now.labels.get(LABEL) == Some(&name) {
+                keys.push(LABEL.to_owned());
+            }
         }
         _ => return Ok("there was nothing to take back"),
-    };
+    }
+    if keys.is_empty() {
+        return Ok("taken back; its labels are another's now");
+    }
     let labels: BTreeMap<String, Option<String>> =
-        keys.into_iter().map(|key| (key.to_owned(), None)).collect();
+        keys.into_iter().map(|key| (key, None)).collect();
     match cluster.label(pod, &labels, Trial::ForReal).await {
         Ok(()) => Ok("taken back"),
         // With the pod its labels are gone.

@@ -1,6 +1,6 @@
 //! What is never touched.
 
-use super::{Answer, Facts, deny, is_host, pass};
+use super::{Answer, Facts, deny, pass};
 use crate::{cluster::Pod, config::ResponseConfig, plan::Plan};
 
 /// Namespaces of the cluster itself.
@@ -11,7 +11,8 @@ const PART_OF: &str = "app.kubernetes.io/part-of";
 
 pub(super) fn scope(plan: &Plan, facts: &Facts, config: &ResponseConfig) -> Answer {
     let namespace = plan.namespace();
-    if is_host(namespace) {
+    // A namespace may bear the name that stands for the host.
+    if plan.target.pod.is_none() {
         return pass();
     }
     if NAMESPACES.contains(&namespace) || config.protected.namespaces.contains(namespace) {

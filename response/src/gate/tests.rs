@@ -172,6 +172,52 @@ fn a_mode_lowered_after_the_approval_holds() {
 }
 
 #[test]
+fn a_mode_lowered_to_approve_before_the_act_waits_for_a_person() {
+    let mut case = Case::new("kill_pod");
+    assert_eq!((case.plan.mode, case.judge()), (Mode::Auto, Judgement::Goes));
+    case.config.mode = Mode::Approve;
+    case.awaits("mode");
+    case.config.mode = Mode::Auto;
+    case.rule.mode = Mode::Approve;
+    case.awaits("mode");
+}
+
+#[test]
+fn a_namespace_that_is_called_host_is_a_namespace() {
+    let settings = json!({ "actions": { "kill_pod": { "mode": "auto", "namespaces": ["host"] } } });
+    let mut case = Case::of("kill_pod", json!({ "k8s.ns.name": "host" }), settings);
+    assert_eq!(case.judge(), Judgement::Goes);
+    case.pod().mirror = true;
+    case.denied(Gate::Scope, "static_pod");
+}
+
+#[test]
+fn a_process_in_a_container_of_no_known_pod_is_not_a_process_of_the_host() {
+    let nobody = json!({ "k8s.ns.name": null, "k8s.pod.name": null });
+    let settings =
+        json!({ "actions": { "kill_process": { "mode": "auto", "namespaces": ["host"] } } });
+    let mut case = Case::of("kill_process", nobody, settings);
+    case.facts.pod = Found::NotAsked;
+    case.denied(Gate::Identity, "pod_unknown");
+    case.config.kubernetes = None;
+    assert_eq!(case.judge(), Judgement::Goes, "without a cluster there are no pods");
+}
+
+#[test]
+fn what_will_be_denied_whatever_the_target_is_known_at_once() {
+    let case = Case::new("kill_pod");
+    let hopeless = |case: &Case| is_hopeless(&case.plan, &case.config, case.now);
+    assert!(!hopeless(&case));
+    assert!(hopeless(&Case::of("kill_pod", json!({ "saker.sender": "token:ci" }), json!({}))));
+    let mut late = Case::new("kill_pod");
+    late.now = "2026-11-26T10:02:00Z".parse().unwrap();
+    assert!(hopeless(&late));
+    let mut silenced = Case::new("kill_pod");
+    silenced.plan.cause.silence = Some("s-1".into());
+    assert!(hopeless(&silenced));
+}
+
+#[test]
 fn t12_an_alert_of_nobody_known_moves_nothing() {
     Case::of("kill_pod", json!({ "saker.sender": null }), json!({}))
         .denied(Gate::Source, "unauthenticated");
@@ -183,6 +229,8 @@ fn t12_an_alert_of_nobody_known_moves_nothing() {
 fn a_node_speaks_only_for_its_own_pods() {
     let mut case = Case::new("kill_pod");
     case.pod().node = Some("node-2".into());
+    case.denied(Gate::Source, "other_node");
+    case.pod().node = None;
     case.denied(Gate::Source, "other_node");
 }
 

@@ -7,7 +7,7 @@ pub const MANAGER: &str = "saker-responder";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Label of an isolated pod and of its policy: the response's id.
-pub const RESPONSE_LABEL: &str = "saker.dev/response";
+pub use crate::cluster::RESPONSE_LABEL;
 
 /// Annotations of a policy of ours.
 pub const EXPIRES: &str = "saker.dev/expires";

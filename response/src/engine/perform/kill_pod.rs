@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use alert::order::{ProcessEnd, WatchOrder, WatchReport};
 
+use tokio::sync::SemaphorePermit;
+
 use super::{Engine, Request, failed, outcome, refused};
 use crate::{
     agents::Agent,
@@ -26,6 +28,7 @@ impl Engine {
         id: ResponseId,
         plan: &Plan,
         resolved: &Resolved,
+        room: SemaphorePermit<'_>,
     ) -> Outcome {
         let (Some(cluster), Some(target)) = (self.cluster.clone(), &resolved.pod) else {
             return failed("there is no cluster to ask");
@@ -39,17 +42,17 @@ impl Engine {
         let watch = self.watch(&pod).await;
         let grace = plan.parameters.grace_seconds;
         let evict = Request::Evict { grace_seconds: grace };
-        let mut answer = self.send(id, Step::Evict, &*cluster, target, evict).await;
-        if let Err(ClusterError::Unknown(_)) = answer {
-            answer = self.after_unknown(id, &cluster, target, grace).await;
-        }
-        if let Err(ClusterError::Refused { .. }) = answer
+        let mut answer = self.send_and_look(id, Step::Evict, &*cluster, target, evict).await;
+        // What an admission policy said about evicting it said about deleting as well.
+        if let Err(ClusterError::Refused { status, .. }) = answer
+            && status != 403
             && plan.parameters.allow_delete
-            && self.intend(id, Step::Delete).await.is_ok()
+            && self.once_more(id, Step::Delete).await.is_some()
         {
             let delete = Request::Delete { grace_seconds: grace };
-            answer = self.send(id, Step::Delete, &*cluster, target, delete).await;
+            answer = self.send_and_look(id, Step::Delete, &*cluster, target, delete).await;
         }
+        drop(room);
         match answer {
             Ok(()) => {}
             Err(ClusterError::Disruption(reason)) => {
@@ -74,34 +77,6 @@ impl Engine {
             ProcessSeen::NotSeen => "the API server accepted it; no agent saw the processes die",
         };
         Outcome { processes, ..seen(result, detail, object, process) }
-    }
-
-    /// Looks what became of a request without an answer; sends it once more only when the pod is
-    /// untouched.
-    async fn after_unknown(
-        &self,
-        id: ResponseId,
-        cluster: &Arc<dyn Cluster>,
-        target: &PodRef,
-        grace: Option<u64>,
-    ) -> Result<(), ClusterError> {
-        match cluster.pod(&target.namespace, &target.name).await {
-            Ok(Some(pod)) if pod.reference == *target && pod.deleting.is_none() => {}
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                return Err(ClusterError::Unknown(format!("and it cannot be looked at: {error}")));
-            }
-        }
-        if self.intend(id, Step::Evict).await.is_err() {
-            return Err(ClusterError::Unknown("the audit takes no more entries".into()));
-        }
-        let answer = Request::Evict { grace_seconds: grace }.send(&**cluster, target).await;
-        let told = match &answer {
-            Ok(()) => "accepted".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        self.answered(id, Step::Evict, told).await;
-        answer
     }
 
     /// Returns the agent of the pod's node and its watch over all the pod's containers.
@@ -153,7 +128,10 @@ async fn processes_dead(
 ) -> (ProcessSeen, Vec<ProcessEnd>) {
     let Some((agent, mut report)) = watch else { return (ProcessSeen::NotSeen, Vec::new()) };
     let deadline = tokio::time::Instant::now() + patience;
-    let watched_some = |report: &WatchReport| !report.processes.is_empty();
+    let all_seen = |report: &WatchReport| {
+        let mut ends = report.processes.iter().map(|end| end.dead_after_us.is_some());
+        !report.processes.is_empty() && ends.all(|seen| seen)
+    };
     while !report.empty && tokio::time::Instant::now() < deadline {
         match agent.watched(&report.id, WATCH_STEP).await {
             Ok(next) => report = next,
@@ -163,7 +141,7 @@ async fn processes_dead(
             }
         }
     }
-    let seen = match (report.empty, watched_some(&report)) {
+    let seen = match (report.empty, all_seen(&report)) {
         (true, true) => ProcessSeen::Dead,
         (true, false) => ProcessSeen::NotSeen,
         (false, _) => ProcessSeen::Alive,

@@ -22,23 +22,29 @@ impl Engine {
             Err(error) => return failed(error.to_string()),
         };
         let mut answer = agent.kill(&order).await;
-        if let Err(AgentError::NotSent(_) | AgentError::Unknown(_)) = &answer {
-            // The order's id makes a second sending the same order.
-            self.answered(id, step, told(&answer)).await;
-            if self.intend(id, step).await.is_err() {
-                return outcome(ResultKind::Unknown, "the audit takes no more entries");
-            }
-            answer = agent.kill(&order).await;
-        }
         self.answered(id, step, told(&answer)).await;
+        let lost = matches!(answer, Err(AgentError::Unknown(_)));
+        if (lost || matches!(answer, Err(AgentError::NotSent(_))))
+            && self.once_more(id, step).await.is_some()
+        {
+            // The order's id makes a second sending the same order.
+            answer = agent.kill(&order).await;
+            self.answered(id, step, told(&answer)).await;
+        }
         let report = match answer {
             Ok(report) => report,
             Err(AgentError::Unknown(reason)) => return outcome(ResultKind::Unknown, reason),
+            // The first one may have been carried out.
+            Err(error) if lost => return outcome(ResultKind::Unknown, error.to_string()),
             Err(error) => return failed(error.to_string()),
         };
         let (result, detail, process) = match report.outcome {
             KillOutcome::Dead => {
                 (ResultKind::Done, "the agent saw it die".to_owned(), ProcessSeen::Dead)
+            }
+            KillOutcome::Gone if lost => {
+                let detail = "it has ended; the first answer was lost, so nobody knows by whom";
+                (ResultKind::NotVerified, detail.to_owned(), ProcessSeen::NotSeen)
             }
             KillOutcome::Gone => {
                 (ResultKind::Noop, "it had ended already".to_owned(), ProcessSeen::NotSeen)

@@ -27,8 +27,8 @@ impl Engine {
         let labels: BTreeMap<String, Option<String>> =
             labels.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
         let set = Request::Label(&labels);
-        if let Err(error) = self.send(id, Step::Label, &*cluster, target, set).await {
-            return refused(&error);
+        if let Err(error) = self.send_and_look(id, Step::Label, &*cluster, target, set).await {
+            return not_for_long(&error);
         }
         let there = match cluster.pod(&target.namespace, &target.name).await {
             Ok(Some(pod)) if pod.reference == *target => {
@@ -52,28 +52,17 @@ impl Engine {
         let name = isolation_name(id, target);
         let label = BTreeMap::from([(LABEL.to_owned(), Some(name.clone()))]);
         let set = Request::Label(&label);
-        if let Err(error) = self.send(id, Step::Label, &*cluster, target, set).await {
-            return refused(&error);
+        if let Err(error) = self.send_and_look(id, Step::Label, &*cluster, target, set).await {
+            return not_for_long(&error);
         }
         let Some(expires) = until(plan) else { return failed("it has no end") };
-        if self.intend(id, Step::Isolate).await.is_err() {
-            return failed("the audit takes no more entries");
+        if self.once_more(id, Step::Isolate).await.is_none() {
+            let detail = "it was stopped, or could not be written down, before the policy was made";
+            return Outcome { until: Some(service::clock::now()), ..failed(detail) };
         }
         let make = Request::Isolate { name: &name, expires };
-        match self.send(id, Step::Isolate, &*cluster, target, make).await {
-            Ok(()) => {}
-            Err(ClusterError::Unknown(reason)) => {
-                // It may be there: then it must also be taken back.
-                return Outcome { until: until(plan), ..outcome(ResultKind::Unknown, reason) };
-            }
-            Err(error) => {
-                let label = BTreeMap::from([(LABEL.to_owned(), None)]);
-                let cleared = Request::Label(&label).send(&*cluster, target).await;
-                let after = cleared.err().map(|error| format!("; the label stays: {error}"));
-                let mut outcome = refused(&error);
-                outcome.detail.push_str(&after.unwrap_or_default());
-                return outcome;
-            }
+        if let Err(error) = self.send_and_look(id, Step::Isolate, &*cluster, target, make).await {
+            return Outcome { until: Some(service::clock::now()), ..refused(&error) };
         }
         let kubernetes = self.config.load().kubernetes.clone().unwrap_or_default();
         let (result, detail) = if kubernetes.network_policies_enforced {
@@ -84,6 +73,14 @@ impl Engine {
         };
         Outcome { until: Some(expires), ..outcome(result, detail) }
     }
+}
+
+/// Returns how a refused label ends a response. One that may be there has no purpose: it is taken back
+/// at once.
+fn not_for_long(error: &ClusterError) -> Outcome {
+    let ended = refused(error);
+    let until = (ended.result == ResultKind::Unknown).then(service::clock::now);
+    Outcome { until, ..ended }
 }
 
 /// Returns what label and policy of an isolation are called: unique also across audits.
