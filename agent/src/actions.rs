@@ -1,7 +1,7 @@
 //! Takes orders from a responder: end a process or a tree of them, tell of one, watch containers die.
 //!
 //! Orders come over mutual TLS from clients the configuration names, and nowhere else. An order is
-//! refused by the rules in [`target`], carried out once however often it comes, logged and counted.
+//! refused by the rules in `target`, carried out once however often it comes, logged and counted.
 
 mod family;
 mod kill;

@@ -1,7 +1,7 @@
 //! The responder's hand in Kubernetes: [`Cluster`] over a real API server.
 //!
 //! Nothing here tries twice, and no call sends more than one request that can change something.
-//! What a failure means for the target is read in [`failure`], once, for every call.
+//! What a failure means for the target is read in `failure`, once, for every call.
 
 mod agents;
 mod evidence;

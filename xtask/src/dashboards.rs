@@ -30,7 +30,7 @@ pub(crate) fn write() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails when a file is not what [`write`] would make it.
+/// Fails when a file is not what [`write()`] would make it.
 pub(crate) fn check() -> anyhow::Result<()> {
     for dashboard in all() {
         let path = Path::new(FOLDER).join(dashboard.file);
