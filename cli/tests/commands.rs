@@ -282,4 +282,42 @@ fn the_built_in_rules_pass_their_own_tests() {
     let (code, text, error) = alone(&["rules", "test"]);
     assert_eq!(code, 0, "{error}");
     assert!(text.contains(" 0 failed"), "{text}");
+    assert!(
+        !text.starts_with("0 rules") && !text.contains(" 0 cases"),
+        "nothing was tested: {text}"
+    );
+}
+
+#[test]
+fn an_audit_that_was_changed_is_told_and_ends_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let limits = response::audit::Limits { file_bytes_max: 1 << 20, bytes_max: 1 << 20 };
+    let (mut audit, _) = response::audit::Audit::open(folder.path(), limits, |_| {}).unwrap();
+    for alerts in [3, 5] {
+        let entry = response::entry::Entry::Flooded { alerts };
+        audit.append(service::clock::now(), &[entry]).unwrap();
+    }
+    let head = audit.head().clone();
+    drop(audit);
+
+    let (code, text, _) = alone(&["audit", "verify", path]);
+    assert_eq!(code, 0);
+    let checkpoint = format!("{}:{}", head.sequence, head.hash);
+    assert!(text.contains("2 entries") && text.contains(&checkpoint), "{text}");
+    let (code, text, _) = alone(&["audit", "show", path, "--format", "json"]);
+    assert!(code == 0 && text.lines().count() == 2, "{text}");
+
+    let file = fs::read_dir(folder.path()).unwrap().flatten();
+    let mut files = file.map(|file| file.path());
+    let file = files.find(|path| path.extension().is_some_and(|end| end == "jsonl")).unwrap();
+    let lines = fs::read_to_string(&file).unwrap();
+    let (first, _) = lines.split_once('\n').unwrap();
+    fs::write(&file, format!("{first}\n")).unwrap();
+    assert_eq!(alone(&["audit", "verify", path]).0, 0, "a shorter chain is whole");
+    let (code, _, error) = alone(&["audit", "verify", path, "--checkpoint", &checkpoint]);
+    assert!(code == 1 && error.contains("checkpoint"), "{error}");
+    fs::write(&file, lines.replace("\"alerts\":3", "\"alerts\":4")).unwrap();
+    let (code, _, error) = alone(&["audit", "verify", path]);
+    assert!(code == 1 && error.contains("line 1"), "{error}");
 }

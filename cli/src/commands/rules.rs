@@ -73,7 +73,11 @@ fn check(files: &RuleFiles) -> anyhow::Result<Code> {
 }
 
 fn test(files: &RuleFiles) -> anyhow::Result<Code> {
-    let report = rules::test(&sources(&files.files)?);
+    let mut sources = sources(&files.files)?;
+    if files.files.is_empty() {
+        sources.extend(rules::builtin_cases());
+    }
+    let report = rules::test(&sources);
     match files.format {
         Format::Json => print::json(&serde_json::json!({
             "passed": report.passed(),
