@@ -194,8 +194,8 @@ pub struct Descriptor {
     pub example: &'static str,
     /// Reads and validates a configuration.
     pub parse: Parse,
-    /// JSON schema of the configuration.
-    pub schema: fn() -> schemars::Schema,
+    /// JSON schema of the configuration; what it refers to is left with the generator.
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
 impl Descriptor {
@@ -209,7 +209,7 @@ impl Descriptor {
                 kind.validate().map_err(serde::de::Error::custom)?;
                 Ok(Box::new(kind))
             },
-            schema: || schemars::schema_for!(K),
+            schema: K::json_schema,
         }
     }
 

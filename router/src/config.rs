@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator, json_schema,
+    transform::{RecursiveTransform, Transform},
+};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use service::{
     access::Auth,
@@ -257,5 +260,41 @@ impl<A, R> Config<A, R> {
 
 /// Returns the JSON schema of the file, for editors and documentation.
 pub fn schema<A: JsonSchema + Default, R: JsonSchema + Default>() -> Schema {
-    schemars::schema_for!(Config<A, R>)
+    let mut schema = schemars::schema_for!(Config<A, R>);
+    RecursiveTransform(allow_replacement).transform(&mut schema);
+    schema
+}
+
+/// Lets `${env:NAME}` and `${file:PATH}` stand where a text of some form is asked for: they are
+/// replaced before the form is looked at.
+fn allow_replacement(schema: &mut Schema) {
+    if let Some(serde_json::Value::String(pattern)) = schema.get_mut("pattern") {
+        *pattern = format!(r"{pattern}|\$\{{(env|file):");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_schema_refers_to_is_in_it() {
+        let schema = serde_json::to_value(schema::<Unread, Unread>()).unwrap();
+        let text = schema.to_string();
+        let references: Vec<&str> =
+            text.split("\"#/$defs/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(references.len() > 20);
+        for name in references {
+            assert!(schema["$defs"].get(name).is_some(), "{name}");
+        }
+        assert_eq!(text.matches("\"$defs\"").count(), 1, "a part has definitions of its own");
+    }
+
+    #[test]
+    fn a_text_of_some_form_may_come_from_a_file_or_the_environment() {
+        let text = serde_json::to_string(&schema::<Unread, Unread>()).unwrap();
+        let patterns = text.matches("\"pattern\":").count();
+        assert!(patterns > 0);
+        assert_eq!(text.matches("(env|file):").count(), patterns);
+    }
 }

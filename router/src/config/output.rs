@@ -224,12 +224,13 @@ impl JsonSchema for OutputConfig {
                     .iter()
                     .map(|part| (part.name.to_owned(), serde_json::json!({ "type": "string" })))
                     .collect();
+                let settings = (kind.schema)(generator);
                 json_schema!({
                     "type": "object",
                     "required": [kind.name],
                     "additionalProperties": false,
                     "properties": {
-                        kind.name: (kind.schema)(),
+                        kind.name: settings,
                         "templates": {
                             "type": "object",
                             "description": "Template files that replace built-in ones, by part.",

@@ -26,10 +26,6 @@ pub(super) fn make(product: &Value) -> anyhow::Result<String> {
 }
 
 fn assemble(mut frame: Value, product: &Value) -> anyhow::Result<Value> {
-    let mut product = product.clone();
-    hoist(&mut product);
-    allow_replacement(&mut product);
-    let product = &product;
     place(&mut frame, product)?;
     let mut done: BTreeMap<String, Value> = definitions(&frame).clone().into_iter().collect();
     let mut wanted: Vec<String> = references(&frame).into_iter().collect();
@@ -50,82 +46,6 @@ fn assemble(mut frame: Value, product: &Value) -> anyhow::Result<Value> {
     }
     frame["$defs"] = Value::Object(done.into_iter().collect());
     Ok(frame)
-}
-
-/// Lets `${env:NAME}` and `${file:PATH}` stand where a text of some form is asked for: the configuration replaces them
-/// before it looks at the form.
-fn allow_replacement(node: &mut Value) {
-    match node {
-        Value::Array(items) => items.iter_mut().for_each(allow_replacement),
-        Value::Object(keys) => {
-            if let Some(Value::String(pattern)) = keys.get_mut("pattern") {
-                *pattern = format!(r"{pattern}|\$\{{(env|file):");
-            }
-            keys.values_mut().for_each(allow_replacement);
-        }
-        _ => {}
-    }
-}
-
-/// Moves definitions within a part to the root, where references look for them. The kinds of outputs bring their own;
-/// one that differs from the root's of the same name gets the part's name before its own.
-fn hoist(product: &mut Value) {
-    let mut definitions = definitions(product).clone();
-    let mut found = Map::new();
-    hoist_below(product, "", &definitions, &mut found);
-    // Those of the root were looked through as well.
-    definitions = self::definitions(product).clone();
-    definitions.extend(found);
-    product["$defs"] = Value::Object(definitions);
-}
-
-fn hoist_below(
-    node: &mut Value,
-    key: &str,
-    root: &Map<String, Value>,
-    found: &mut Map<String, Value>,
-) {
-    let own = match node {
-        Value::Object(keys) if !key.is_empty() => keys.remove("$defs"),
-        _ => None,
-    };
-    if let Some(Value::Object(own)) = own {
-        let name_of = |(name, definition): (&String, &Value)| {
-            let same = root.get(name) == Some(definition);
-            (name.clone(), if same { name.clone() } else { format!("{key}.{name}") })
-        };
-        let names: BTreeMap<String, String> = own.iter().map(name_of).collect();
-        rename(node, &names);
-        for (name, mut definition) in own {
-            rename(&mut definition, &names);
-            found.insert(names[&name].clone(), definition);
-        }
-    }
-    match node {
-        Value::Array(items) => {
-            items.iter_mut().for_each(|item| hoist_below(item, key, root, found));
-        }
-        Value::Object(keys) => {
-            keys.iter_mut().for_each(|(key, value)| hoist_below(value, key, root, found));
-        }
-        _ => {}
-    }
-}
-
-fn rename(node: &mut Value, names: &BTreeMap<String, String>) {
-    match node {
-        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
-        Value::Object(keys) => {
-            if let Some(Value::String(reference)) = keys.get_mut("$ref")
-                && let Some(name) =
-                    reference.strip_prefix(DEFINITIONS).and_then(|name| names.get(name))
-            {
-                *reference = format!("{DEFINITIONS}{name}");
-            }
-            keys.values_mut().for_each(|value| rename(value, names));
-        }
-        _ => {}
-    }
 }
 
 /// Replaces the frame's marks.
@@ -239,21 +159,6 @@ mod tests {
         assert_eq!(definitions["Router.partial"].get("required"), None);
         assert_eq!(definitions["Tls.partial"], json!({}));
         assert_eq!(definitions["Token"], json!({ "required": ["name"] }));
-        assert_eq!(definitions.get("Tls"), None);
-    }
-
-    #[test]
-    fn a_definition_within_a_part_is_found_under_the_part_s_name() {
-        let inner = json!({ "$ref": "#/$defs/Tls", "$defs": { "Tls": { "type": "string" }, "Token": { "required": ["name"] } } });
-        let mut product = product();
-        product["$defs"]["Output"] = json!({ "properties": { "slack": inner } });
-        let frame = json!({ "saker:at": "/properties/outputs" });
-        let definitions = assemble(frame, &product).unwrap()["$defs"].clone();
-        assert_eq!(
-            definitions["Output"]["properties"]["slack"],
-            json!({ "$ref": "#/$defs/slack.Tls" })
-        );
-        assert_eq!(definitions["slack.Tls"], json!({ "type": "string" }));
         assert_eq!(definitions.get("Tls"), None);
     }
 
