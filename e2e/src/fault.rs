@@ -35,6 +35,8 @@ pub enum Fault {
     Delay(Duration),
     /// The connection is closed, and nothing was forwarded.
     CloseBefore,
+    /// Nothing is forwarded, and nothing answered until the client goes away.
+    HoldBefore,
     /// It is forwarded, and the connection is closed when the server has answered.
     CloseAfter,
     /// It is forwarded, and the answer is held back until the client goes away.
@@ -241,7 +243,7 @@ async fn one_request(
     let request = read_request(stream).await?;
     let path = request.path.split('?').next().unwrap_or_default();
     let fault = shared.fault_for(&request.method, path);
-    let here = matches!(fault, Some(Fault::CloseBefore | Fault::Answer { .. }));
+    let here = matches!(fault, Some(Fault::CloseBefore | Fault::HoldBefore | Fault::Answer { .. }));
     shared.seen.lock().expect("no panic").push(Seen {
         method: request.method.clone(),
         path: request.path.clone(),
@@ -250,6 +252,10 @@ async fn one_request(
     });
     match fault {
         Some(Fault::CloseBefore) => return Ok(Connection::Closes),
+        Some(Fault::HoldBefore) => {
+            stream.read_to_end(&mut Vec::new()).await?;
+            return Ok(Connection::Closes);
+        }
         Some(Fault::Answer { status, retry_after, body }) => {
             return answer(stream, status, retry_after, &body).await;
         }

@@ -33,6 +33,7 @@ pub use port::Port;
 pub use process::Process;
 pub use prometheus::{Alertmanager, Prometheus};
 pub use saker::{Agent, Router, program};
+pub use saker::{Agent, Responder, Router};
 pub use slack::{Message as SlackMessage, Slack};
 pub use smtp::{Mail, Smtp};
 pub use wait::{eventually, patience};

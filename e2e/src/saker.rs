@@ -101,6 +101,95 @@ impl Router {
     }
 }
 
+/// A responder with its own data folder.
+#[derive(Debug)]
+pub struct Responder {
+    pub intake: Port,
+    pub api: Port,
+    folder: Folder,
+    config: PathBuf,
+    process: Process,
+}
+
+impl Responder {
+    /// Starts with `response` of the configuration file, which lacks only addresses and folders.
+    pub fn start(response: &Value) -> Self {
+        let (folder, intake, api) = (Folder::new("responder"), Port::reserve(), Port::reserve());
+        let config = folder.join("saker.yaml");
+        let process = Self::write(&folder, &config, &intake, &api, response);
+        let mut responder = Self { intake, api, folder, config, process };
+        responder.wait_until_ready();
+        responder
+    }
+
+    fn write(
+        folder: &Folder,
+        config: &Path,
+        intake: &Port,
+        api: &Port,
+        response: &Value,
+    ) -> Process {
+        let mut response = response.clone();
+        response["listen"] = json!(intake.address());
+        response["api"] = json!(api.address());
+        response["data"] = json!(folder.join("data"));
+        folder.write("saker.yaml", json!({ "response": response }).to_string());
+        launch(&["saker-responder"], config, folder)
+    }
+
+    /// Returns its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Returns the folder of its audit and evidence.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same data and ports.
+    pub fn restart(&mut self) {
+        self.process = launch(&["saker-responder"], &self.config, &self.folder);
+        self.wait_until_ready();
+    }
+
+    /// Starts it again with another configuration.
+    pub fn restart_with(&mut self, response: &Value) {
+        let Self { folder, config, intake, api, .. } = self;
+        self.process = Self::write(folder, config, intake, api, response);
+        self.wait_until_ready();
+    }
+
+    /// Starts it where it must refuse to run; returns what it said.
+    #[track_caller]
+    pub fn refuses_to_start(&mut self) -> String {
+        self.process = launch(&["saker-responder"], &self.config, &self.folder);
+        let status = self.process.ended();
+        assert!(!status.success(), "{status}");
+        self.process.log()
+    }
+
+    /// Returns what it tells Prometheus.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        metrics(&self.api)
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    fn wait_until_ready(&mut self) {
+        let api = self.api.address();
+        self.process.ready(|| get_ok(&api, "/ready"));
+    }
+}
+
 /// An agent that watches this machine.
 #[derive(Debug)]
 pub struct Agent {

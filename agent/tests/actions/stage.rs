@@ -41,7 +41,7 @@ impl Certificates {
         certificates
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -52,7 +52,8 @@ impl Certificates {
         fs::write(self.path("agent.pem"), certificate).unwrap();
     }
 
-    fn issue(&self, name: &str) -> (String, String) {
+    /// Returns a certificate of this name, and its key.
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = parameters.signed_by(&key, &self.authority).unwrap();

@@ -9,41 +9,7 @@ use response::{
 };
 use serde_json::{Value, json};
 
-use crate::world::Place;
-
-/// Group, resource with subresource, verb.
-type Row = (String, String, String);
-
-fn rows(needs: &[Need]) -> BTreeSet<Row> {
-    let all = needs.iter().flat_map(|need| need.permissions("any"));
-    all.map(|it| {
-        let resource = match it.subresource {
-            "" => it.resource.to_owned(),
-            part => format!("{}/{part}", it.resource),
-        };
-        (it.group.to_owned(), resource, it.verb.to_owned())
-    })
-    .collect()
-}
-
-/// Gives a user what the needs' rows say, in the whole cluster.
-async fn give(place: &Place, user: &str, needs: &[Need]) {
-    let rules: Vec<Value> = rows(needs)
-        .into_iter()
-        .map(|(group, resource, verb)| {
-            json!({ "apiGroups": [group], "resources": [resource], "verbs": [verb] })
-        })
-        .collect();
-    let base = "/apis/rbac.authorization.k8s.io/v1";
-    let role = json!({ "metadata": { "name": user }, "rules": rules });
-    place.admin("POST", &format!("{base}/clusterroles"), &role).await;
-    let binding = json!({
-        "metadata": { "name": user },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user },
-        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user }],
-    });
-    place.admin("POST", &format!("{base}/clusterrolebindings"), &binding).await;
-}
+use crate::world::{Place, Row, give, rows};
 
 /// Returns what the API server says a user may do with objects, but for what everybody may.
 async fn told(place: &Place, user: &str) -> BTreeSet<Row> {

@@ -1,6 +1,7 @@
 //! The API server all tests of this binary share, and what lives in it.
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     sync::{
         OnceLock,
@@ -12,7 +13,7 @@ use std::{
 use e2e::{ApiServer, Certificates, FaultProxy};
 use response::{
     cluster::{Cluster, Pod, PodRef},
-    kubernetes::{Client, Options},
+    kubernetes::{Client, Options, rights::Need},
 };
 use serde_json::{Value, json};
 
@@ -80,7 +81,22 @@ impl Place {
     }
 
     pub(crate) fn kubeconfig_through_proxy(&self) -> std::path::PathBuf {
-        self.server.kubeconfig_through(ApiServer::ADMIN, &self.proxy.url())
+        self.kubeconfig_of(ApiServer::ADMIN)
+    }
+
+    /// Returns a kubeconfig of a user, through the proxy.
+    pub(crate) fn kubeconfig_of(&self, user: &str) -> std::path::PathBuf {
+        self.server.kubeconfig_through(user, &self.proxy.url())
+    }
+
+    /// Returns an administrator's kubeconfig for another address.
+    pub(crate) fn kubeconfig_at(&self, url: &str) -> std::path::PathBuf {
+        self.server.kubeconfig_through(ApiServer::ADMIN, url)
+    }
+
+    /// Does something that may be refused.
+    pub(crate) async fn try_admin(&self, method: &str, path: &str, body: &Value) {
+        self.request(ApiServer::ADMIN, method, path, body).send().await.unwrap();
     }
 
     pub(crate) const fn certificates(&self) -> &'static Certificates {
@@ -189,6 +205,40 @@ async fn client_of(server: &ApiServer, user: &str, url: &str) -> Client {
     Client::new(options).await.unwrap()
 }
 
+/// Group, resource with subresource, verb.
+pub(crate) type Row = (String, String, String);
+
+pub(crate) fn rows(needs: &[Need]) -> BTreeSet<Row> {
+    let all = needs.iter().flat_map(|need| need.permissions("any"));
+    all.map(|it| {
+        let resource = match it.subresource {
+            "" => it.resource.to_owned(),
+            part => format!("{}/{part}", it.resource),
+        };
+        (it.group.to_owned(), resource, it.verb.to_owned())
+    })
+    .collect()
+}
+
+/// Gives a user what the needs' rows say, in the whole cluster.
+pub(crate) async fn give(place: &Place, user: &str, needs: &[Need]) {
+    let rules: Vec<Value> = rows(needs)
+        .into_iter()
+        .map(|(group, resource, verb)| {
+            json!({ "apiGroups": [group], "resources": [resource], "verbs": [verb] })
+        })
+        .collect();
+    let base = "/apis/rbac.authorization.k8s.io/v1";
+    let role = json!({ "metadata": { "name": user }, "rules": rules });
+    place.admin("POST", &format!("{base}/clusterroles"), &role).await;
+    let binding = json!({
+        "metadata": { "name": user },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user },
+        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user }],
+    });
+    place.admin("POST", &format!("{base}/clusterrolebindings"), &binding).await;
+}
+
 /// The same pod's name with a UID of another.
 pub(crate) fn stranger(pod: &PodRef) -> PodRef {
     let uid = "00000000-0000-4000-8000-000000000000".to_owned();
@@ -202,7 +252,7 @@ pub(crate) fn container_id(seed: &str) -> String {
     format!("containerd://{digits}")
 }
 
-fn merge(into: &mut Value, changes: &Value) {
+pub(crate) fn merge(into: &mut Value, changes: &Value) {
     match (into, changes) {
         (Value::Object(into), Value::Object(changes)) => {
             for (key, value) in changes {

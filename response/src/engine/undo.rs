@@ -22,7 +22,7 @@ use crate::{
 /// How often policies nobody remembers are looked for.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// A failed attempt is made again after this, so that the audit is not filled by it.
-const RETRY_SECONDS: i64 = 30;
+const RETRY_SECONDS: i64 = 10;
 
 impl Engine {
     /// Takes a response's traces out of the cluster; what fails is tried again at the next tick.
