@@ -165,7 +165,7 @@ async fn t9_a_policy_of_somebody_else_with_our_name_is_left_as_it_is() {
     let made = stage.place.admin("POST", &path, &theirs).await;
     assert_eq!(stage.send(&[alert(&pod)]).await, 200);
     let ended = stage.response(1, |response| response.state.name() == "undone").await;
-    assert_ne!(result(&ended), ResultKind::Done, "{:?}", outcome(&ended));
+    assert_eq!(result(&ended), ResultKind::Failed, "{:?}", outcome(&ended));
     let name = made["metadata"]["name"].as_str().unwrap();
     let left = stage.place.look(&format!("{path}/{name}")).await;
     assert_eq!(

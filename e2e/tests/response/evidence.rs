@@ -26,7 +26,7 @@ async fn where_evidence_is_required_and_the_agent_is_away_nothing_is_done() {
     let ended = stage.respond(alert(&pod)).await;
     assert_eq!(result(&ended), ResultKind::Failed);
     assert!(outcome(&ended).detail.contains("evidence is required"));
-    assert_eq!(stage.story(1), ["proposed", "goes", "evidence, 1 missing", "ended failed"]);
+    assert_eq!(stage.story(1), ["proposed", "goes", "evidence, 2 missing", "ended failed"]);
     assert!(ended.evidence_failures[0].starts_with("process: "), "{ended:#?}");
     assert_eq!(stage.changes(), [] as [&str; 0]);
     assert!(stage.is_there(&pod).await);
@@ -44,7 +44,7 @@ async fn what_can_be_had_is_kept_and_it_goes_on() {
     let story = [
         "proposed",
         "goes",
-        "evidence, 1 missing",
+        "evidence, 2 missing",
         "intent evict",
         "answer evict: accepted",
         "ended not_verified",

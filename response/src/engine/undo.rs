@@ -22,7 +22,7 @@ use crate::{
 /// How often policies nobody remembers are looked for.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// A failed attempt is made again after this, so that the audit is not filled by it.
-const RETRY_SECONDS: i64 = 10;
+const RETRY_SECONDS: i64 = 30;
 
 impl Engine {
     /// Takes a response's traces out of the cluster; what fails is tried again at the next tick.
@@ -137,7 +137,11 @@ async fn take_back(
         Action::LabelPod => {}
         Action::IsolatePod => {
             let name = isolation_name(response.id, pod);
-            cluster.release(&pod.namespace, &name).await?;
+            match cluster.release(&pod.namespace, &name).await {
+                // Somebody else's policy has our name: it is theirs, and there is none of ours.
+                Ok(()) | Err(ClusterError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
             let now = cluster.pod(&pod.namespace, &pod.name).await?;
             let Some(now) = now.filter(|now| now.reference == *pod) else {
                 return Ok("the pod is gone");

@@ -62,7 +62,12 @@ impl Engine {
         }
         let make = Request::Isolate { name: &name, expires };
         if let Err(error) = self.send_and_look(id, Step::Isolate, &*cluster, target, make).await {
-            return Outcome { until: Some(service::clock::now()), ..refused(&error) };
+            let ended = match error {
+                ClusterError::Conflict(reason) => failed(format!("its policy: {reason}")),
+                error => refused(&error),
+            };
+            // The label has no purpose now, and of a lost answer the policy may be there.
+            return Outcome { until: Some(service::clock::now()), ..ended };
         }
         let kubernetes = self.config.load().kubernetes.clone().unwrap_or_default();
         let (result, detail) = if kubernetes.network_policies_enforced {
