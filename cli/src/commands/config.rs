@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use agent::AgentConfig;
-use response::config::ResponseConfig;
+use response::{action::Mode, config::ResponseConfig};
 use router::config::Config;
 
 use crate::{
@@ -27,8 +27,7 @@ pub(crate) fn execute(command: &ConfigCommand) -> anyhow::Result<Code> {
 
 fn check(file: &Path) -> anyhow::Result<Code> {
     let config = load(Some(file))?;
-    // The responder's part has checks of its own.
-    ResponseConfig::load(Some(file)).map_err(|error| fail(Code::Invalid, error.to_string()))?;
+    responds(file)?;
     let kinds: Vec<String> =
         config.outputs.iter().map(|(name, output)| format!("{name} ({})", output.kind())).collect();
     let outputs = if kinds.is_empty() { "no outputs".to_owned() } else { kinds.join(", ") };
@@ -43,4 +42,11 @@ fn check(file: &Path) -> anyhow::Result<Code> {
 /// Reads the whole file, the agent's part included.
 pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config<AgentConfig>> {
     Config::load(file).map_err(|error| fail(Code::Invalid, error.to_string()))
+}
+
+/// Reads the responder's part, which has checks of its own; returns whether it is to do anything.
+pub(crate) fn responds(file: &Path) -> anyhow::Result<bool> {
+    let loaded = ResponseConfig::load(Some(file));
+    let (config, _) = loaded.map_err(|error| fail(Code::Invalid, error.to_string()))?;
+    Ok(config.mode > Mode::Off)
 }

@@ -28,6 +28,12 @@ pub(crate) async fn execute(arguments: RunArgs) -> anyhow::Result<Code> {
         // The screen says what a person wants to know.
         "warn".clone_into(&mut config.logs.level);
     }
+    if let Some(file) = &arguments.config
+        && super::config::responds(file)?
+    {
+        let note = "responses are configured: they need `saker responder --config` beside this";
+        print::note(note);
+    }
     let logs = telemetry::init(&config.logs)
         .map_err(|error| fail(Code::Invalid, ErrorChain(&error).to_string()))?;
     let data = config.router.data.clone();
