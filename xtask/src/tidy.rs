@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench", &["agent", "alert", "journal", "router", "rules", "service"]),
-    ("e2e", &["alert", "outputs", "response", "service", "templates"]),
+    ("e2e", &["agent", "alert", "outputs", "response", "rules", "service", "templates"]),
     ("xtask", &[]),
 ];
 

@@ -81,22 +81,12 @@ impl Place {
     }
 
     pub(crate) fn kubeconfig_through_proxy(&self) -> std::path::PathBuf {
-        self.kubeconfig_of(ApiServer::ADMIN)
+        self.kubeconfig_at(ApiServer::ADMIN, &self.proxy.url())
     }
 
-    /// Returns a kubeconfig of a user, through the proxy.
-    pub(crate) fn kubeconfig_of(&self, user: &str) -> std::path::PathBuf {
-        self.server.kubeconfig_through(user, &self.proxy.url())
-    }
-
-    /// Returns an administrator's kubeconfig for another address.
-    pub(crate) fn kubeconfig_at(&self, url: &str) -> std::path::PathBuf {
-        self.server.kubeconfig_through(ApiServer::ADMIN, url)
-    }
-
-    /// Does something that may be refused.
-    pub(crate) async fn try_admin(&self, method: &str, path: &str, body: &Value) {
-        self.request(ApiServer::ADMIN, method, path, body).send().await.unwrap();
+    /// Returns a kubeconfig of a user, for an address.
+    pub(crate) fn kubeconfig_at(&self, user: &str, url: &str) -> std::path::PathBuf {
+        self.server.kubeconfig_through(user, url)
     }
 
     pub(crate) const fn certificates(&self) -> &'static Certificates {
@@ -111,14 +101,26 @@ impl Place {
         path: &str,
         body: &Value,
     ) -> impl Future<Output = Value> {
-        let request = self.request(ApiServer::ADMIN, method, path, body);
+        let tried = self.try_admin(method, path, body);
         let (method, path) = (method.to_owned(), path.to_owned());
         async move {
-            let response = request.send().await.unwrap();
-            let status = response.status();
-            let answer: Value = response.json().await.unwrap();
-            assert!(status.is_success(), "{method} {path}: {answer}");
+            let (status, answer) = tried.await;
+            assert!((200..300).contains(&status), "{method} {path}: {answer}");
             answer
+        }
+    }
+
+    /// Does something that may be refused; returns status and answer.
+    pub(crate) fn try_admin(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> impl Future<Output = (u16, Value)> + use<> {
+        let request = self.request(ApiServer::ADMIN, method, path, body);
+        async move {
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.json().await.unwrap())
         }
     }
 

@@ -156,7 +156,8 @@ async fn what_an_admission_policy_forbids_is_not_done_another_way() {
 async fn a_cluster_that_cannot_be_reached_is_a_reason_not_to_act() {
     let port = e2e::Port::reserve();
     let settings = |place: &crate::world::Place| {
-        let kubeconfig = place.kubeconfig_at(&format!("https://{}", port.address()));
+        let kubeconfig =
+            place.kubeconfig_at(e2e::ApiServer::ADMIN, &format!("https://{}", port.address()));
         json!({ "kubernetes": { "kubeconfig": kubeconfig, "namespace": "saker" } })
     };
     let Some(stage) = Stage::with(settings).await else { return };

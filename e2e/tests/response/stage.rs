@@ -35,7 +35,7 @@ pub(crate) fn settings(place: &Place, user: &str, changes: &Value) -> Value {
     let mut settings = json!({
         "mode": "auto",
         "kubernetes": {
-            "kubeconfig": place.kubeconfig_of(user),
+            "kubeconfig": place.kubeconfig_at(user, &place.proxy.url()),
             "timeout": "4s",
             "namespace": "saker",
         },
