@@ -55,7 +55,8 @@ impl Metrics {
             |name: &str, help: &str| IntGauge::new(name, help).map(|made| register(registry, made));
         let seconds = HistogramOpts::new(
             "saker_response_seconds",
-            "Time a response's steps took: `look` until it was judged, `act` until its end was seen.",
+            "Time a response's steps took: `look` until its facts were known, `act` until its end was \
+             seen.",
         )
         .buckets(vec![0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0, 60.0]);
         let metrics = Self {

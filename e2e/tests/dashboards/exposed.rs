@@ -25,16 +25,6 @@ const PROMISED: &[(&str, &[&str])] = &[
     ("saker_router_responder_alerts_total", &["end"]),
     ("saker_router_responder_lag_seconds", &[]),
     ("saker_router_responder_failures_total", &[]),
-    ("saker_response_alerts_total", &["result"]),
-    ("saker_response_plans_total", &["action", "mode"]),
-    ("saker_response_gates_total", &["gate", "verdict"]),
-    ("saker_response_outcomes_total", &["action", "outcome"]),
-    ("saker_response_pending", &["state"]),
-    ("saker_response_budget_tokens", &["scope"]),
-    ("saker_response_active_containments", &[]),
-    ("saker_response_audit_bytes", &[]),
-    ("saker_response_audit_entries_total", &[]),
-    ("saker_response_seconds_bucket", &["action", "step", "le"]),
 ];
 
 impl Exposed {

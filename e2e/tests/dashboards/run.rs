@@ -3,7 +3,7 @@
 
 use std::{fs, io::Write, sync::OnceLock};
 
-use e2e::{Agent, Folder, Port, Prometheus, Router, Webhook, eventually};
+use e2e::{Agent, Folder, Port, Prometheus, Responder, Router, Webhook, eventually};
 use serde_json::json;
 
 use crate::queries;
@@ -22,6 +22,7 @@ pub(crate) const ASKED_S: u32 = 600;
 pub(crate) struct Run {
     pub(crate) router: Router,
     pub(crate) agent: Option<Agent>,
+    pub(crate) responder: Responder,
     pub(crate) prometheus: Prometheus,
     _webhooks: [Webhook; 2],
     _nobody: Port,
@@ -31,7 +32,10 @@ pub(crate) struct Run {
 impl Run {
     /// Returns the programs that run, each with what it exposes now. One more is one more line.
     pub(crate) fn targets(&self) -> Vec<(&'static str, String)> {
-        let mut targets = vec![("saker-router", self.router.metrics())];
+        let mut targets = vec![
+            ("saker-router", self.router.metrics()),
+            ("saker-responder", self.responder.metrics()),
+        ];
         targets.extend(self.agent.as_ref().map(|agent| ("saker-agent", agent.metrics())));
         targets
     }
@@ -79,7 +83,9 @@ fn start() -> Run {
         _ => format!("{line}\n"),
     });
     let rules_file = rules.write("rules.yaml", hurried.collect::<String>());
-    let mut targets = vec![("saker-router", router.api.address())];
+    let responder = Responder::start(&json!({}));
+    let mut targets =
+        vec![("saker-router", router.api.address()), ("saker-responder", responder.api.address())];
     targets.extend(agent.as_ref().map(|agent| ("saker-agent", agent.admin.address())));
     let prometheus = Prometheus::start_with_rules(&targets, &rules_file);
     // What Prometheus sees first is where counting begins.
@@ -91,5 +97,6 @@ fn start() -> Run {
     router.send(ONCE, "critical", &pod);
     router.send("Odd download", "warning", &[]);
     router.send("Odd download", "warning", &[]);
-    Run { router, agent, prometheus, _webhooks: [webhook, busy], _nobody: nobody, _rules: rules }
+    let (_webhooks, _nobody, _rules) = ([webhook, busy], nobody, rules);
+    Run { router, agent, responder, prometheus, _webhooks, _nobody, _rules }
 }

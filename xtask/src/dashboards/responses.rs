@@ -39,7 +39,8 @@ fn state() -> Row {
                 "Isolations and labels in force that will be undone when their time is over.",
                 Unit::Count,
             )
-            .of(query("", "sum(saker_response_active_containments)"))
+            .of(query("in force", "sum(saker_response_active_containments)"))
+            .of(query("beyond their time", "sum(saker_response_overdue_containments)"))
             .runbook("containment-overdue"),
             Panel::number(
                 "Unknown outcomes",
@@ -105,7 +106,10 @@ fn budgets() -> Row {
                 "Tokens left, of the cluster and of the ten namespaces with fewest.",
                 Unit::Count,
             )
-            .of(query("{{scope}}", "bottomk(11, min by (scope) (saker_response_budget_tokens))"))
+            .of(query(
+                "{{scope}} {{namespace}}",
+                "bottomk(11, min by (scope, namespace) (saker_response_budget_tokens))",
+            ))
             .runbook("budget-exhausted"),
             Panel::lines("Pending, by state", "Plans on their way, by state.", Unit::Count)
                 .of(query("{{state}}", "sum by (state) (saker_response_pending)"))
