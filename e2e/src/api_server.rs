@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use rcgen::KeyPair;
@@ -112,7 +113,14 @@ impl ApiServer {
         });
         // JSON is YAML. The port keeps two proxies' files apart.
         let place = url.rsplit(':').next().unwrap_or_default();
-        self.folder.write(&format!("{user}-{place}.kubeconfig"), config.to_string())
+        let name = format!("{user}-{place}.kubeconfig");
+        // Many ask for the same one, and none may read it half written.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let new = self.folder.write(&format!("{name}.{number}"), config.to_string());
+        let path = self.folder.join(&name);
+        fs::rename(new, &path).expect("a file in its place");
+        path
     }
 }
 

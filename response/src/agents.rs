@@ -218,6 +218,11 @@ impl Agent {
         .await
     }
 
+    /// A certificate may have been renewed: the next connection is made with what is on disk.
+    fn begin_anew(&self) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -232,8 +237,7 @@ impl Agent {
         }
         let mut response = request.send().await.map_err(|error| {
             let reason = ErrorChain(&error).to_string();
-            // A certificate may have been renewed: the next connection is made with what is on disk.
-            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+            self.begin_anew();
             if error.is_connect() || error.is_builder() {
                 AgentError::NotSent(reason)
             } else {
@@ -241,6 +245,9 @@ impl Agent {
             }
         })?;
         let status = response.status();
+        if status == StatusCode::FORBIDDEN {
+            self.begin_anew();
+        }
         let mut answer = Vec::new();
         loop {
             match response.chunk().await {

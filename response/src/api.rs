@@ -17,7 +17,7 @@ use axum::{
 use prometheus::Registry;
 use serde::de::DeserializeOwned;
 use service::{
-    access::{Auth, Caller, Role},
+    access::{Caller, Role},
     admin::Readiness,
     problem::{self, Problem},
     telemetry::LevelHandle,
@@ -39,18 +39,16 @@ const LIST_DEFAULT: usize = 100;
 #[derive(Clone)]
 struct Api {
     engine: Arc<Engine>,
-    auth: Arc<Auth>,
 }
 
 /// Returns the API's routes, and those every daemon has.
 pub fn routes(
     engine: Arc<Engine>,
-    auth: Auth,
     registry: Registry,
     readiness: Readiness,
     logs: LevelHandle,
 ) -> Router {
-    let api = Api { engine, auth: Arc::new(auth) };
+    let api = Api { engine };
     let routes = Router::new()
         .route("/status", get(status))
         .route("/stop", post(stop))
@@ -74,7 +72,9 @@ pub fn routes(
 async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> HttpResponse {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let role = if reads { Role::Viewer } else { Role::Responder };
-    let admitted = api.auth.admit(request.uri().authority(), request.headers());
+    // Of the configuration in force: a token that was taken away opens nothing.
+    let config = api.engine.config();
+    let admitted = config.auth.admit(request.uri().authority(), request.headers());
     match admitted.and_then(|caller| caller.may(role).map(|()| caller)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);

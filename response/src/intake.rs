@@ -1,7 +1,7 @@
 //! Where the router brings alerts: one a line, at least once, in order. 200 means that everything
 //! that follows from them is written down.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use alert::Alert;
 use axum::{
@@ -39,13 +39,20 @@ struct Accepted {
 #[derive(Clone)]
 struct Intake {
     engine: Arc<Engine>,
-    /// Empty: a loopback address without certificates.
-    senders: Arc<BTreeSet<String>>,
+    callers: Callers,
 }
 
-/// Returns the route. Without TLS there is no name to ask for: the port is then a loopback one.
-pub(crate) fn routes(engine: Arc<Engine>, senders: BTreeSet<String>) -> Router {
-    let intake = Intake { engine, senders: Arc::new(senders) };
+/// Whether callers have names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Callers {
+    /// Those of their certificates.
+    Named,
+    /// Without TLS: the port is then a loopback one.
+    Nameless,
+}
+
+pub(crate) fn routes(engine: Arc<Engine>, callers: Callers) -> Router {
+    let intake = Intake { engine, callers };
     Router::new()
         .route("/v1/alerts", post(receive))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -57,8 +64,9 @@ async fn receive(
     Extension(names): Extension<PeerNames>,
     body: Bytes,
 ) -> Response {
-    let known = names.first().is_some_and(|name| intake.senders.contains(name));
-    if !known && !intake.senders.is_empty() {
+    let config = intake.engine.config();
+    let known = names.first().is_some_and(|name| config.senders.contains(name));
+    if !known && intake.callers == Callers::Named {
         let detail = "the client's certificate has no name among `response.senders`";
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }

@@ -23,7 +23,8 @@ use crate::{
     config::{KubernetesConfig, ResponseConfig},
     engine::{self, Engine, Parts},
     evidence::Store,
-    intake, kubernetes,
+    intake::{self, Callers},
+    kubernetes,
     metrics::Metrics,
     tell::{TellError, Teller},
 };
@@ -125,10 +126,9 @@ pub async fn start(
     })?;
     let store = Store::open(&evidence_folder, config.evidence.bytes_max.0)
         .map_err(|source| StartError::Folder { path: evidence_folder, source })?;
-    let auth = config.auth.clone();
     let connections = config.connections.clone();
     let verified = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-    let senders = if verified { config.senders.clone() } else { Default::default() };
+    let callers = if verified { Callers::Named } else { Callers::Nameless };
     info!(mode = %config.mode, rules = config.responses.len(), "the responder starts");
     let engine = Engine::new(Parts {
         config,
@@ -150,9 +150,9 @@ pub async fn start(
     let (intake_addr, api_addr) = (intake_door.addr, api_door.addr);
     let acceptors = [&intake_door, &api_door].into_iter().filter_map(|door| door.tls.clone());
     let acceptors = acceptors.collect();
-    let routes = api::routes(Arc::clone(&engine), auth, registry, readiness, logs);
+    let routes = api::routes(Arc::clone(&engine), registry, readiness, logs);
     for (name, door, routes) in [
-        ("intake", intake_door, intake::routes(Arc::clone(&engine), senders)),
+        ("intake", intake_door, intake::routes(Arc::clone(&engine), callers)),
         ("api", api_door, routes),
     ] {
         let (limits, open) = (connections.clone(), Connections::default());

@@ -175,3 +175,24 @@ async fn t14_a_look_up_that_fails_is_told_and_is_not_a_pod_that_is_gone() {
     let ended = stage.respond(alert(&pod)).await;
     stage.denied(&ended, "identity", "unreadable");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_stops_between_two_tries_is_not_tried_again() {
+    let Some(stage) = Stage::new().await else { return };
+    let pod = stage.pod("web-0").await;
+    let patient = match busy(503) {
+        Fault::Answer { status, body, .. } => Fault::Answer { status, retry_after: Some(4), body },
+        fault => fault,
+    };
+    stage.break_kills([patient]);
+    assert_eq!(stage.send(&[alert(&pod)]).await, 200);
+    stage.response(1, |response| response.steps.iter().any(|step| step.answer.is_some())).await;
+    let stop = json!({ "by": "ann", "reason": "drill" });
+    assert_eq!(stage.say("/api/v1/stop", &stop).await.0, 200);
+    let ended = stage.settled(1).await;
+    assert_eq!(result(&ended), ResultKind::Failed);
+    assert_eq!(stage.kills().len(), 1);
+    assert!(stage.is_there(&pod).await);
+    let told = stage.story(1);
+    assert_eq!(told.iter().filter(|line| *line == "intent evict").count(), 1, "{told:?}");
+}

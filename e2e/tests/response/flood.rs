@@ -140,3 +140,51 @@ async fn evidence_that_takes_time_lets_nobody_beyond_the_budget() {
         .count();
     assert_eq!(intents, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_that_come_together_leave_the_workload_its_floor() {
+    let settings = |place: &crate::world::Place| {
+        let plenty = json!({ "actions_max": 100, "per": "1h" });
+        let kept = json!({ "min_healthy": "2", "evidence": "best_effort" });
+        json!({
+            "actions": { "kill_pod": { "mode": "auto", "namespaces": [place.namespace] } },
+            "responses": [crate::stage::rule("kill_pod", &kept)],
+            "budgets": { "workload": plenty, "namespace": plenty, "cluster": plenty },
+            "concurrency": 8,
+        })
+    };
+    let Some(stage) = Stage::with(settings).await else { return };
+    let path = stage.place.path("/apis/apps/v1", "replicasets");
+    let template = json!({
+        "metadata": { "labels": { "app": "web" } },
+        "spec": { "containers": [{ "name": "web", "image": "web:1" }] },
+    });
+    let set = json!({
+        "metadata": { "name": "web" },
+        "spec": {
+            "replicas": 3,
+            "selector": { "matchLabels": { "app": "web" } },
+            "template": template,
+        },
+    });
+    let set = stage.place.admin("POST", &path, &set).await;
+    let ready = json!({ "status": { "replicas": 3, "readyReplicas": 3 } });
+    stage.place.admin("PATCH", &format!("{path}/web/status"), &ready).await;
+    let owned = json!({ "metadata": { "ownerReferences": [{
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "controller": true,
+        "uid": set["metadata"]["uid"],
+    }] } });
+    let names: Vec<String> = (0..3).map(|number| format!("web-{number}")).collect();
+    let pods = join_all(names.iter().map(|name| stage.pod_with(name, &owned))).await;
+    let alerts: Vec<Alert> = pods.iter().map(alert).collect();
+    assert_eq!(stage.send(&alerts).await, 200);
+    let ended = join_all((1..=3).map(|number| stage.settled(number))).await;
+    let mut states: Vec<&str> = ended.iter().map(|response| response.state.name()).collect();
+    states.sort_unstable();
+    assert_eq!(states, ["denied", "denied", "ended"]);
+    assert_eq!(stage.kills().len(), 1);
+    let told = (1..=3).filter(|number| {
+        stage.story(*number).last().is_some_and(|line| line == "denied health/too_few_left")
+    });
+    assert_eq!(told.count(), 2);
+}

@@ -180,6 +180,33 @@ async fn an_agent_that_dies_while_it_watches_has_seen_nobody_die() {
     drop(container);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_are_renewed_are_used_after_a_refusal() {
+    let Some(world) = World::new("kill_process").await else { return };
+    let folder = &world.agent.certificates;
+    let (own, key) = (folder.path("responder.pem"), folder.path("responder.key"));
+    // What the responder has read is not taken any more.
+    let (certificate, secret) = folder.issue("somebody-else");
+    std::fs::write(&own, certificate).unwrap();
+    std::fs::write(&key, secret).unwrap();
+    let mut stage = world.stage;
+    stage.responder.kill();
+    stage.responder.restart();
+    let process = world.container.sleeper();
+    let of = |process: ProcessKey| {
+        let alert = with(alert(&world.pod), "proc.pid", json!(process.pid));
+        with(alert, "saker.proc.start_boot_ns", json!(process.start_boot_ns))
+    };
+    let refused = stage.respond(of(process.key())).await;
+    stage.denied(&refused, "preflight", "agent_unreachable");
+    let (certificate, secret) = folder.issue("saker-responder");
+    std::fs::write(&own, certificate).unwrap();
+    std::fs::write(&key, secret).unwrap();
+    let ended = stage.respond(of(process.key())).await;
+    assert_eq!(outcome(&ended).result, ResultKind::Done, "{ended:#?}");
+    assert!(process.is_dead());
+}
+
 impl Stage {
     async fn evicted(&self) {
         until("the eviction", async || match self.kills().len() {

@@ -54,6 +54,10 @@ impl Engine {
         if approved && keeper.book.stopped.is_some() {
             return Err(DecideError::Stopped);
         }
+        // The last of its space is for the ends of what is under way.
+        if approved && let Some(failure) = keeper.audit.failure() {
+            return Err(AppendError::Failed(failure).into());
+        }
         let plan_hash = plan_hash.to_owned();
         keeper.append(&[Entry::Decided { id, approved, by, plan_hash, comment }])?;
         let response = keeper.book.get(id).cloned().ok_or(DecideError::Unknown(id))?;

@@ -117,7 +117,8 @@ async fn found_isolation(
     match cluster.isolations(&pod.namespace).await {
         Ok(isolations) => match isolations.into_iter().find(|found| found.response == name) {
             Some(isolation) => Outcome {
-                until: isolation.expires,
+                // One whose time cannot be read is beyond it.
+                until: isolation.expires.or(Some(response.updated)),
                 ..outcome(ResultKind::NotVerified, "interrupted; the policy is there")
             },
             // The label may be: it is taken back at once.

@@ -262,6 +262,28 @@ fn t8_a_successor_of_the_same_name_is_not_killed() {
 }
 
 #[test]
+fn t8_in_a_thousand_rounds_of_a_pod_that_is_made_anew_only_the_one_meant_is_touched() {
+    let mut case = Case::new("kill_pod");
+    let (mut touched, mut spared) = (0, 0);
+    for round in 0..1000_u32 {
+        // Sometimes the look comes before the change, sometimes after it.
+        let uid = if round % 3 == 0 { "u-1".to_owned() } else { format!("u-{}", round + 2) };
+        case.pod().reference.uid.clone_from(&uid);
+        match case.judge() {
+            Judgement::Goes => {
+                assert_eq!(uid, "u-1");
+                touched += 1;
+            }
+            _ => {
+                case.denied(Gate::Identity, "replaced");
+                spared += 1;
+            }
+        }
+    }
+    assert_eq!((touched, spared), (334, 666));
+}
+
+#[test]
 fn a_pod_without_a_uid_is_proven_by_its_container_or_not_at_all() {
     let mut case = Case::of("kill_pod", json!({ "k8s.pod.uid": null }), json!({}));
     assert_eq!(case.judge(), Judgement::Goes);
