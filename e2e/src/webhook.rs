@@ -4,7 +4,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use aws_lc_rs::hmac;
@@ -36,6 +36,8 @@ pub struct Call {
     pub id: String,
     pub headers: Vec<(String, String)>,
     pub body: serde_json::Value,
+    /// When it had been read.
+    pub received: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -133,5 +135,5 @@ fn verify(headers: &HeaderMap, body: &[u8]) -> Result<Call, String> {
     let headers = headers.iter().map(|(name, value)| {
         (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
-    Ok(Call { id, headers: headers.collect(), body })
+    Ok(Call { id, headers: headers.collect(), body, received: Instant::now() })
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     pods::Pod,
     values::QUIET,
-    world::{SAKER, world},
+    world::{SAKER, say, world},
 };
 
 /// Holds the alert's identity against what the API server says of the pod.
@@ -48,6 +48,7 @@ fn all_pods_are_ready_after_the_install() {
         assert_eq!(ready["ready"], true, "{component}: {ready:#}");
         assert_eq!(ready["restartCount"], 0, "{component}: {ready:#}");
     }
+    say(&format!("from `helm install` until all pods were ready: {:?}", world.install_time));
     let said = world.cluster.helm_says(&["status", SAKER, "--namespace", SAKER]);
     assert!(said.contains("STATUS: deployed"), "{said}");
 }

@@ -3,9 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+mod chart;
 mod detection;
+mod figures;
+mod image;
 mod pods;
 mod responder;
 mod response;
+mod restarts;
+mod rights;
 mod values;
 mod world;

@@ -101,12 +101,17 @@ impl Intruder {
     }
 }
 
-/// Returns the folders of a container's cgroup, one for each hierarchy.
-fn cgroups(world: &World, container_id: &str) -> Vec<PathBuf> {
+/// Returns the id of a container's first process, on this machine.
+pub(crate) fn task_id(world: &World, container_id: &str) -> u32 {
     let output = world.cluster.ctr(&["--namespace=k8s.io", "tasks", "list"]);
     let tasks = String::from_utf8(output.stdout).unwrap();
     let task = tasks.lines().find(|line| line.starts_with(container_id)).unwrap();
-    let pid = task.split_whitespace().nth(1).unwrap();
+    task.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Returns the folders of a container's cgroup, one for each hierarchy.
+fn cgroups(world: &World, container_id: &str) -> Vec<PathBuf> {
+    let pid = task_id(world, container_id);
     let file = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let folders = file.lines().map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);

@@ -1,9 +1,14 @@
 //! The responder, as its operator sees it: through the `saker` command.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+};
+
 use e2e::eventually;
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{SAKER, World, world};
 
 impl World {
     /// Runs `saker responses …` against the responder's pod, and returns how it ended.
@@ -65,4 +70,58 @@ impl World {
 /// Returns a response's id.
 pub(crate) fn id(response: &Value) -> &str {
     response["id"].as_str().unwrap()
+}
+
+/// As docs/kubernetes.md says it: through a port-forward of the Service, with a token of the Secret.
+#[test]
+fn the_commands_reach_the_responder_and_the_router_through_port_forwards() {
+    let Some(world) = world() else { return };
+    for (service, port, variables, arguments, expected) in [
+        (
+            "svc/saker-responder",
+            2806,
+            ["SAKER_RESPONDER", "SAKER_RESPONDER_TOKEN"],
+            ["responses", "status"],
+            "kill_pod",
+        ),
+        ("svc/saker-router", 2802, ["SAKER_API", "SAKER_TOKEN"], ["status", ""], "ready"),
+    ] {
+        let forward = PortForward::start(&world, service, port);
+        let component = service.trim_start_matches("svc/saker-");
+        let mut saker = world.saker();
+        saker.args(arguments.iter().filter(|argument| !argument.is_empty()));
+        saker.env(variables[0], forward.url()).env(variables[1], world.token(component, "viewer"));
+        let output = saker.output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success() && said.contains(expected), "{service}: {said}");
+    }
+}
+
+/// `kubectl port-forward`, ended when dropped.
+struct PortForward {
+    child: Child,
+    port: u16,
+}
+
+impl PortForward {
+    fn start(world: &World, service: &str, port: u16) -> Self {
+        let mut kubectl = world.cluster.kubectl_command();
+        kubectl.args(["port-forward", "--namespace", SAKER, service, &format!(":{port}")]);
+        let mut child = kubectl.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        // Forwarding from 127.0.0.1:40123 -> 2806
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let port = line.split([':', ' ']).nth(3).and_then(|port| port.parse().ok());
+        Self { child, port: port.unwrap_or_else(|| panic!("{line}")) }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for PortForward {
+    fn drop(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).unwrap();
+    }
 }

@@ -26,6 +26,10 @@ fn an_approved_response_evicts_that_pod_and_the_agent_sees_its_process_die() {
     let known = world.cluster.get(SHOP, &format!("pod/{}", pod.name)).unwrap();
     assert_eq!(known["metadata"]["uid"], *pod.uid, "nothing happens before the word");
     assert_eq!(known["metadata"]["deletionTimestamp"], Value::Null);
+    world.alert_where("people are told that it waits", |alert| {
+        alert["rule"] == "Saker: a response awaits approval"
+            && alert.to_string().contains(id(&waiting))
+    });
     let approved = world.responses_say(&["approve", id(&waiting), "--comment", "seen it"]);
     assert_eq!(approved[0]["decision"]["comment"], "seen it");
 

@@ -1,11 +1,12 @@
 //! The cluster with the release all tests of this binary share, and how to look into it.
 
 use std::{
+    io::Write,
     ops::Deref,
     os::unix::fs::chown,
     path::{Path, PathBuf},
     process::Command,
-    sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -28,7 +29,8 @@ pub(crate) struct World {
     pub(crate) webhook: Webhook,
     pub(crate) slack: Slack,
     pub(crate) stream: Follower,
-    pub(crate) values: Value,
+    /// What the release was installed or upgraded with.
+    values: Mutex<Value>,
     /// From `helm install` until all pods were ready.
     pub(crate) install_time: Duration,
     /// Volumes of router and responder, as this machine sees them.
@@ -124,8 +126,8 @@ impl World {
             &format!("--from-literal=slack={}", Slack::TOKEN),
         ]);
         let volumes = Folder::new("volumes");
-        volume(cluster, &volumes, "router", "data-saker-router-0");
-        volume(cluster, &volumes, "responder", "saker-responder");
+        volume(cluster, &volumes, "router", (SAKER, "data-saker-router-0"));
+        volume(cluster, &volumes, "responder", (SAKER, "saker-responder"));
         let folder = Folder::new("values");
         let file = folder.write("values.yaml", values.to_string());
         let start = Instant::now();
@@ -150,7 +152,7 @@ impl World {
             webhook,
             slack,
             stream,
-            values,
+            values: Mutex::new(values),
             install_time,
             volumes,
             _kafka: kafka,
@@ -159,9 +161,9 @@ impl World {
         }
     }
 
-    /// Upgrades the release to the shared values with changes.
+    /// Upgrades the release to its values with changes, which stay.
     pub(crate) fn upgrade(&self, changes: &Value) {
-        let mut values = self.values.clone();
+        let mut values = self.values.lock().unwrap();
         values::merge(&mut values, changes);
         let file = self.folder.write("changed.yaml", values.to_string());
         self.cluster.helm_says(&[
@@ -189,6 +191,19 @@ impl World {
         eventually(&format!("one pod of {component}"), || {
             let mut pods = self.cluster.pods(SAKER, &selector);
             if pods.len() == 1 { Ok(pods.remove(0)) } else { Err(format!("{pods:#?}")) }
+        })
+    }
+
+    /// Asks the router's API, and returns its answer.
+    pub(crate) fn router_says(&self, path: &str) -> Value {
+        let pod = self.own_pod("router");
+        let address = pod["status"]["podIP"].as_str().unwrap();
+        let url = format!("http://{address}:2802/api/v1/{path}");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let request = client.get(url).bearer_auth(self.token("router", "viewer"));
+            request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
         })
     }
 
@@ -244,6 +259,11 @@ impl World {
     }
 }
 
+/// Tells a figure, also when the test succeeds.
+pub(crate) fn say(figure: &str) {
+    std::io::stderr().write_all(format!("\n{figure}\n").as_bytes()).unwrap();
+}
+
 /// Returns the last lines of our components.
 pub(crate) fn logs(cluster: &Cluster) -> String {
     let output = cluster.kubectl(&[
@@ -258,7 +278,12 @@ pub(crate) fn logs(cluster: &Cluster) -> String {
 }
 
 /// Gives the cluster a volume for a claim the chart will make.
-fn volume(cluster: &Cluster, volumes: &Folder, name: &str, claim: &str) {
+pub(crate) fn volume(
+    cluster: &Cluster,
+    volumes: &Folder,
+    name: &str,
+    (namespace, claim): (&str, &str),
+) {
     let path = volumes.join(name);
     std::fs::create_dir(&path).unwrap();
     chown(&path, Some(USER), Some(USER)).unwrap();
@@ -270,7 +295,7 @@ fn volume(cluster: &Cluster, volumes: &Folder, name: &str, claim: &str) {
             "capacity": { "storage": "10Gi" },
             "accessModes": ["ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": { "namespace": SAKER, "name": claim },
+            "claimRef": { "namespace": namespace, "name": claim },
             "hostPath": { "path": path, "type": "Directory" },
         },
     }));
