@@ -1,6 +1,6 @@
 //! The chart's value sets, held against a real API server; the release with nothing but defaults.
 
-use std::{collections::BTreeSet, io::Write, path::Path, time::Instant};
+use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use e2e::{Cluster, Folder, eventually};
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use crate::{
     pods::{Intruder, Pod, SLEEPER, task_id},
     responder::id,
     values::{AUTO, DEEDS, QUIET, SHOP},
-    world::{Alone, World, say, world, world_alone},
+    world::{Alone, World, say, world_alone},
 };
 
 /// Prints a distribution.
