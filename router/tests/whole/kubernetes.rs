@@ -1,6 +1,8 @@
-//! Owners and nodes, asked of a real API server: name a kubeconfig that may do everything in
-//! `SAKER_TEST_KUBECONFIG`, and one that may do nothing in `SAKER_TEST_KUBECONFIG_NOBODY`.
+//! Owners and nodes, asked of a real API server, which all tests here share.
 
+use std::{io::Write, path::PathBuf, sync::OnceLock};
+
+use e2e::ApiServer;
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     core::v1::{Namespace, Pod},
@@ -15,6 +17,21 @@ use serde_json::{Value, json};
 
 use crate::harness::{Router, Site, alert, eventually, id};
 
+/// A user who may do nothing.
+const NOBODY: &str = "nobody";
+
+/// Returns a kubeconfig of a user of the server.
+fn kubeconfig(user: &str) -> Option<PathBuf> {
+    static SERVER: OnceLock<Option<ApiServer>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| ApiServer::start(&[NOBODY]));
+    if server.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "CI must have built Kubernetes for these tests");
+        let notice = "\n*** SKIPPED: no Kubernetes here: run e2e/install.sh ***\n";
+        std::io::stderr().write_all(notice.as_bytes()).unwrap();
+    }
+    Some(server.as_ref()?.kubeconfig(user))
+}
+
 /// A cluster's API server, and a namespace in it for one test.
 struct Cluster {
     client: Client,
@@ -22,15 +39,9 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Returns `None` where no API server is named.
-    async fn of(variable: &str) -> Option<Self> {
-        let Some(path) = std::env::var_os(variable) else {
-            #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-            {
-                eprintln!("SKIPPED: no API server is named in {variable}");
-            }
-            return None;
-        };
+    /// Returns `None`, said loudly, where Kubernetes was not built.
+    async fn new() -> Option<Self> {
+        let path = tokio::task::spawn_blocking(|| kubeconfig(ApiServer::ADMIN)).await.unwrap()?;
         service::tls::install_crypto_provider();
         let file = Kubeconfig::read_from(path).unwrap();
         let options = KubeConfigOptions::default();
@@ -101,8 +112,9 @@ fn pod_spec() -> Value {
     json!({"nodeName": "worker-7", "containers": [{"name": "app", "image": "app:1"}]})
 }
 
-fn config(kubeconfig: &str, more: &str) -> String {
-    let kubeconfig = std::env::var(kubeconfig).unwrap();
+fn config(user: &str, more: &str) -> String {
+    let kubeconfig = kubeconfig(user).unwrap();
+    let kubeconfig = kubeconfig.display();
     format!(
         "  kubernetes: {{ kubeconfig: '{kubeconfig}', cluster: berlin{more} }}\n\
          outputs: {{ log: {{ file: {{ path: DIR/alerts.jsonl }} }} }}\n"
@@ -131,8 +143,8 @@ async fn synced(router: &Router, cluster: &Cluster) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alert_of_a_pod_has_its_deployment_and_node_whatever_its_sender_says() {
-    let Some(cluster) = Cluster::of("SAKER_TEST_KUBECONFIG").await else { return };
-    let site = Site::new(&config("SAKER_TEST_KUBECONFIG", ""));
+    let Some(cluster) = Cluster::new().await else { return };
+    let site = Site::new(&config(ApiServer::ADMIN, ""));
     let owner = cluster.deployment().await;
     let uid = cluster.make::<Pod>("web-7d4b9c6f5d-x2x4z", Some(owner.clone()), pod_spec()).await;
     let router = site.start();
@@ -176,8 +188,8 @@ async fn an_alert_of_a_pod_has_its_deployment_and_node_whatever_its_sender_says(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alert_waits_for_a_pod_that_is_about_to_be_known_and_not_for_ever() {
-    let Some(cluster) = Cluster::of("SAKER_TEST_KUBECONFIG").await else { return };
-    let site = Site::new(&config("SAKER_TEST_KUBECONFIG", ", wait: 5s"));
+    let Some(cluster) = Cluster::new().await else { return };
+    let site = Site::new(&config(ApiServer::ADMIN, ", wait: 5s"));
     let owner = cluster.deployment().await;
     let router = site.start();
     synced(&router, &cluster).await;
@@ -207,8 +219,8 @@ async fn an_alert_waits_for_a_pod_that_is_about_to_be_known_and_not_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_right_or_the_server_alerts_are_taken_and_say_why_they_lack_an_owner() {
-    let Some(cluster) = Cluster::of("SAKER_TEST_KUBECONFIG").await else { return };
-    let site = Site::new(&config("SAKER_TEST_KUBECONFIG_NOBODY", ""));
+    let Some(cluster) = Cluster::new().await else { return };
+    let site = Site::new(&config(NOBODY, ""));
     let router = site.start();
     let reason = async |router: &Router, code: &str| {
         eventually("the reason is known", async || {
