@@ -86,7 +86,7 @@ fn a_router_that_is_deleted_loses_no_alert() {
 }
 
 #[test]
-fn an_upgrade_that_restarts_the_router_loses_no_alert() {
+fn an_upgrade_that_restarts_the_router_and_its_rollback_lose_no_alert() {
     let Some(world) = world_alone() else { return };
     let pod = world.deploy(QUIET, "upgraded");
     let before = Pod::of(world.own_pod("router"));
@@ -95,7 +95,10 @@ fn an_upgrade_that_restarts_the_router_loses_no_alert() {
     world.alert_where("a deed before", |alert| alert["fields"]["fd.name"] == "/tmp/deed/upgrade-1");
     world.upgrade(&json!({ "router": { "config": { "drain": "9s" } } }));
     assert_eq!(world.own_pod("agent")["metadata"]["uid"], *agent.uid, "it has nothing new to read");
-    assert_ne!(world.own_pod("router")["metadata"]["uid"], *before.uid);
+    let upgraded = Pod::of(world.own_pod("router"));
+    assert_ne!(upgraded.uid, before.uid);
+    world.roll_back(&json!({ "router": { "config": { "drain": "10s" } } }));
+    assert_ne!(world.own_pod("router")["metadata"]["uid"], *upgraded.uid);
     let count = deeds.end(&world, &pod);
     check_all_told(&world, "upgrade", count);
 }

@@ -179,6 +179,14 @@ impl World {
         ]);
     }
 
+    /// Takes the last upgrade back, as `helm rollback` does; `before` is what it changed.
+    pub(crate) fn roll_back(&self, before: &Value) {
+        let mut values = self.values.lock().unwrap();
+        values::merge(&mut values, before);
+        let arguments = ["rollback", SAKER, "--namespace", SAKER, "--wait", "--timeout=2m"];
+        self.cluster.helm_says(&arguments);
+    }
+
     /// Returns the folder of the responder's volume.
     pub(crate) fn responder_data(&self) -> PathBuf {
         self.volumes.join("responder")
