@@ -116,25 +116,16 @@ impl Responder {
     pub fn start(response: &Value) -> Self {
         let (folder, intake, api) = (Folder::new("responder"), Port::reserve(), Port::reserve());
         let config = folder.join("saker.yaml");
-        let process = Self::write(&folder, &config, &intake, &api, response);
+        write_response(&folder, &intake, &api, response);
+        let process = launch(&["saker-responder"], &config, &folder);
         let mut responder = Self { intake, api, folder, config, process };
         responder.wait_until_ready();
         responder
     }
 
-    fn write(
-        folder: &Folder,
-        config: &Path,
-        intake: &Port,
-        api: &Port,
-        response: &Value,
-    ) -> Process {
-        let mut response = response.clone();
-        response["listen"] = json!(intake.address());
-        response["api"] = json!(api.address());
-        response["data"] = json!(folder.join("data"));
-        folder.write("saker.yaml", json!({ "response": response }).to_string());
-        launch(&["saker-responder"], config, folder)
+    /// Puts another configuration in its place, as an operator would; it is read soon.
+    pub fn reconfigure(&self, response: &Value) {
+        write_response(&self.folder, &self.intake, &self.api, response);
     }
 
     /// Returns its process id.
@@ -160,9 +151,8 @@ impl Responder {
 
     /// Starts it again with another configuration.
     pub fn restart_with(&mut self, response: &Value) {
-        let Self { folder, config, intake, api, .. } = self;
-        self.process = Self::write(folder, config, intake, api, response);
-        self.wait_until_ready();
+        self.reconfigure(response);
+        self.restart();
     }
 
     /// Starts it where it must refuse to run; returns what it said.
@@ -188,6 +178,14 @@ impl Responder {
         let api = self.api.address();
         self.process.ready(|| get_ok(&api, "/ready"));
     }
+}
+
+fn write_response(folder: &Folder, intake: &Port, api: &Port, response: &Value) {
+    let mut response = response.clone();
+    response["listen"] = json!(intake.address());
+    response["api"] = json!(api.address());
+    response["data"] = json!(folder.join("data"));
+    folder.write("saker.yaml", json!({ "response": response }).to_string());
 }
 
 /// An agent that watches this machine.

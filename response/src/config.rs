@@ -97,7 +97,7 @@ pub struct ResponseConfig {
     pub audit: AuditConfig,
     /// New plans a minute; alerts beyond are counted and written down in one line a minute.
     pub plans_per_minute_max: u32,
-    /// Actions under way at once.
+    /// Actions carried out at once; one whose end is only awaited is none.
     pub concurrency: usize,
     /// Bounds of the connections to each of the two ports.
     pub connections: ServerLimits,

@@ -1,8 +1,10 @@
 //! Evidence first, where it is wanted; without secrets, of the right container, and nothing is written
 //! into the target.
 
+use std::time::Duration;
+
 use e2e::Fault;
-use response::entry::ResultKind;
+use response::{cluster::Pod, entry::ResultKind};
 use serde_json::{Value, json};
 
 use crate::{
@@ -123,6 +125,62 @@ async fn t14_evidence_that_cannot_be_had_is_named() {
         let told = ended.evidence_failures.iter().any(|failure| failure.starts_with(what));
         assert!(told, "{what}{:?}", ended.evidence_failures);
     }
+}
+
+/// Where collecting takes a while: what a person says meanwhile counts.
+async fn collecting() -> Option<(Stage, Pod)> {
+    let settings =
+        json!({ "responses": [rule("kill_pod", &json!({ "evidence": "best_effort" }))] });
+    let stage = Stage::with(|_| settings).await?;
+    let pod = stage.pod("web-0").await;
+    logs(&stage);
+    stage.place.proxy.next("GET", "*/events", Fault::Delay(Duration::from_secs(3)));
+    assert_eq!(stage.send(&[alert(&pod)]).await, 200);
+    stage.place.proxy.wait_for("GET", "*/events");
+    Some((stage, pod))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stopped_while_evidence_is_collected_is_not_done() {
+    let Some((stage, pod)) = collecting().await else { return };
+    let stop = json!({ "by": "ann", "reason": "drill" });
+    assert_eq!(stage.say("/api/v1/stop", &stop).await.0, 200);
+    let ended = stage.settled(1).await;
+    assert_eq!(ended.state.name(), "denied");
+    let story = ["proposed", "goes", "evidence, 2 missing", "denied mode/stopped"];
+    assert_eq!(stage.story(1), story);
+    assert_eq!(stage.changes(), [] as [&str; 0]);
+    assert!(stage.is_there(&pod).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mode_that_is_lowered_while_evidence_is_collected_holds() {
+    let Some((stage, pod)) = collecting().await else { return };
+    let changes = json!({
+        "mode": "approve",
+        "responses": [rule("kill_pod", &json!({ "evidence": "best_effort" }))],
+    });
+    let settings = crate::stage::settings(&stage.place, e2e::ApiServer::ADMIN, &changes);
+    stage.responder.reconfigure(&settings);
+    let waits = stage.settled(1).await;
+    assert_eq!(stage.get("/api/v1/status").await["mode"], "approve");
+    assert_eq!(waits.state.name(), "awaiting", "{waits:#?}");
+    assert_eq!(stage.story(1)[1..], ["goes", "evidence, 2 missing", "awaits mode"]);
+    assert_eq!(stage.changes(), [] as [&str; 0]);
+    assert!(stage.is_there(&pod).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_evidence_is_collected_it_is_collected_anew_and_acted_on_once() {
+    let Some((mut stage, _)) = collecting().await else { return };
+    stage.responder.kill();
+    stage.responder.restart();
+    let ended = stage.settled(1).await;
+    assert_eq!(result(&ended), ResultKind::NotVerified);
+    let story = stage.story(1);
+    assert_eq!(story[..3], ["proposed", "goes", "goes"]);
+    assert_eq!(story.iter().filter(|line| *line == "intent evict").count(), 1, "{story:?}");
+    assert_eq!(stage.kills().len(), 1);
 }
 
 /// Stands for the kubelet, who is not here.

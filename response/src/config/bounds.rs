@@ -97,7 +97,7 @@ impl Default for CoolDown {
 pub struct Approval {
     /// Without an answer for so long, it is over.
     pub expires: HumanDuration,
-    /// Plans that wait at once; further ones are denied.
+    /// Plans that wait at once; further ones are denied. Each listed namespace has an equal share.
     pub pending_max: usize,
 }
 
