@@ -129,8 +129,7 @@ fn our_pods_are_small_and_the_agent_rests_when_nothing_happens() {
             let kilobytes: f64 = line.split_whitespace().next().unwrap().parse().unwrap();
             kilobytes / 1024.0
         };
-        let [all, own, files, shared] =
-            ["VmRSS:", "RssAnon:", "RssFile:", "RssShmem:"].map(memory);
+        let [all, own, files, shared] = ["VmRSS:", "RssAnon:", "RssFile:", "RssShmem:"].map(memory);
         say(&format!(
             "{component}: {all:.1} MiB resident: {own:.1} its own, {files:.1} of files such as the \
              program, {shared:.1} shared"

@@ -267,7 +267,7 @@ fn our_own_pods_the_clusters_and_those_of_other_namespaces_are_left_alone() {
     let ours = ["agent", "router", "responder"].map(|name| Pod::of(world.own_pod(name)));
     let mut denied = Vec::new();
     for (number, pod) in theirs.iter().chain(&ours).enumerate() {
-        let script = format!(": >/tmp/deed/anywhere-{number}");
+        let script = format!(": >/tmp/deed/anywhere-{number}; rm /tmp/deed/anywhere-{number}");
         let mut intruder = Intruder::start(&world, pod.container_id(), &script);
         intruder.go();
         assert_eq!(intruder.wait().signal(), None);
