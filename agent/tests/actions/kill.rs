@@ -98,10 +98,14 @@ async fn init_the_agent_and_a_container_runtime_are_refused() {
     let stage = Stage::with(true).await;
     let own = std::process::id() as i32;
     let parent = rustix::process::getppid().unwrap().as_raw_nonzero().get();
-    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let mut threads =
-        threads.map(|entry| entry.file_name().into_string().unwrap().parse().unwrap());
-    let thread: i32 = threads.find(|id| *id != own).unwrap();
+    // One that lives as long as this test; those of other tests may end.
+    let (tell, told) = std::sync::mpsc::channel();
+    let (_end, ended) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        tell.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+        ended.recv().ok();
+    });
+    let thread: i32 = told.recv().unwrap();
     let start_boot_ns = key(own).unwrap().start_boot_ns;
     let mut wanted = vec![
         key(1).unwrap(),
