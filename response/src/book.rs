@@ -198,14 +198,19 @@ impl Book {
         let response = self.responses.get(&id)?;
         let recent = Duration::try_from(now.duration_since(response.updated))
             .map_or(true, |age| age < cool_down);
+        let nothing_came_of_it = response
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| matches!(outcome.result, ResultKind::Failed | ResultKind::Noop));
         let stands = match &response.state {
             State::Denied { .. } | State::Expired => false,
             State::Proposed if hopeless(&response.plan) => false,
             // What was only tried out does not stand for the act.
             State::DryRun { .. } if plan.mode > response.plan.mode => false,
+            // Also when what little there was of it was taken back.
+            State::Ended { .. } | State::Undone if nothing_came_of_it => false,
             // Acting twice would have the first one's end take the second one's effect away.
             State::Ended { .. } if response.in_force() => true,
-            State::Ended { result: ResultKind::Failed | ResultKind::Noop } => false,
             state if state.is_open() => true,
             _ => recent,
         };
@@ -448,6 +453,18 @@ mod tests {
         assert!(book.get(id).unwrap().due_for_undo(at(3002)), "what was begun is finished");
         book.apply(at(3003), &Entry::Undone { id, answer: String::new() });
         assert_eq!(same(&book, 2, at(3200)), None);
+    }
+
+    #[test]
+    fn a_containment_that_failed_and_was_taken_back_shields_nobody() {
+        let mut book = Book::default();
+        let id = proposed(&mut book, 0, &plan(1));
+        let outcome = Outcome { until: Some(at(1)), ..ended(ResultKind::Failed) };
+        book.apply(at(1), &Entry::Ended { id, outcome });
+        assert_eq!(same(&book, 2, at(2)), None);
+        book.apply(at(2), &Entry::UndoIntended { id, by: "its time is over".into() });
+        book.apply(at(3), &Entry::Undone { id, answer: String::new() });
+        assert_eq!(same(&book, 2, at(4)), None);
     }
 
     fn ended(result: ResultKind) -> Outcome {
