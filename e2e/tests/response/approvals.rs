@@ -1,6 +1,9 @@
 //! A person's word: about one plan, once, in time.
 
-use response::{book::State, entry::ResultKind};
+use response::{
+    book::State,
+    entry::{Entry, ResultKind},
+};
 use serde_json::json;
 
 use crate::stage::{Stage, alert, result, until};
@@ -125,4 +128,36 @@ async fn while_everything_is_stopped_nothing_is_approved() {
     assert_eq!(stage.approve(&waits, "bob").await.0, 409);
     assert_eq!(stage.kills().len(), 0);
     assert_eq!(stage.story(1), ["proposed", "awaits mode"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_taken_away_decides_nothing() {
+    let tokens = |name: &str| {
+        let token = format!("the-token-of-{name}-which-is-long-enough");
+        json!({ "auth": { "tokens": [{ "name": name, "token": token, "role": "responder" }] } })
+    };
+    let Some(stage) = Stage::with(|_| tokens("ann")).await else { return };
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let stop = async |name: &str| {
+        let url = format!("http://{}/api/v1/stop", stage.responder.api.address());
+        let token = format!("the-token-of-{name}-which-is-long-enough");
+        let request = client.post(url).bearer_auth(token);
+        let body = json!({ "reason": "drill" }).to_string();
+        request.body(body).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(stop("ann").await, 200);
+    assert_eq!(stop("bob").await, 401);
+    let settings = crate::stage::settings(&stage.place, e2e::ApiServer::ADMIN, &tokens("bob"));
+    stage.responder.reconfigure(&settings);
+    until("another token", async || match stop("bob").await {
+        200 => Ok(()),
+        status => Err(status.to_string()),
+    })
+    .await;
+    assert_eq!(stop("ann").await, 401);
+    let by = stage.audit().into_iter().filter_map(|line| match line.entry {
+        Entry::Switched { by, .. } => Some(by),
+        _ => None,
+    });
+    assert_eq!(by.collect::<Vec<_>>(), ["ann", "bob"]);
 }
