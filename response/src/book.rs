@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     action::Action,
     budget::Spending,
-    entry::{DocumentProof, Entry, Judgement, Outcome, ResultKind, Step},
-    gate::Verdict,
+    entry::{DocumentProof, Entry, Outcome, ResultKind, Step},
+    gate::{Judgement, Verdict},
     plan::{Plan, Resolved, ResponseId, Target},
 };
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     budget::Account,
-    gate::Verdict,
+    gate::{Judgement, Verdict},
     plan::{Plan, Resolved, ResponseId},
 };
 
@@ -98,20 +98,6 @@ pub enum Entry {
         namespace: String,
         policy: String,
     },
-}
-
-/// What the gates make of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "result")]
-pub enum Judgement {
-    /// For this reason, the first of those in `verdicts`.
-    Denied { gate: String, reason: String },
-    /// Nothing is done; this is whether it would have been.
-    DryRun { would_act: bool },
-    /// A person must decide until then.
-    Awaits { expires: Timestamp, because: String },
-    /// It goes ahead by itself.
-    Goes,
 }
 
 /// One request that changes something.

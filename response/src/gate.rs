@@ -16,7 +16,6 @@ use crate::{
     budget::{Account, Scope, Spending},
     cluster::Pod,
     config::{MinHealthy, ResponseConfig, ResponseRule},
-    entry::Judgement,
     plan::{HOST, Plan, PodClaim},
 };
 
@@ -125,6 +124,20 @@ impl Pass {
             Self::Denied => "denied",
         }
     }
+}
+
+/// What the gates make of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum Judgement {
+    /// For this reason, the first of those in `verdicts`.
+    Denied { gate: String, reason: String },
+    /// Nothing is done; this is whether it would have been.
+    DryRun { would_act: bool },
+    /// A person must decide until then.
+    Awaits { expires: Timestamp, because: String },
+    /// It goes ahead by itself.
+    Goes,
 }
 
 /// When the gates are asked: age counts once, when it is planned, and again only where no person

@@ -14,7 +14,8 @@ use response::{
     audit::{Line, verify},
     book::{Response, State},
     cluster::Pod,
-    entry::{Entry, Judgement, Outcome, ResultKind},
+    entry::{Entry, Outcome, ResultKind},
+    gate::Judgement,
 };
 use serde_json::{Value, json};
 

@@ -10,8 +10,8 @@ use crate::{
     audit::AppendError,
     book::{Book, Response, State},
     config::ResponseConfig,
-    entry::{Entry, Judgement, ObjectSeen, Outcome, ProcessSeen, ResultKind, Step, bounded},
-    gate::{self, Bench, Facts, Moment, Outlook},
+    entry::{Entry, ObjectSeen, Outcome, ProcessSeen, ResultKind, Step, bounded},
+    gate::{self, Bench, Facts, Judgement, Moment, Outlook},
     plan::{Evidence, Plan, Resolved, ResponseId},
 };
 
