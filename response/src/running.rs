@@ -167,12 +167,8 @@ impl Running {
     /// Puts another configuration in force; what needs a restart is named.
     pub fn reload(&self, config: ResponseConfig) {
         let old = self.engine.config();
-        let fixed = old.listen == config.listen
-            && old.api == config.api
-            && old.data == config.data
-            && old.kubernetes.is_some() == config.kubernetes.is_some();
-        if !fixed {
-            warn!("`response.listen`, `api`, `data` or `kubernetes` changed: this needs a restart");
+        for key in started_with(&old, &config) {
+            warn!("`response.{key}` changed: this needs a restart");
         }
         for acceptor in &self.acceptors {
             if let Err(error) = acceptor.reload() {
@@ -181,6 +177,22 @@ impl Running {
         }
         self.engine.reload(config);
     }
+}
+
+/// Returns the keys that differ and that a running responder does not take up.
+fn started_with(old: &ResponseConfig, new: &ResponseConfig) -> Vec<&'static str> {
+    let keys = [
+        ("listen", old.listen == new.listen),
+        ("api", old.api == new.api),
+        ("data", old.data == new.data),
+        ("kubernetes", old.kubernetes == new.kubernetes),
+        ("agents", old.agents == new.agents),
+        ("router", old.router == new.router),
+        ("evidence", old.evidence == new.evidence),
+        ("audit", old.audit == new.audit),
+        ("concurrency", old.concurrency == new.concurrency),
+    ];
+    keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }
 
 /// Ready means able to write down what is done.
@@ -194,5 +206,20 @@ async fn follow(engine: Arc<Engine>, readiness: Readiness, shutdown: Shutdown) {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(READINESS_EVERY) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let (old, mut new) = (ResponseConfig::default(), ResponseConfig::default());
+        new.mode = crate::action::Mode::Auto;
+        assert!(started_with(&old, &new).is_empty());
+        new.agents.port = 1;
+        new.concurrency = 9;
+        assert_eq!(started_with(&old, &new), ["agents", "concurrency"]);
     }
 }

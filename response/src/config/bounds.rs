@@ -122,7 +122,7 @@ pub struct Freeze {
 }
 
 /// Bounds of what is collected.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvidenceConfig {
     /// One document: a log, a manifest.
@@ -144,7 +144,7 @@ impl Default for EvidenceConfig {
 }
 
 /// Bounds of the audit.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
     /// Size at which a new file is begun.

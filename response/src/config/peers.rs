@@ -7,7 +7,7 @@ use serde::Deserialize;
 use service::config::{HumanDuration, SafeUrl, Secret};
 
 /// How to reach the cluster.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KubernetesConfig {
     /// Absent: the pod's own service account.
@@ -36,7 +36,7 @@ impl Default for KubernetesConfig {
 }
 
 /// How to reach the agents. Without certificates they are not asked for anything.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentsConfig {
     pub port: u16,
@@ -69,7 +69,7 @@ impl Default for AgentsConfig {
 }
 
 /// Where to bring news for people: a router's input.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TellConfig {
     /// For example `https://saker-router:2801`.
