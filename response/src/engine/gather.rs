@@ -19,12 +19,21 @@ impl Engine {
     /// Returns what is there now.
     pub(super) async fn gather(&self, id: ResponseId, plan: &Plan) -> Facts {
         let mut facts = Facts { own_namespace: self.own_namespace.clone(), ..Facts::default() };
-        if let Some(cluster) = &self.cluster {
-            self.ask_cluster(&**cluster, id, plan, &mut facts).await;
-        }
-        if plan.action.on_process() {
-            facts.agent = self.ask_agent(id, plan).await;
-        }
+        let of_cluster = async {
+            if let Some(cluster) = &self.cluster {
+                self.ask_cluster(&**cluster, id, plan, &mut facts).await;
+            }
+        };
+        let of_agent = async {
+            if plan.action.on_process() {
+                self.ask_agent(id, plan).await
+            } else {
+                Outlook::NotAsked
+            }
+        };
+        // A process may be gone within milliseconds.
+        let ((), agent) = tokio::join!(of_cluster, of_agent);
+        facts.agent = agent;
         facts
     }
 
