@@ -13,33 +13,23 @@ mod sockets;
 mod target;
 mod watch;
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use alert::{Process, order::KillOrder};
 use prometheus::Registry;
 use service::{
-    ErrorChain,
     server::{self, Connections, ServerLimits},
     shutdown::Shutdown,
     tls::{Acceptor, ServerTls, TlsError},
 };
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::Semaphore,
-};
-use tracing::{info, warn};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tracing::warn;
 
 use self::{known::Known, orders::Orders, target::Guard, watch::Watches};
 use crate::{config::ActionsConfig, enrich::procfs, metrics::OrderMetrics, status::ActionsStatus};
 
 /// Orders carried out at a time; each may block a thread for as long as it waits.
 const ORDERS_AT_ONCE_MAX: usize = 16;
-const RELOAD_DEBOUNCE: Duration = Duration::from_millis(200);
 /// Bit of `CAP_KILL` (capabilities(7)).
 const CAP_KILL: u64 = 1 << 5;
 
@@ -119,52 +109,11 @@ impl Actions {
         if let Some(trouble) = trouble() {
             warn!(trouble, "orders to end processes will be refused");
         }
-        shutdown.spawn("certificates for orders", self.clone().renew(shutdown.clone()));
         let limits = ServerLimits { connections_max: 256, ..ServerLimits::default() };
         let acceptor = Arc::clone(&self.0.acceptor);
         let routes = routes::routes(self);
         let connections = Connections::default();
         server::serve(listener, Some(acceptor), routes, limits, connections, shutdown).await;
-    }
-
-    /// Reads the certificates again on SIGHUP and when their files change.
-    async fn renew(self, shutdown: Shutdown) {
-        let tls = &self.0.config.tls;
-        let paths: Vec<PathBuf> = [&tls.certificate, &tls.key, &tls.client_ca]
-            .into_iter()
-            .filter_map(|path| std::path::absolute(path).ok())
-            .collect();
-        let mut changes = match service::reload::watch(&paths, RELOAD_DEBOUNCE) {
-            Ok(changes) => Some(changes),
-            Err(error) => {
-                warn!(error = %ErrorChain(&error), "certificates for orders are read again on SIGHUP only");
-                None
-            }
-        };
-        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-            return warn!(
-                "SIGHUP cannot be listened for: certificates for orders stay as they are"
-            );
-        };
-        loop {
-            let changed = async {
-                match &mut changes {
-                    Some(changes) => changes.next().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = hangup.recv() => {}
-                () = changed => {}
-            }
-            match self.0.acceptor.reload() {
-                Ok(()) => info!("certificates for orders were read again"),
-                Err(error) => {
-                    warn!(error = %ErrorChain(&error), "certificates for orders stay as they were");
-                }
-            }
-        }
     }
 
     fn kill(&self, order: &KillOrder, began: Instant) -> alert::order::KillReport {

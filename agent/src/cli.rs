@@ -102,7 +102,9 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Logs(_) | Self::Agent(AgentError::Rules(_)) => 2,
-            Self::Agent(AgentError::Replay(_) | AgentError::File(_) | AgentError::Actions(_)) => 2,
+            Self::Agent(AgentError::Replay(_) | AgentError::Uplink(_) | AgentError::Actions(_)) => {
+                2
+            }
             Self::Agent(AgentError::Sensor(_)) | Self::Ended(_) => 3,
             _ => 1,
         }

@@ -6,7 +6,7 @@ use alert::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::{
-    client::{FileError, Identity},
+    client::Files,
     config::{HumanBytes, HumanDuration, SafeUrl, Secret},
 };
 
@@ -283,20 +283,19 @@ impl ContainersConfig {
 }
 
 impl RouterConfig {
-    /// Reads the files named.
-    pub(crate) fn options(&self) -> Result<UplinkOptions, FileError> {
-        Ok(UplinkOptions {
+    pub(crate) fn options(&self) -> UplinkOptions {
+        UplinkOptions {
             url: self.url.expose().clone(),
             token: self.token.as_ref().map(|token| token.expose().to_owned()),
-            identity: Identity::read(
-                self.ca.as_deref(),
-                self.certificate.as_deref(),
-                self.key.as_deref(),
-            )?,
+            identity: Files {
+                authorities: self.ca.clone(),
+                certificate: self.certificate.clone(),
+                key: self.key.clone(),
+            },
             timeout: self.timeout.0,
             batch_alerts_max: self.batch_alerts_max.clamp(1, 10_000),
             batch_bytes_max: usize::try_from(self.batch_bytes_max.0.clamp(1 << 10, 16 << 20))
                 .unwrap_or(1 << 20),
-        })
+        }
     }
 }

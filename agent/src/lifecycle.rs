@@ -14,7 +14,7 @@ use alert::EventKind;
 use crossbeam_channel::{Sender, bounded};
 use jiff::Timestamp;
 use prometheus::Registry;
-use service::{ErrorChain, client::FileError};
+use service::ErrorChain;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -51,8 +51,6 @@ pub enum AgentError {
     Spool(#[from] SpoolError),
     #[error("failed to prepare the way to the router")]
     Uplink(#[from] UplinkError),
-    #[error("failed to prepare the way to the router")]
-    File(#[from] FileError),
     #[error("failed to prepare for orders")]
     Actions(#[from] ActionsError),
     #[error("failed to start recording")]
@@ -166,7 +164,7 @@ impl Agent {
         let mut sinks = setup.sinks;
         let (mut spool, mut uplink) = (None, None);
         if let Some(router) = &config.router {
-            let options = router.options()?;
+            let options = router.options();
             let opened = Spool::open(&config.spool.dir(), config.spool.bytes_max.0)?;
             sinks = sinks.with(opened.sink());
             uplink = Some(Uplink::new(opened.outlet(), options)?);

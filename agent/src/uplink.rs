@@ -20,7 +20,7 @@ use reqwest::{
 };
 use serde_json::value::RawValue;
 use service::{
-    client::{self, Identity},
+    client::{self, ClientError, Files, RenewedClient},
     retry,
 };
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,8 @@ const DEAD_LETTERS_BYTES_MAX: u64 = 16 << 20;
 pub struct UplinkOptions {
     pub url: Url,
     pub token: Option<String>,
-    pub identity: Identity,
+    /// Read again after a failed connection.
+    pub identity: Files,
     /// For one batch, answer included.
     pub timeout: Duration,
     pub batch_alerts_max: usize,
@@ -67,13 +68,13 @@ pub enum UplinkError {
     #[error("the router's token cannot be sent in a header")]
     Token,
     #[error("failed to set up the client for the router")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] ClientError),
 }
 
 /// The task that empties a spool.
 #[derive(Debug)]
 pub struct Uplink {
-    client: reqwest::Client,
+    client: RenewedClient,
     options: UplinkOptions,
     outlet: Outlet,
     counts: Arc<UplinkCounts>,
@@ -107,12 +108,12 @@ impl Uplink {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let client = options
-            .identity
-            .client(options.timeout)?
-            .user_agent(concat!("saker-agent/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers);
-        Ok(Self { client: client.build()?, options, outlet, counts: Arc::default() })
+        let agent = concat!("saker-agent/", env!("CARGO_PKG_VERSION"));
+        let make = move |client: reqwest::ClientBuilder| {
+            client.user_agent(agent).default_headers(headers.clone())
+        };
+        let client = RenewedClient::new(options.identity.clone(), options.timeout, make)?;
+        Ok(Self { client, options, outlet, counts: Arc::default() })
     }
 
     pub fn counts(&self) -> Arc<UplinkCounts> {
@@ -220,6 +221,7 @@ impl Uplink {
         let response = match self.client.post(self.options.url.clone()).body(body).send().await {
             Ok(response) => response,
             Err(error) => {
+                self.client.renew();
                 // The address may hold a password.
                 let error = service::ErrorChain(&error.without_url()).to_string();
                 return Answer::Unavailable { retry_after: None, why: error };

@@ -139,7 +139,7 @@ fn options(url: &str) -> UplinkOptions {
     UplinkOptions {
         url: url.parse().expect("url"),
         token: Some("s3cret".to_owned()),
-        identity: service::client::Identity::default(),
+        identity: service::client::Files::default(),
         timeout: Duration::from_secs(1),
         batch_alerts_max: 50,
         batch_bytes_max: 1 << 20,
@@ -378,4 +378,81 @@ async fn kill_9_of_the_agent_in_the_middle_of_delivery_loses_nothing() {
             "alert {number} is lost"
         );
     }
+}
+
+/// An authority, and certificates of it in files.
+struct Authority(rcgen::CertifiedIssuer<'static, rcgen::KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().expect("key");
+        Self(rcgen::CertifiedIssuer::self_signed(parameters, key).expect("authority"))
+    }
+
+    fn write(&self, folder: &Path, who: &str, name: &str) {
+        let key = rcgen::KeyPair::generate().expect("key");
+        let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("name");
+        let certificate = parameters.signed_by(&key, &self.0).expect("certificate");
+        std::fs::write(folder.join(format!("{who}.key")), key.serialize_pem()).expect("key");
+        std::fs::write(folder.join(format!("{who}.pem")), certificate.pem()).expect("certificate");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_renewed_is_taken_without_a_restart() {
+    service::tls::install_crypto_provider();
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name);
+    let (ours, gone) = (Authority::new(), Authority::new());
+    std::fs::write(path("ca.pem"), ours.0.pem()).expect("authority");
+    ours.write(folder.path(), "router", "localhost");
+    // The router does not know this one's authority, as it would not know an expired one.
+    gone.write(folder.path(), "agent", "saker-agent");
+
+    let tls = service::tls::ServerTls {
+        certificate: path("router.pem"),
+        key: path("router.key"),
+        client_ca: Some(path("ca.pem")),
+    };
+    let acceptor = service::tls::Acceptor::new(tls).expect("acceptor");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let url = format!("https://localhost:{}/", listener.local_addr().expect("address").port());
+    let receiver = Receiver::default();
+    let shutdown = service::shutdown::Shutdown::new();
+    tokio::spawn(service::server::serve(
+        listener,
+        Some(Arc::new(acceptor)),
+        Router::new().fallback(take).with_state(receiver.clone()),
+        service::server::ServerLimits::default(),
+        service::server::Connections::default(),
+        shutdown.clone(),
+    ));
+
+    let spool = Spool::open(&path("spool"), 8 << 20).expect("spool");
+    fill(&spool, 0..10);
+    let options = UplinkOptions {
+        identity: service::client::Files {
+            authorities: Some(path("ca.pem")),
+            certificate: Some(path("agent.pem")),
+            key: Some(path("agent.key")),
+        },
+        ..options(&url)
+    };
+    let uplink = Uplink::new(spool.outlet(), options).expect("uplink");
+    let counts = uplink.counts();
+    let running = tokio::spawn(uplink.run(CancellationToken::new()));
+    let refused = async {
+        while count(&counts.failures) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.expect("a refusal");
+    assert!(receiver.ids().is_empty());
+
+    ours.write(folder.path(), "agent", "saker-agent");
+    receiver.wait_for(10).await;
+    running.abort();
+    shutdown.cancel();
 }

@@ -26,7 +26,7 @@ use crate::{
     intake::{self, Callers},
     kubernetes,
     metrics::Metrics,
-    tell::{TellError, Teller},
+    tell::Teller,
 };
 
 const READINESS_EVERY: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ pub enum StartError {
     #[error("failed to prepare the way to the cluster")]
     Kubernetes(#[from] kubernetes::ClientError),
     #[error("failed to prepare the way to the router")]
-    Tell(#[from] TellError),
+    Tell(#[from] service::client::ClientError),
     #[error("failed to listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("failed to use the certificates for {address}")]

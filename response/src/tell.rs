@@ -10,7 +10,7 @@ use reqwest::{Url, header::CONTENT_TYPE};
 use serde_json::json;
 use service::{
     ErrorChain,
-    client::{Answer, FileError, Identity},
+    client::{Answer, ClientError, Files, RenewedClient},
     retry::Delays,
     shutdown::Shutdown,
 };
@@ -39,15 +39,6 @@ pub const SWITCHED: &str = "Saker: responses were switched";
 const QUEUE_MAX: usize = 1024;
 const DELAYS: Delays = Delays { min: Duration::from_millis(500), max: Duration::from_secs(30) };
 
-/// The way to the router cannot be prepared.
-#[derive(Debug, thiserror::Error)]
-pub enum TellError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error("failed to set up the client")]
-    Client(#[from] reqwest::Error),
-}
-
 /// Takes what is to be told; never waits.
 #[derive(Clone, Debug)]
 pub struct Teller {
@@ -62,13 +53,13 @@ impl Teller {
         config: &TellConfig,
         metrics: &Metrics,
         shutdown: &Shutdown,
-    ) -> Result<Self, TellError> {
-        let identity = Identity::read(
-            config.ca.as_deref(),
-            config.certificate.as_deref(),
-            config.key.as_deref(),
-        )?;
-        let client = identity.client(config.timeout.0)?.build()?;
+    ) -> Result<Self, ClientError> {
+        let files = Files {
+            authorities: config.ca.clone(),
+            certificate: config.certificate.clone(),
+            key: config.key.clone(),
+        };
+        let client = RenewedClient::new(files, config.timeout.0, |client| client)?;
         let (news, inbox) = mpsc::channel(QUEUE_MAX);
         let token = config.token.as_ref().map(|token| token.expose().to_owned());
         let bringer = Bringer { client, url: config.url.expose().clone(), token };
@@ -221,7 +212,7 @@ fn id_of(parts: &[&str]) -> AlertId {
 
 /// Brings alerts to the router, each until it is taken.
 struct Bringer {
-    client: reqwest::Client,
+    client: RenewedClient,
     url: Url,
     token: Option<String>,
 }
@@ -251,6 +242,7 @@ impl Bringer {
                         answer.retry_after
                     }
                     Err(error) => {
+                        self.client.renew();
                         // The address may hold a password.
                         note(failures, &ErrorChain(&error.without_url()).to_string());
                         None

@@ -32,7 +32,6 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use self::feed::Feed;
 pub(crate) use self::peer::Peer;
-pub use self::peer::PeerError;
 use crate::{api::types::ResponderStatus, core::Handle, metrics::ResponderMetrics};
 
 /// Alerts of which it is remembered when the responder took them.

@@ -10,6 +10,7 @@ use prometheus::Registry;
 use service::{
     ErrorChain,
     admin::Readiness,
+    client::ClientError,
     shutdown::Shutdown,
     telemetry::LevelHandle,
     tls::{Acceptor, TlsError},
@@ -33,7 +34,7 @@ use crate::{
     metrics::{CoreMetrics, DispatchMetrics, OwnerMetrics, SizeMetrics},
     pipeline::PipelineConfig,
     record::Record,
-    responder::{Peer, PeerError, Responder},
+    responder::{Peer, Responder},
     world,
 };
 
@@ -62,7 +63,7 @@ pub enum StartError {
     #[error("failed to reach the cluster of `router.kubernetes`")]
     Kubernetes(#[from] KubernetesError),
     #[error("failed to use `router.responder`")]
-    Responder(#[from] PeerError),
+    Responder(#[from] ClientError),
     #[error("failed to register metrics")]
     Metrics(#[from] prometheus::Error),
     #[error("failed to start a thread")]
@@ -77,7 +78,7 @@ pub enum ReloadError {
     #[error(transparent)]
     Output(#[from] world::OutputError),
     #[error("failed to use `router.responder`")]
-    Responder(#[from] PeerError),
+    Responder(#[from] ClientError),
     #[error("failed to put the configuration in force")]
     Submit(#[from] SubmitError),
 }

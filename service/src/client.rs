@@ -1,14 +1,11 @@
 //! HTTP clients of one daemon to another: whom they trust and who they are.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use reqwest::{StatusCode, header::RETRY_AFTER};
 
-use crate::{clock, retry, tls};
+use crate::{ErrorChain, clock, retry, tls};
 
 /// Bytes of an answer's text that are read.
 const ANSWER_BYTES_MAX: usize = 1024;
@@ -38,24 +35,91 @@ pub struct FileError {
     source: io::Error,
 }
 
-impl Identity {
+/// PEM files that say whom a client trusts and who it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Authorities to trust instead of the system's.
+    pub authorities: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key.
+    pub key: Option<PathBuf>,
+}
+
+impl Files {
     /// Reads the files.
-    pub fn read(
-        authorities: Option<&Path>,
-        certificate: Option<&Path>,
-        key: Option<&Path>,
-    ) -> Result<Self, FileError> {
-        let read = |path: &Path| {
-            fs::read(path).map_err(|source| FileError { path: path.to_owned(), source })
+    pub fn read(&self) -> Result<Identity, FileError> {
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|source| FileError { path: path.clone(), source })
         };
-        let mut certificate = certificate.map(read).transpose()?;
-        if let (Some(certificate), Some(key)) = (&mut certificate, key) {
+        let mut certificate = self.certificate.as_ref().map(read).transpose()?;
+        if let (Some(certificate), Some(key)) = (&mut certificate, &self.key) {
             certificate.push(b'\n');
             certificate.extend(read(key)?);
         }
-        Ok(Self { authorities: authorities.map(read).transpose()?, certificate })
+        let authorities = self.authorities.as_ref().map(read).transpose()?;
+        Ok(Identity { authorities, certificate })
+    }
+}
+
+/// A client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("failed to set up the client")]
+    Build(#[from] reqwest::Error),
+}
+
+type Make = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
+
+/// A client whose certificates are read again when a connection fails: that they have expired may be
+/// why.
+pub struct RenewedClient {
+    files: Files,
+    timeout: Duration,
+    make: Box<Make>,
+    current: ArcSwap<reqwest::Client>,
+}
+
+impl std::fmt::Debug for RenewedClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RenewedClient").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl RenewedClient {
+    /// Reads the files and makes a client by [`Identity::client`] and `make`; reaches out to nobody.
+    pub fn new(
+        files: Files,
+        timeout: Duration,
+        make: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Result<Self, ClientError> {
+        let current = make(files.read()?.client(timeout)?).build()?;
+        Ok(Self { files, timeout, make: Box::new(make), current: ArcSwap::from_pointee(current) })
     }
 
+    /// Sends a POST.
+    pub fn post(&self, url: reqwest::Url) -> reqwest::RequestBuilder {
+        self.current.load().post(url)
+    }
+
+    /// Reads the files again. When they cannot be used, the old client stays.
+    pub fn renew(&self) {
+        let renewed = self
+            .files
+            .read()
+            .map_err(ClientError::from)
+            .and_then(|identity| Ok((self.make)(identity.client(self.timeout)?).build()?));
+        match renewed {
+            Ok(client) => self.current.store(Arc::new(client)),
+            Err(error) => {
+                tracing::debug!(error = %ErrorChain(&error), "the old certificates stay in use");
+            }
+        }
+    }
+}
+
+impl Identity {
     /// Returns a client that follows no redirects; `timeout` is for a request, answer included.
     pub fn client(&self, timeout: Duration) -> reqwest::Result<reqwest::ClientBuilder> {
         tls::install_crypto_provider();

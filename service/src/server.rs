@@ -87,7 +87,7 @@ impl Connections {
 }
 
 /// Serves until shutdown, then lets open requests end; the caller bounds that by
-/// [`Shutdown::drain`].
+/// [`Shutdown::drain`]. Certificates that are renewed meanwhile are taken for new connections.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<Acceptor>>,
@@ -96,6 +96,10 @@ pub async fn serve(
     connections: Connections,
     shutdown: Shutdown,
 ) {
+    if let Some(tls) = &tls {
+        let follow = Arc::clone(tls).follow(shutdown.clone());
+        shutdown.spawn("certificates", follow);
+    }
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let limits = Arc::new(limits);
     loop {
@@ -382,6 +386,36 @@ mod tests {
             reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap();
         let answer = trusting().identity(identity).build().unwrap().get(&url).send().await.unwrap();
         assert_eq!(answer.text().await.unwrap(), "agent-1");
+        shutdown.cancel();
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_renewed_is_shown_to_the_next_client() {
+        let certificates = Certificates::new();
+        let files = certificates.server();
+        let acceptor = Arc::new(Acceptor::new(files.clone()).unwrap());
+        let (address, shutdown) = start(Some(acceptor), ServerLimits::default()).await;
+        let authority =
+            reqwest::Certificate::from_pem(certificates.authority.pem().as_bytes()).unwrap();
+        let (certificate, key) = certificates.issue("agent-1");
+        let identity = format!("{certificate}{key}");
+        let ask = async |name: &str| {
+            let client = client()
+                .resolve(name, address)
+                .tls_certs_only([authority.clone()])
+                .identity(reqwest::Identity::from_pem(identity.as_bytes()).unwrap());
+            client.build().unwrap().get(format!("https://{name}:{}/", address.port())).send().await
+        };
+        assert!(ask("renewed").await.is_err());
+        let (certificate, key) = certificates.issue("renewed");
+        std::fs::write(&files.key, key).unwrap();
+        std::fs::write(&files.certificate, certificate).unwrap();
+        let shown = async {
+            while ask("renewed").await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), shown).await.unwrap();
         shutdown.cancel();
     }
 

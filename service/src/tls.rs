@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -10,6 +11,12 @@ use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{ErrorChain, reload, shutdown::Shutdown};
+
+/// Pause after which changed certificates are read.
+const RELOAD_DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// Makes aws-lc-rs the process's TLS provider. May be called any number of times, by any test.
 pub fn install_crypto_provider() {
@@ -59,6 +66,44 @@ impl Acceptor {
     pub fn reload(&self) -> Result<(), TlsError> {
         self.current.store(Arc::new(server_config(&self.files)?));
         Ok(())
+    }
+
+    /// Reads the files again when they change and on SIGHUP, until shutdown.
+    pub(crate) async fn follow(self: Arc<Self>, shutdown: Shutdown) {
+        let files =
+            [Some(&self.files.certificate), Some(&self.files.key), self.files.client_ca.as_ref()];
+        let absolute = |path: &PathBuf| std::path::absolute(path).ok();
+        let paths: Vec<PathBuf> = files.into_iter().flatten().filter_map(absolute).collect();
+        let mut changes = reload::watch(&paths, RELOAD_DEBOUNCE)
+            .inspect_err(|error| {
+                let error = ErrorChain(error).to_string();
+                tracing::warn!(error, "certificates are read again on SIGHUP only");
+            })
+            .ok();
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+            return tracing::warn!("SIGHUP cannot be listened for: certificates stay as they are");
+        };
+        loop {
+            let changed = async {
+                match &mut changes {
+                    Some(changes) => changes.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = hangup.recv() => {}
+                () = changed => {}
+            }
+            let certificate = self.files.certificate.display();
+            match self.reload() {
+                Ok(()) => tracing::info!(%certificate, "certificates were read again"),
+                Err(error) => {
+                    let error = ErrorChain(&error).to_string();
+                    tracing::warn!(%certificate, error, "the old certificates stay in use");
+                }
+            }
+        }
     }
 
     pub(crate) fn current(&self) -> Arc<ServerConfig> {

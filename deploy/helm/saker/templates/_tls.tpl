@@ -51,11 +51,3 @@ FULLNAME-ca, which no pod mounts) so that a renewed certificate is of the same a
 {{- $_ := set .Values "_tls" $made -}}
 {{- end -}}
 {{- end -}}
-
-{{/* Changes when a certificate of the chart does: for those who read it only at their start. */}}
-{{- define "saker.tls.checksum" -}}
-{{- if eq .root.Values.tls.mode "chart" -}}
-{{- include "saker.tls.make" .root -}}
-{{- index .root.Values._tls .component "data" | toJson | sha256sum -}}
-{{- end -}}
-{{- end -}}
