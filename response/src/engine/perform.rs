@@ -156,9 +156,7 @@ impl Request<'_> {
             Self::Isolate { name, expires } => cluster.isolate(target, name, expires, trial).await,
         }
     }
-}
 
-impl Request<'_> {
     /// Looks whether it has had its effect.
     async fn is_done(self, cluster: &dyn Cluster, target: &PodRef) -> Result<bool, ClusterError> {
         let pod = cluster.pod(&target.namespace, &target.name).await?;

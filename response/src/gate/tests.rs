@@ -492,3 +492,16 @@ fn approve_waits_for_a_person_until_its_time_is_over() {
     let expires = "2026-11-26T10:15:00Z".parse().unwrap();
     assert_eq!(case.judge(), Judgement::Awaits { expires, because: "mode".into() });
 }
+
+#[test]
+fn every_reason_is_in_the_documents() {
+    let page = include_str!("../../../docs/response.md");
+    let sources = [include_str!("../gate.rs"), include_str!("protected.rs")].concat();
+    let calls = sources.split("deny(").skip(1).chain(sources.split("ask_a_person(").skip(1));
+    let reasons: Vec<&str> =
+        calls.filter_map(|call| call.trim_start().strip_prefix('"')?.split('"').next()).collect();
+    assert!(reasons.len() > 30, "{reasons:?}");
+    for reason in reasons {
+        assert!(page.contains(&format!("`{reason}`")), "{reason} is not in docs/response.md");
+    }
+}
