@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Memo;
+
 /// The kinds of event a sensor can report, named after the system call that asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,6 +240,9 @@ pub struct Process {
     pub container: Option<Arc<Container>>,
     /// The parent at the time of the fork, kept alive by its children.
     pub parent: Option<Arc<Process>>,
+    /// What was found out about it; no part of its value.
+    #[serde(skip)]
+    pub memo: Memo,
 }
 
 /// What a standard stream was at exec.

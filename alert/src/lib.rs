@@ -8,6 +8,7 @@ mod event;
 mod extract;
 mod field;
 mod fingerprint;
+mod memo;
 mod notification;
 pub mod order;
 mod priority;
@@ -22,6 +23,7 @@ pub use event::{
 pub use extract::{capability_names, open_flags, ptrace_request};
 pub use field::{Argument, ArgumentRule, Field, FieldError, Type};
 pub use fingerprint::Fingerprint;
+pub use memo::{Memo, MemoWords};
 pub use notification::{Finding, GroupId, GroupState, Notification, NotificationId, ScoreItem};
 pub use priority::{Priority, UnknownPriority};
 pub use value::Value;

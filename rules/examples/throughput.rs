@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use alert::{
-    Connection, Detail, Event, EventKind, Executable, FileType, OpenFile, Process, ProcessKey,
+    Connection, Detail, Event, EventKind, Executable, FileType, Memo, OpenFile, Process, ProcessKey,
 };
 use rules::{RuleSet, Source, builtin};
 
@@ -102,6 +102,7 @@ fn process(number: usize) -> Arc<Process> {
             stdout: None,
             container: None,
             parent,
+            memo: Memo::default(),
         }));
     }
     parent.unwrap_or_else(|| unreachable!("the chain has four processes"))

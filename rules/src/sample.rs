@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use alert::{Connection, Detail, Event, EventKind, Executable, OpenFile, Process, ProcessKey};
+use alert::{
+    Connection, Detail, Event, EventKind, Executable, Memo, OpenFile, Process, ProcessKey,
+};
 
 pub(crate) fn process(name: &str, arguments: &[&str]) -> Process {
     let first = std::iter::once(name);
@@ -29,6 +31,7 @@ pub(crate) fn process(name: &str, arguments: &[&str]) -> Process {
         stdout: None,
         container: None,
         parent: None,
+        memo: Memo::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alert::{Container, Executable, Missing, Process, ProcessKey, StandardStream};
+use alert::{Container, Executable, Memo, Missing, Process, ProcessKey, StandardStream};
 use probe::{
     Record,
     layout::{Execve, Fork, Header, Kind, Stream, flag},
@@ -299,6 +299,7 @@ impl Processes {
             stdout: seen.stdout,
             container: self.containers.of(&cgroups),
             parent,
+            memo: Memo::default(),
         };
         name(&mut self.users, &mut process);
         process
@@ -350,6 +351,7 @@ pub(crate) fn unknown(key: ProcessKey, boot_epoch_ns: u64) -> Process {
         stdout: None,
         container: None,
         parent: None,
+        memo: Memo::default(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use alert::{
-    Connection, Container, Detail, Event, EventKind, Executable, FileType, OpenFile, Process,
+    Connection, Container, Detail, Event, EventKind, Executable, FileType, Memo, OpenFile, Process,
     ProcessKey, StandardStream,
 };
 
@@ -320,6 +320,7 @@ impl Reader<'_> {
             stdout: self.stream(pairs, "proc.stdout.type")?,
             container: self.container(pairs)?.map(Arc::new),
             parent,
+            memo: Memo::default(),
         })
     }
 
