@@ -150,6 +150,13 @@ impl Rule {
         Rendered { output, fields }
     }
 
+    /// Returns the file and line, from 1, of its definition.
+    pub fn location(&self) -> (String, usize) {
+        let Place { file, span } = &self.place;
+        let before = file.text.get(..span.start).unwrap_or_default();
+        (file.name.to_string(), before.matches('\n').count() + 1)
+    }
+
     /// Calls `visit` for every field its output reads.
     pub(crate) fn output_leaves(&self, visit: &mut dyn FnMut(&Leaf)) {
         for segment in &*self.segments {

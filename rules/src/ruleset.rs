@@ -115,9 +115,25 @@ impl RuleSet {
         &self.graph
     }
 
+    /// Returns the condition of a rule, by its place in [`Self::rules`].
+    pub(crate) fn root(&self, rule: usize) -> NodeId {
+        self.roots[rule]
+    }
+
     /// Calls `visit` for every field that a condition or an output reads.
     fn leaves(&self, visit: &mut dyn FnMut(&Leaf)) {
-        let mut open = self.roots.clone();
+        self.leaves_below(self.roots.clone(), visit);
+        for rule in &self.rules {
+            rule.output_leaves(visit);
+        }
+    }
+
+    /// Calls `visit` for every field that one condition reads.
+    pub(crate) fn condition_leaves(&self, root: NodeId, visit: &mut dyn FnMut(&Leaf)) {
+        self.leaves_below(vec![root], visit);
+    }
+
+    fn leaves_below(&self, mut open: Vec<NodeId>, visit: &mut dyn FnMut(&Leaf)) {
         let mut seen = hashbrown::HashSet::new();
         while let Some(id) = open.pop() {
             if !seen.insert(id) {
@@ -132,9 +148,6 @@ impl RuleSet {
                 Node::And(children) | Node::Or(children) => open.extend(children),
                 Node::False | Node::True => {}
             }
-        }
-        for rule in &self.rules {
-            rule.output_leaves(visit);
         }
     }
 

@@ -49,6 +49,16 @@ impl AlertField {
         Self::PLAIN.into_iter().map(|(name, _)| name)
     }
 
+    /// Returns the name conditions use.
+    pub(crate) fn name(&self) -> &str {
+        let plain = Self::PLAIN.iter().find(|(_, field)| field == self);
+        match (self, plain) {
+            (Self::Named(name), _) => name,
+            (_, Some((name, _))) => name,
+            (_, None) => "",
+        }
+    }
+
     pub(crate) fn is_plain(name: &str) -> bool {
         Self::plain_names().any(|plain| plain == name)
     }
