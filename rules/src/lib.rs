@@ -20,7 +20,7 @@ mod text;
 mod yaml;
 
 pub use builtin::{builtin, builtin_cases};
-pub use case::{TestReport, test};
+pub use case::{Difference, TestFailure, TestReport, test, test_rules};
 pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};

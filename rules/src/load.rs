@@ -10,4 +10,4 @@ mod tests;
 
 pub(crate) use collect::{ListDefinition, MacroDefinition, RuleDefinition, collect};
 pub(crate) use compile::{NoMacros, compile};
-pub(crate) use item::{Case, Item, read_items};
+pub(crate) use item::{Item, read_items};

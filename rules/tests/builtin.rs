@@ -6,8 +6,8 @@ fn all() -> Vec<rules::Source> {
     builtin().into_iter().chain(builtin_cases()).collect()
 }
 
-fn told(diagnostics: &[rules::Diagnostic]) -> String {
-    diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect()
+fn told(faults: &[impl std::fmt::Display]) -> String {
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
 }
 
 #[test]

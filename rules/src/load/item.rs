@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::{
+    case,
     diagnostic::{Code, Diagnostic},
     ir::nearest,
     text::{Files, Text},
@@ -16,7 +17,7 @@ pub(crate) enum Item {
     Macro(Entry),
     Rule(Entry),
     /// A test of a rule, which only Saker reads.
-    Case(Case),
+    Case(case::Test),
 }
 
 /// A list, macro or rule as written.
@@ -35,15 +36,6 @@ pub(crate) struct Entry {
 pub(crate) enum Change {
     Append,
     Replace,
-}
-
-/// Events a rule must or must not match.
-#[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) rule: Rc<Text>,
-    pub(crate) place: Node,
-    pub(crate) matching: Vec<Node>,
-    pub(crate) ignored: Vec<Node>,
 }
 
 impl Entry {
@@ -81,7 +73,6 @@ const RULE_KEYS: &[&str] = &[
     "append",
     "override",
 ];
-const CASE_KEYS: &[&str] = &["test", "match", "ignore"];
 
 const LIST_CHANGES: &[(&str, bool)] = &[("items", true)];
 const MACRO_CHANGES: &[(&str, bool)] = &[("condition", true)];
@@ -144,7 +135,7 @@ fn read_item(files: &Files, node: &Node, found: &mut Vec<Diagnostic>) -> Option<
         ("list", LIST_KEYS, LIST_CHANGES),
         ("macro", MACRO_KEYS, MACRO_CHANGES),
         ("rule", RULE_KEYS, RULE_CHANGES),
-        ("test", CASE_KEYS, &[][..]),
+        ("test", case::KEYS, &[][..]),
     ]
     .into_iter()
     .find(|(key, ..)| get(pairs, key).is_some())
@@ -178,7 +169,7 @@ fn read_item(files: &Files, node: &Node, found: &mut Vec<Diagnostic>) -> Option<
         }
     };
     if key == "test" {
-        return case(files, name, name_node, pairs, found).map(Item::Case);
+        return case::read(files, name, name_node, pairs, found).map(Item::Case);
     }
     let append = match get(pairs, "append") {
         None => false,
@@ -217,28 +208,6 @@ fn duplicates(files: &Files, pairs: &[(Node, Node)], found: &mut Vec<Diagnostic>
             found.push(key.error(files, Code::YamlValidate, message));
         }
     }
-}
-
-fn case(
-    files: &Files,
-    rule: Rc<Text>,
-    place: &Node,
-    pairs: &[(Node, Node)],
-    found: &mut Vec<Diagnostic>,
-) -> Option<Case> {
-    let mut events = |key: &str| match get(pairs, key) {
-        None => Some(Vec::new()),
-        Some(node) => match &node.kind {
-            Kind::Sequence(nodes) => Some(nodes.to_vec()),
-            _ => {
-                let message = format!("`{key}` is a list of events, found {}", node.what());
-                found.push(node.error(files, Code::YamlValidate, message));
-                None
-            }
-        },
-    };
-    let (matching, ignored) = (events("match")?, events("ignore")?);
-    Some(Case { rule, place: place.clone(), matching, ignored })
 }
 
 fn overrides(
