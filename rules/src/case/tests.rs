@@ -1,3 +1,5 @@
+//! Cases that hold, cases that fail, and cases that are written wrong.
+
 use expect_test::{Expect, expect};
 
 use super::{test, test_rules};

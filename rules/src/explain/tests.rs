@@ -1,3 +1,5 @@
+//! The text of a condition and of a trace, as a person reads them.
+
 use expect_test::{Expect, expect};
 
 use crate::{RuleSet, Source, sample};
