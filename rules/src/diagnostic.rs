@@ -24,6 +24,14 @@ macro_rules! codes {
         pub enum Code { $(#[doc = $doc] #[serde(rename = $name)] $variant,)+ }
 
         impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Returns what it means, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)+ }
+            }
+
             /// Returns the printed name.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
@@ -58,6 +66,28 @@ codes! {
     Suspicious "LOAD_COMPILE_CONDITION" Warning "A condition is valid but hardly what was meant.";
     Unobservable "SAKER_UNOBSERVABLE" Warning "The rule needs an event that no sensor reports yet.";
     CaseFailed "SAKER_CASE_FAILED" Error "A rule's test case does not hold.";
+    LintNeverTrue "SAKER_LINT_NEVER_TRUE" Warning "A condition can never be true.";
+    LintDeadBranch "SAKER_LINT_DEAD_BRANCH" Warning "An alternative of an `or` can never be true.";
+    LintAlwaysTrue "SAKER_LINT_ALWAYS_TRUE" Warning "An `or` is true of every value.";
+    LintImpossibleValue "SAKER_LINT_IMPOSSIBLE_VALUE" Warning "A field is compared with a value it never has.";
+    LintDeadKind "SAKER_LINT_DEAD_KIND" Warning "A rule names a kind of event that it can never match.";
+    LintUnrestrictedBranch "SAKER_LINT_UNRESTRICTED_BRANCH" Warning "An alternative of an `or` names no kind of event, others do.";
+    LintRedundant "SAKER_LINT_REDUNDANT" Warning "A part of a condition changes nothing.";
+    LintShadowedRule "SAKER_LINT_SHADOWED_RULE" Warning "A rule matches only what an earlier one matches.";
+    LintForgeableException "SAKER_LINT_FORGEABLE_EXCEPTION" Warning "An exception depends only on what a program says of itself.";
+    LintWildcardAsText "SAKER_LINT_WILDCARD_AS_TEXT" Warning "A `*` stands where it is no wildcard.";
+    LintPlainPattern "SAKER_LINT_PLAIN_PATTERN" Warning "A pattern that another operator says plainly.";
+    LintUnclosedBracket "SAKER_LINT_UNCLOSED_BRACKET" Warning "A `[` in a pattern is never closed.";
+    LintEmptyText "SAKER_LINT_EMPTY_TEXT" Warning "A comparison that every value satisfies.";
+    LintSeveralNetworks "SAKER_LINT_SEVERAL_NETWORKS" Warning "`fd.net in` names several networks, of which Falco tests one.";
+    LintNanoseconds "SAKER_LINT_NANOSECONDS" Warning "A duration is compared as if it counted seconds.";
+    LintDuplicateValue "SAKER_LINT_DUPLICATE_VALUE" Warning "A value stands twice in a list.";
+    LintOutputWithoutValue "SAKER_LINT_OUTPUT_WITHOUT_VALUE" Warning "An output names a field that the rule's events never have.";
+    LintOutputWithoutFields "SAKER_LINT_OUTPUT_WITHOUT_FIELDS" Warning "An output names no field.";
+    LintUnusedSilence "SAKER_LINT_UNUSED_SILENCE" Warning "A comment silences a lint that finds nothing there.";
+    LintMetadataOnlyNegated "SAKER_LINT_METADATA_ONLY_NEGATED" Warning "Container metadata is read only to except.";
+    LintRuleWithoutTechnique "SAKER_LINT_RULE_WITHOUT_TECHNIQUE" Warning "A rule names no ATT&CK technique.";
+    LintRuleWithoutTest "SAKER_LINT_RULE_WITHOUT_TEST" Warning "A rule has no test.";
 }
 
 /// The part of the user's text that a diagnostic shows.
@@ -89,6 +119,13 @@ pub struct Diagnostic {
 pub(crate) struct File {
     pub(crate) name: Arc<str>,
     pub(crate) text: Arc<str>,
+}
+
+impl File {
+    /// Returns whether both are the same text of the same load.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.text, &other.text)
+    }
 }
 
 /// A byte range in a file.

@@ -8,7 +8,7 @@ mod predicate;
 mod term;
 
 pub(crate) use check::{Compiler, Macros, Remark};
-pub(crate) use graph::{Graph, Node, NodeId};
+pub(crate) use graph::{FALSE, Graph, Node, NodeId, TRUE};
 pub(crate) use nearest::{nearest, nearest_field};
 pub(crate) use predicate::{Literal, Machine, Predicate, Test};
 pub(crate) use term::{AlertField, EventView, Leaf, PathView, Record, Term};

@@ -8,6 +8,8 @@ mod paste;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use collect::{ListDefinition, MacroDefinition, RuleDefinition, collect};
+pub(crate) use collect::{Collection, ListDefinition, MacroDefinition, RuleDefinition, collect};
 pub(crate) use compile::{NoMacros, compile};
+pub(crate) use exception::with_exceptions;
 pub(crate) use item::{Item, read_items};
+pub(crate) use paste::Lists;

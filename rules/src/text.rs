@@ -33,6 +33,16 @@ impl Files {
     pub(crate) fn place(&self, file: u32, span: Range<usize>) -> Place {
         Place { file: self.0[file as usize].clone(), span }
     }
+
+    /// Returns every file as a whole.
+    pub(crate) fn wholes(&self) -> impl Iterator<Item = Place> {
+        self.0.iter().map(|file| Place { file: file.clone(), span: 0..file.text.len() })
+    }
+
+    /// Returns the number of a file, or how many there are if it is none of these.
+    pub(crate) fn number(&self, file: &File) -> usize {
+        self.0.iter().position(|known| known.is_same(file)).unwrap_or(self.0.len())
+    }
 }
 
 impl Text {
