@@ -99,7 +99,7 @@ impl Condition {
             return Err(Diagnostic::new(Code::CompileCondition, FILE_NAME, message));
         }
         let place = |fault: Fault| {
-            let file = File { name: FILE_NAME.into(), text: text.into() };
+            let file = File::new(FILE_NAME, text);
             let place = Place { file, span: fault.span.start..fault.span.end };
             Diagnostic::at(Code::CompileCondition, &place, fault.message).hints(fault.hint)
         };
@@ -112,7 +112,7 @@ impl Condition {
         let node = compiler.expression(&expression);
         let fault = compiler.remarks.into_iter().find_map(|remark| match remark {
             Remark::Error(fault) | Remark::UnknownField(fault) => Some(fault),
-            Remark::Deprecated(_) | Remark::Suspicious(_) => None,
+            Remark::Macro { .. } | Remark::Deprecated(_) | Remark::Suspicious(_) => None,
         });
         match (node, fault) {
             (Some(node), None) => {

@@ -1,14 +1,15 @@
 //! What is wrong in a rule file or a condition, and where.
 
+mod excerpt;
+mod location;
+
 use std::{fmt, ops::Range, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
-/// Lines of the user's text kept before and after the faulty one.
-const CONTEXT_LINES: usize = 1;
-/// A line longer than this is cut around the fault, so that a hostile file cannot flood a log.
-const LINE_BYTES_MAX: usize = 240;
+use excerpt::Excerpt;
+pub(crate) use location::{ItemType, Location};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -46,12 +47,15 @@ macro_rules! codes {
 }
 
 codes! {
+    FileRead "LOAD_ERR_FILE_READ" Error "The file cannot be read.";
     YamlParse "LOAD_ERR_YAML_PARSE" Error "The text is not YAML.";
     YamlValidate "LOAD_ERR_YAML_VALIDATE" Error "A key is missing, empty or of the wrong type.";
     CompileCondition "LOAD_ERR_COMPILE_CONDITION" Error "A condition cannot be compiled.";
     CompileOutput "LOAD_ERR_COMPILE_OUTPUT" Error "An output format cannot be compiled.";
     Validate "LOAD_ERR_VALIDATE" Error "Items do not fit together.";
+    Extension "LOAD_ERR_EXTENSION" Error "An extension's item is wrong; reserved, never given here.";
     UnknownSource "LOAD_UNKNOWN_SOURCE" Warning "The rule's source is not read here; the rule is skipped.";
+    UnsafeNaCheck "LOAD_UNSAFE_NA_CHECK" Warning "A field that is never `<NA>` is compared with `<NA>`.";
     NoEventType "LOAD_NO_EVTTYPE" Warning "The rule restricts no event type.";
     UnknownFilter "LOAD_UNKNOWN_FILTER" Warning "The rule uses what this version does not know and is skipped.";
     UnusedMacro "LOAD_UNUSED_MACRO" Warning "A macro is never used.";
@@ -59,12 +63,14 @@ codes! {
     UnknownItem "LOAD_UNKNOWN_ITEM" Warning "An item is none of the known ones.";
     UnknownKey "LOAD_UNKNOWN_KEY" Warning "A key is not known.";
     DeprecatedItem "LOAD_DEPRECATED_ITEM" Warning "Something deprecated is used.";
+    WarningExtension "LOAD_WARNING_EXTENSION" Warning "An extension's item is odd; reserved, never given here.";
     AppendNoValues "LOAD_APPEND_NO_VALUES" Warning "An exception is appended without values.";
     ExceptionNameNotUnique "LOAD_EXCEPTION_NAME_NOT_UNIQUE" Warning "Two exceptions have one name.";
     InvalidMacroName "LOAD_INVALID_MACRO_NAME" Warning "A macro's name has unusual letters.";
     InvalidListName "LOAD_INVALID_LIST_NAME" Warning "A list's name has unusual letters.";
     Suspicious "LOAD_COMPILE_CONDITION" Warning "A condition is valid but hardly what was meant.";
     Unobservable "SAKER_UNOBSERVABLE" Warning "The rule needs an event that no sensor reports yet.";
+    SelectionUnused "SAKER_SELECTION_UNUSED" Warning "A choice of rules in the configuration matches none.";
     CaseFailed "SAKER_CASE_FAILED" Error "A rule's test case does not hold.";
     LintNeverTrue "SAKER_LINT_NEVER_TRUE" Warning "A condition can never be true.";
     LintDeadBranch "SAKER_LINT_DEAD_BRANCH" Warning "An alternative of an `or` can never be true.";
@@ -90,14 +96,6 @@ codes! {
     LintRuleWithoutTest "SAKER_LINT_RULE_WITHOUT_TEST" Warning "A rule has no test.";
 }
 
-/// The part of the user's text that a diagnostic shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Excerpt {
-    first_line: usize,
-    text: String,
-    span: Range<usize>,
-}
-
 /// One fault or warning, pointing into the user's file. Prints as an annotated snippet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -112,6 +110,9 @@ pub struct Diagnostic {
     pub hints: Vec<String>,
     #[serde(skip)]
     excerpt: Option<Box<Excerpt>>,
+    /// The items around the place, the outermost first.
+    #[serde(skip)]
+    pub(crate) locations: Vec<Location>,
 }
 
 /// A text with its file's name, shared by the diagnostics about it.
@@ -119,6 +120,16 @@ pub struct Diagnostic {
 pub(crate) struct File {
     pub(crate) name: Arc<str>,
     pub(crate) text: Arc<str>,
+    /// Where each line begins.
+    lines: Arc<[usize]>,
+}
+
+impl File {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| end + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Self { name: name.into(), text: text.into(), lines }
+    }
 }
 
 impl File {
@@ -147,16 +158,27 @@ impl Diagnostic {
             column: 0,
             hints: Vec::new(),
             excerpt: None,
+            locations: Vec::new(),
         }
     }
 
     /// Returns a diagnostic that points at a place.
     pub(crate) fn at(code: Code, place: &Place, message: impl Into<String>) -> Self {
         let mut diagnostic = Self::new(code, &place.file.name, message);
-        let (line, column, excerpt) = excerpt(&place.file.text, place.span.clone());
-        (diagnostic.line, diagnostic.column) = (line, column);
-        diagnostic.excerpt = Some(Box::new(excerpt));
+        let (line, column) = place.file.position(place.span.start);
+        (diagnostic.line, diagnostic.column) = (line + 1, column + 1);
+        diagnostic.excerpt = Some(Box::new(place.file.excerpt(place.span.clone(), line)));
         diagnostic
+    }
+
+    /// Notes the item around the place, or around the items noted before.
+    pub(crate) fn inside(&mut self, location: Location) {
+        self.locations.insert(0, location);
+    }
+
+    /// Returns the faulty line with a caret under the place, without its surroundings.
+    pub(crate) fn snippet(&self) -> String {
+        self.excerpt.as_deref().map(Excerpt::snippet).unwrap_or_default()
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -218,65 +240,6 @@ fn printable(text: &str) -> String {
     printed
 }
 
-/// Returns line, column and the lines around `span`, cut and made printable.
-fn excerpt(text: &str, span: Range<usize>) -> (usize, usize, Excerpt) {
-    let start = floor(text, span.start);
-    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    let line = text[..line_start].matches('\n').count() + 1;
-    let column = text[line_start..start].chars().count() + 1;
-    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-    let end = floor(text, span.end).clamp(start, line_end);
-
-    let before = (0..CONTEXT_LINES).fold(line_start, |at, _| match at {
-        0 => 0,
-        at => text[..at - 1].rfind('\n').map_or(0, |at| at + 1),
-    });
-    let after = (0..CONTEXT_LINES).fold(line_end, |at, _| {
-        text.get(at + 1..).map_or(at, |rest| rest.find('\n').map_or(text.len(), |n| at + 1 + n))
-    });
-
-    let mut shown = String::new();
-    for line in text[before..line_start].lines() {
-        shown.push_str(&clean(cut(line)));
-        shown.push('\n');
-    }
-    let cut_from =
-        match start - line_start > LINE_BYTES_MAX / 2 && line_end - line_start > LINE_BYTES_MAX {
-            true => floor(text, start - LINE_BYTES_MAX / 2),
-            false => line_start,
-        };
-    let cut_to = floor(text, line_end.min(cut_from + LINE_BYTES_MAX)).max(start);
-    shown.push_str(&clean(&text[cut_from..start]));
-    let shown_start = shown.len();
-    shown.push_str(&clean(&text[start..end.min(cut_to)]));
-    let shown_end = shown.len();
-    shown.push_str(&clean(&text[end.min(cut_to)..cut_to]));
-    if after > line_end {
-        shown.push('\n');
-        shown.push_str(&clean(cut(&text[line_end + 1..after])));
-    }
-    let first_line = line - text[before..line_start].matches('\n').count();
-    let excerpt = Excerpt { first_line, text: shown, span: shown_start..shown_end };
-    (line, column, excerpt)
-}
-
-fn clean(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-fn cut(line: &str) -> &str {
-    &line[..floor(line, LINE_BYTES_MAX)]
-}
-
-/// Returns the greatest character boundary not after `at`.
-fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
@@ -285,7 +248,7 @@ mod tests {
 
     fn check(text: &str, needle: &str, expect: Expect) {
         let start = text.find(needle).unwrap();
-        let file = File { name: "my.yaml".into(), text: text.into() };
+        let file = File::new("my.yaml", text);
         let place = Place { file, span: start..start + needle.len() };
         let diagnostic =
             Diagnostic::at(Code::CompileCondition, &place, "no such field").hint("try");
@@ -315,7 +278,7 @@ mod tests {
         for text in ["", "\n", "é\nü\n", "\u{1b}[31mx", &"x".repeat(5000)] {
             for start in 0..=text.len().min(40) {
                 for end in start..=text.len().min(40) {
-                    let file = File { name: "f".into(), text: text.into() };
+                    let file = File::new("f", text);
                     let place = Place { file, span: start..end };
                     let printed = Diagnostic::at(Code::Validate, &place, text).to_string();
                     assert!(!printed.contains('\u{1b}'));

@@ -26,6 +26,7 @@ pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};
 pub use lint::{Lint, LintOptions, lint, lints};
+pub use load::{FileReport, LoadOptions, LoadReport, Pick, Selection};
 pub use matcher::Matcher;
 pub use rule::{Rendered, Rule};
 pub use ruleset::{Loaded, Requirements, RuleSet, Source};

@@ -91,12 +91,7 @@ impl Segment {
         let mut macros = NoMacros;
         let (dialect, remarks) = (Dialect::Events, Vec::new());
         let mut compiler = Compiler { graph, dialect, macros: &mut macros, remarks, depth: 0 };
-        let term = compiler.term(&operand).map_err(|remark| match remark {
-            Remark::Error(fault)
-            | Remark::UnknownField(fault)
-            | Remark::Deprecated(fault)
-            | Remark::Suspicious(fault) => fault,
-        })?;
+        let term = compiler.term(&operand).map_err(Remark::into_fault)?;
         let name = match &term {
             Term::Leaf(Leaf::Event(field, argument)) if *field == Field::EvtArg => {
                 Some(argument_name(argument).into())

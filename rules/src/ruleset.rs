@@ -5,10 +5,10 @@ use std::sync::Arc;
 use alert::EventKind;
 
 use crate::{
-    Diagnostic, Matcher, Rule, Severity,
-    diagnostic::Code,
+    Diagnostic, LoadOptions, LoadReport, Matcher, Rule, Severity,
+    diagnostic::{Code, ItemType, Location},
     ir::{Graph, Leaf, Node, NodeId},
-    load::{collect, compile, read_items},
+    load::{Compiled, collect, compile, read_items},
     matcher::Program,
     text::Files,
     yaml,
@@ -53,6 +53,11 @@ pub struct Requirements {
 impl RuleSet {
     /// Compiles rule files in the order given. Returns every error found, or the set.
     pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
+        Self::load_with(sources, &LoadOptions::default()).into_result()
+    }
+
+    /// Compiles rule files in the order given, and tells what became of each.
+    pub fn load_with(sources: &[Source], options: &LoadOptions) -> LoadReport {
         let mut found = Vec::new();
         let mut files = Files::default();
         let mut items = Vec::new();
@@ -61,20 +66,21 @@ impl RuleSet {
             items.extend(read_items(&files, &documents, &mut found));
         }
         let collection = collect(&files, &items, &mut found);
-        let mut compiled = compile(&files, &collection, &mut found);
-        let (mut errors, mut warnings): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
-        if !errors.is_empty() {
-            errors.dedup();
-            return Err(errors);
+        let compiled = compile(&files, &collection, options, &mut found);
+        let failed = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        let set = (!failed).then(|| Arc::new(Self::new(compiled)));
+        if let Some(set) = &set {
+            set.note_kinds(&mut found);
         }
+        let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+        LoadReport::new(&names, set, found)
+    }
+
+    fn new(mut compiled: Compiled) -> Self {
         let roots: Vec<_> = compiled.rules.iter().map(|(_, root)| *root).collect();
         let program = Program::new(&mut compiled.graph, &roots);
-        let rules: Vec<_> = compiled.rules.into_iter().map(|(rule, _)| rule).collect();
-        let set = Self { rules, roots, graph: compiled.graph, program };
-        set.note_kinds(&mut warnings);
-        warnings.dedup();
-        Ok(Loaded { rules: Arc::new(set), warnings })
+        let rules = compiled.rules.into_iter().map(|(rule, _)| rule).collect();
+        Self { rules, roots, graph: compiled.graph, program }
     }
 
     /// Returns the enabled rules, in the order of their definition.
@@ -168,7 +174,8 @@ impl RuleSet {
             } else {
                 continue;
             };
-            let warning = Diagnostic::at(code, &rule.place, message);
+            let mut warning = Diagnostic::at(code, &rule.place, message);
+            warning.inside(Location::new(ItemType::Rule, &rule.name, &rule.place));
             warnings.push(match code {
                 Code::NoEventType => warning.hint("restrict it, as in `evt.type = execve and …`"),
                 _ => warning,

@@ -18,7 +18,7 @@ const NESTING_MAX: usize = 2 * DEPTH_MAX;
 /// Finds the condition behind a macro's name.
 pub(crate) trait Macros {
     /// `depth` says how deep the name stands, so that the resolver goes on counting.
-    fn resolve(&mut self, graph: &mut Graph, name: &Name, depth: usize) -> Result<NodeId, Fault>;
+    fn resolve(&mut self, graph: &mut Graph, name: &Name, depth: usize) -> Result<NodeId, Remark>;
 }
 
 /// What is noted about a condition.
@@ -27,13 +27,35 @@ pub(crate) enum Remark {
     Error(Fault),
     /// The name of a field that does not exist.
     UnknownField(Fault),
+    /// The name of a macro that has errors of its own, all of which may be for unknown names.
+    Macro {
+        name: Name,
+        unknown: bool,
+    },
     Deprecated(Fault),
     Suspicious(Fault),
 }
 
 impl Remark {
     pub(crate) const fn is_error(&self) -> bool {
-        matches!(self, Self::Error(_) | Self::UnknownField(_))
+        matches!(self, Self::Error(_) | Self::UnknownField(_) | Self::Macro { .. })
+    }
+
+    /// Returns whether a version that knows more names might have no error here.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        matches!(self, Self::UnknownField(_) | Self::Macro { unknown: true, .. })
+    }
+
+    pub(crate) fn into_fault(self) -> Fault {
+        match self {
+            Self::Macro { name, .. } => {
+                Fault::new(name.span, format!("the macro `{}` has errors of its own", name.text))
+            }
+            Self::Error(fault)
+            | Self::UnknownField(fault)
+            | Self::Deprecated(fault)
+            | Self::Suspicious(fault) => fault,
+        }
     }
 }
 
@@ -80,8 +102,8 @@ impl Compiler<'_> {
             }
             Expression::Macro(name) => match self.macros.resolve(self.graph, name, self.depth) {
                 Ok(node) => node,
-                Err(fault) => {
-                    self.remarks.push(Remark::Error(fault));
+                Err(remark) => {
+                    self.remarks.push(remark);
                     return None;
                 }
             },

@@ -146,7 +146,8 @@ impl Expander<'_> {
         if !definition.enabled || definition.source != "syscall" {
             return None;
         }
-        let text = with_exceptions(files, &definition.condition, &definition.exceptions).ok()?;
+        let (condition, exceptions) = (&definition.condition, &definition.exceptions);
+        let text = with_exceptions(files, condition, exceptions, &mut Vec::new())?;
         let condition = Rc::new(self.written(&text)?);
         let (kinds, live_kinds) = self.kinds(condition.root.node);
         Some(RuleSubject {
@@ -175,7 +176,7 @@ impl Expander<'_> {
     }
 
     fn written(&mut self, text: &Text) -> Option<Written> {
-        let text = self.lists.paste(text)?;
+        let text = self.lists.paste(text).ok()?;
         let expression = condition(text.as_str(), Dialect::Events).ok()?;
         let root = self.part(expression)?;
         Some(Written { text, root })

@@ -1,16 +1,18 @@
 //! Compiles collected definitions: macros once each, then every rule.
 
-use std::cell::RefCell;
-
-use hashbrown::HashMap;
-
 use super::{
-    MacroDefinition, RuleDefinition, collect::Collection, exception::with_exceptions, paste::Lists,
+    LoadOptions, RuleDefinition,
+    collect::Collection,
+    expand::with_exceptions,
+    inside,
+    macros::{MacroTable, Parsed, diagnostic},
+    paste::Lists,
+    source::is_known,
 };
 use crate::{
-    diagnostic::{Code, Diagnostic},
-    ir::{Compiler, Graph, Macros, NodeId, Remark},
-    parse::{Dialect, Fault, Name, condition, output},
+    diagnostic::{Code, Diagnostic, ItemType, Location},
+    ir::{Graph, NodeId, Remark},
+    parse::{Fault, Operand, Piece, output},
     rule::{Rule, Segment},
     text::{Files, Text},
 };
@@ -23,258 +25,200 @@ pub(crate) struct Compiled {
     pub(crate) rules: Vec<(Rule, NodeId)>,
 }
 
-/// Sources whose events this version reads.
-const SOURCES: [&str; 1] = ["syscall"];
+/// Fields of times that Falco no longer measures.
+const DEPRECATED_FIELDS: [&str; 6] = [
+    "evt.dir",
+    "evt.latency",
+    "evt.latency.s",
+    "evt.latency.ns",
+    "evt.latency.human",
+    "evt.wait_latency",
+];
+/// Stood for the container's fields once; now every alert has them.
+const CONTAINER_INFO: &str = "%container.info";
 
 /// Compiles all rules; a disabled one too, so that its faults are told.
 pub(crate) fn compile(
     files: &Files,
     collection: &Collection,
+    options: &LoadOptions,
     found: &mut Vec<Diagnostic>,
 ) -> Compiled {
     let lists = Lists::new(files, &collection.lists, found);
-    let resolver = Resolver {
-        files,
-        lists: &lists,
-        macros: &collection.macros,
-        states: RefCell::default(),
-        found: RefCell::default(),
-    };
-    let mut compiled = Compiled::default();
+    let macros = MacroTable::new(files, collection, &lists, found);
+    let mut graph = Graph::default();
+    let mut rules = Vec::new();
     for definition in &collection.rules {
-        if !SOURCES.contains(&definition.source.as_str()) {
+        let name = definition.name.as_str();
+        let rule = inside(files, found, ItemType::Rule, name, &definition.item, |found| {
+            let mut work = Work {
+                files,
+                lists: &lists,
+                macros: &macros,
+                graph: &mut graph,
+                definition,
+                found,
+            };
+            work.rule()
+        });
+        let (tags, priority) = (&definition.tags, definition.priority);
+        if options.keeps(name, tags, priority, definition.enabled) {
+            rules.extend(rule);
+        }
+    }
+    unused_selections(collection, options, found);
+    macros.finish(found);
+    for list in &collection.lists {
+        let name = list.name.as_str();
+        if !lists.is_used(name) {
+            let message = format!("the list `{name}` is never used");
+            inside(files, found, ItemType::List, name, &list.item, |found| {
+                found.push(list.node.error(files, Code::UnusedList, message));
+            });
+        }
+    }
+    Compiled { graph, rules }
+}
+
+fn unused_selections(collection: &Collection, options: &LoadOptions, found: &mut Vec<Diagnostic>) {
+    for selection in &options.selections {
+        let mut rules = collection.rules.iter();
+        if !rules.any(|rule| selection.pick().takes(rule.name.as_str(), &rule.tags)) {
+            let message = format!("no rule matches the choice {selection}");
+            found.push(Diagnostic::new(Code::SelectionUnused, "configuration", message));
+        }
+    }
+}
+
+struct Work<'a> {
+    files: &'a Files,
+    lists: &'a Lists,
+    macros: &'a MacroTable<'a>,
+    graph: &'a mut Graph,
+    definition: &'a RuleDefinition,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl Work<'_> {
+    fn rule(&mut self) -> Option<(Rule, NodeId)> {
+        let definition = self.definition;
+        if !is_known(&definition.source) {
             let message = format!(
                 "no events of the source `{}` are read here, the rule is skipped",
                 definition.source
             );
-            found.push(definition.node.error(files, Code::UnknownSource, message));
-            continue;
+            self.found.push(definition.node.error(self.files, Code::UnknownSource, message));
+            return None;
         }
-        if let Some((rule, node)) = rule(files, &resolver, &mut compiled.graph, definition, found)
-            && definition.enabled
-        {
-            compiled.rules.push((rule, node));
-        }
+        let segments = self.output();
+        let node = self.condition();
+        let rule = Rule {
+            name: definition.name.as_str().to_owned(),
+            description: definition.description.clone(),
+            priority: definition.priority,
+            source: definition.source.clone(),
+            tags: definition.tags.clone(),
+            warn_event_types: definition.warn_event_types,
+            place: self.files.place(definition.node.file, definition.node.span.clone()),
+            segments: segments?.into(),
+        };
+        Some((rule, node?))
     }
-    found.append(&mut resolver.found.borrow_mut());
-    unused(files, collection, &resolver, found);
-    compiled
-}
 
-fn rule(
-    files: &Files,
-    resolver: &Resolver<'_>,
-    graph: &mut Graph,
-    definition: &RuleDefinition,
-    found: &mut Vec<Diagnostic>,
-) -> Option<(Rule, NodeId)> {
-    let segments = match output(definition.output.as_str()) {
-        Ok(pieces) => {
-            pieces.into_iter().map(|piece| Segment::compile(graph, piece)).collect::<Result<_, _>>()
-        }
-        Err(fault) => Err(fault),
-    };
-    let segments: Option<Vec<Segment>> = segments
-        .map_err(|fault| {
-            let code = match definition.skip_if_unknown_filter {
+    /// Does `work` inside a part of the rule.
+    fn part<T>(
+        &mut self,
+        item_type: ItemType,
+        work: impl FnOnce(&mut Self, &mut Vec<Diagnostic>) -> T,
+    ) -> T {
+        let definition = self.definition;
+        let node = match item_type {
+            ItemType::RuleOutput => &definition.output_node,
+            _ => &definition.condition_node,
+        };
+        let mut found = Vec::new();
+        let result = inside(self.files, &mut found, item_type, "", node, |found| work(self, found));
+        self.found.append(&mut found);
+        result
+    }
+
+    fn output(&mut self) -> Option<Vec<Segment>> {
+        self.part(ItemType::RuleOutput, |work, found| {
+            let text = work.without_container_info(found);
+            let compiled = work.segments(&text, found);
+            let code = match work.definition.skip_if_unknown_filter {
                 true => Code::UnknownFilter,
                 false => Code::CompileOutput,
             };
-            found.push(diagnostic(files, &definition.output, code, fault));
+            compiled.map_err(|fault| found.push(work.in_output(&text, code, fault))).ok()
         })
-        .ok();
-    let condition = match with_exceptions(files, &definition.condition, &definition.exceptions) {
-        Ok(condition) => condition,
-        Err(error) => {
-            found.push(error);
-            return None;
-        }
-    };
-    let Some(condition) = resolver.lists.paste(&condition) else {
-        let message = "the condition is too long with its lists";
-        found.push(definition.node.error(files, Code::CompileCondition, message));
-        return None;
-    };
-    let skip = definition.skip_if_unknown_filter;
-    let (node, remarks) = resolver.condition(graph, &condition, usize::MAX, 0);
-    let failed = remarks.iter().any(Remark::is_error);
-    for remark in remarks {
-        found.push(resolver.diagnostic(&condition, remark, skip));
     }
-    let node = node.filter(|_| !failed)?;
-    let rule = Rule {
-        name: definition.name.as_str().to_owned(),
-        description: definition.description.clone(),
-        priority: definition.priority,
-        source: definition.source.clone(),
-        tags: definition.tags.clone(),
-        warn_event_types: definition.warn_event_types,
-        place: files.place(definition.node.file, definition.node.span.clone()),
-        segments: segments?.into(),
-    };
-    Some((rule, node))
-}
 
-fn diagnostic(files: &Files, text: &Text, code: Code, fault: Fault) -> Diagnostic {
-    let place = text.place(files, fault.span.start..fault.span.end);
-    Diagnostic::at(code, &place, fault.message).hints(fault.hint)
-}
-
-fn unused(
-    files: &Files,
-    collection: &Collection,
-    resolver: &Resolver<'_>,
-    found: &mut Vec<Diagnostic>,
-) {
-    for list in &collection.lists {
-        let name = list.name.as_str();
-        if !resolver.lists.is_used(name) {
-            let message = format!("the list `{name}` is never used");
-            found.push(list.node.error(files, Code::UnusedList, message));
-        }
+    fn in_output(&self, text: &Text, code: Code, fault: Fault) -> Diagnostic {
+        let place = text.place(self.files, fault.span.start..fault.span.end);
+        let mut diagnostic = Diagnostic::at(code, &place, fault.message).hints(fault.hint);
+        diagnostic.inside(Location::new(ItemType::RuleOutputExpression, "", &place));
+        diagnostic
     }
-    let states = resolver.states.borrow();
-    let mut names: Vec<_> = collection.macros.iter().collect();
-    names.sort_unstable_by_key(|(_, definition)| definition.defined);
-    for (name, definition) in names {
-        if !states.contains_key(name.as_str()) {
-            let message = format!("the macro `{name}` is never used");
-            found.push(definition.node.error(files, Code::UnusedMacro, message));
+
+    fn without_container_info(&self, found: &mut Vec<Diagnostic>) -> Text {
+        let output = &self.definition.output;
+        let mut text = Text::default();
+        let mut at = 0;
+        while let Some(offset) = output.as_str()[at..].find(CONTAINER_INFO) {
+            let start = at + offset;
+            text.push_part(output, at..start);
+            at = start + CONTAINER_INFO.len();
+            let place = output.place(self.files, start..at);
+            let message = "`%container.info` is deprecated and stands for nothing";
+            let warning = Diagnostic::at(Code::DeprecatedItem, &place, message);
+            found.push(warning.hint("every alert has the container's fields"));
         }
+        text.push_part(output, at..output.as_str().len());
+        text
     }
-}
 
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Running,
-    Done(NodeId),
-    Failed,
-}
-
-/// Compiles a macro when it is first named, and keeps its node.
-struct Resolver<'a> {
-    files: &'a Files,
-    lists: &'a Lists,
-    macros: &'a HashMap<String, MacroDefinition>,
-    states: RefCell<HashMap<String, State>>,
-    found: RefCell<Vec<Diagnostic>>,
-}
-
-impl Resolver<'_> {
-    /// Compiles a condition that sees the macros defined before `visible`.
-    fn condition(
-        &self,
-        graph: &mut Graph,
+    fn segments(
+        &mut self,
         text: &Text,
-        visible: usize,
-        depth: usize,
-    ) -> (Option<NodeId>, Vec<Remark>) {
-        let expression = match condition(text.as_str(), Dialect::Events) {
-            Ok(expression) => expression,
-            Err(fault) => return (None, vec![Remark::Error(fault)]),
-        };
-        let mut view = Visible { resolver: self, visible };
-        let remarks = Vec::new();
-        let dialect = Dialect::Events;
-        let mut compiler = Compiler { graph, dialect, macros: &mut view, remarks, depth };
-        let node = compiler.expression(&expression);
-        (node, compiler.remarks)
-    }
-
-    fn diagnostic(&self, text: &Text, remark: Remark, skip: bool) -> Diagnostic {
-        let (code, fault) = match remark {
-            Remark::UnknownField(fault) if skip => (Code::UnknownFilter, fault),
-            Remark::Error(fault) | Remark::UnknownField(fault) => (Code::CompileCondition, fault),
-            Remark::Deprecated(fault) => (Code::DeprecatedItem, fault),
-            Remark::Suspicious(fault) => (Code::Suspicious, fault),
-        };
-        diagnostic(self.files, text, code, fault)
-    }
-
-    fn resolve(
-        &self,
-        graph: &mut Graph,
-        name: &Name,
-        visible: usize,
-        depth: usize,
-    ) -> Result<NodeId, Fault> {
-        let definition = self.macros.get(&*name.text);
-        let Some(definition) = definition.filter(|definition| definition.defined < visible) else {
-            let fault = Fault::new(name.span, format!("undefined macro `{}`", name.text));
-            if definition.is_some() {
-                return Err(fault.hint("it is defined after the macro that uses it"));
-            }
-            let near = crate::ir::nearest(&name.text, self.macros.keys().map(String::as_str));
-            return Err(match near {
-                Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                None => fault,
-            });
-        };
-        let failed = || {
-            let message = format!("the macro `{}` has errors of its own", name.text);
-            Fault::new(name.span, message)
-        };
-        let state = self.states.borrow().get(&*name.text).copied();
-        match state {
-            Some(State::Done(node)) => return Ok(node),
-            Some(State::Failed) => return Err(failed()),
-            Some(State::Running) => {
-                let message = format!("the macro `{}` refers to itself", name.text);
-                return Err(Fault::new(name.span, message).hint("reference loop"));
-            }
-            None => {}
-        }
-        self.set(name, State::Running);
-        let Some(text) = self.lists.paste(&definition.condition) else {
-            self.set(name, State::Failed);
-            return Err(failed());
-        };
-        let (node, remarks) = self.condition(graph, &text, definition.touched, depth + 1);
-        let has_errors = remarks.iter().any(Remark::is_error);
-        let diagnostics = remarks.into_iter().map(|remark| self.diagnostic(&text, remark, false));
-        self.found.borrow_mut().extend(diagnostics);
-        match node.filter(|_| !has_errors) {
-            Some(node) => {
-                self.set(name, State::Done(node));
-                Ok(node)
-            }
-            None => {
-                self.set(name, State::Failed);
-                Err(failed())
+        found: &mut Vec<Diagnostic>,
+    ) -> Result<Vec<Segment>, Fault> {
+        let pieces = output(text.as_str())?;
+        for piece in &pieces {
+            if let Piece::Value { operand: Operand::Field { name, span, .. }, .. } = piece
+                && DEPRECATED_FIELDS.contains(&&**name)
+            {
+                let fault = Fault::new(*span, format!("`{name}` is deprecated"));
+                found.push(self.in_output(text, Code::DeprecatedItem, fault));
             }
         }
+        pieces.into_iter().map(|piece| Segment::compile(self.graph, piece)).collect()
     }
 
-    fn set(&self, name: &Name, state: State) {
-        self.states.borrow_mut().insert(name.text.to_string(), state);
-    }
-}
-
-struct Visible<'a> {
-    resolver: &'a Resolver<'a>,
-    visible: usize,
-}
-
-impl Macros for Visible<'_> {
-    fn resolve(&mut self, graph: &mut Graph, name: &Name, depth: usize) -> Result<NodeId, Fault> {
-        self.resolver.resolve(graph, name, self.visible, depth)
-    }
-}
-
-/// A place where no macro can be named.
-#[derive(Debug)]
-pub(crate) struct NoMacros;
-
-impl Macros for NoMacros {
-    fn resolve(&mut self, _: &mut Graph, name: &Name, _: usize) -> Result<NodeId, Fault> {
-        let fault = Fault::new(name.span, format!("unknown field `{}`", name.text));
-        let names = crate::ir::AlertField::plain_names();
-        Err(match crate::ir::nearest(&name.text, names) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault.hint(
-                "fields without a dot: priority rule source hostname output tags \
-                score count fingerprint state",
-            ),
+    fn condition(&mut self) -> Option<NodeId> {
+        self.part(ItemType::RuleCondition, |work, found| {
+            let definition = work.definition;
+            let exceptions = &definition.exceptions;
+            let text = with_exceptions(work.files, &definition.condition, exceptions, found)?;
+            let parsed = Parsed::new(work.files, work.lists, &text, found)?;
+            work.macros.look_up(&parsed, usize::MAX, found)?;
+            let (node, remarks) = work.macros.compile(work.graph, &parsed, 0);
+            found.extend(work.macros.warnings(&parsed, &remarks));
+            if !remarks.iter().any(Remark::is_error) {
+                return node;
+            }
+            let mut errors = remarks.iter().filter(|remark| remark.is_error());
+            if definition.skip_if_unknown_filter && errors.all(Remark::is_unknown) {
+                for remark in remarks.into_iter().filter(Remark::is_unknown) {
+                    let fault = remark.into_fault();
+                    let code = Code::UnknownFilter;
+                    found.push(diagnostic(work.files, &parsed.text, code, fault));
+                }
+                return None;
+            }
+            work.macros.errors(&parsed, remarks, found);
+            work.macros.tell_macros(&parsed);
+            None
         })
     }
 }

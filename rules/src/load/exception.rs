@@ -1,183 +1,316 @@
-//! Exceptions of a rule. They become text of its condition, as in Falco, because rules are written
-//! around that.
+//! Exceptions of a rule, as written. [`super::expand`] makes text of them.
 
+use std::rc::Rc;
+
+use super::{
+    inside,
+    value::{get, text, unknown_key},
+};
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, ItemType},
+    ir::{Compiler, Graph},
+    load::NoMacros,
+    parse::{Dialect, Expression, Modifier, Operator, Right, condition},
     text::{Files, Text},
     yaml::{Kind, Node},
 };
 
+const KEYS: &[&str] = &["name", "fields", "comps", "values"];
+
 #[derive(Clone, Debug)]
 pub(crate) struct Exception {
     pub(crate) name: String,
-    node: Node,
+    pub(crate) node: Node,
     /// `None` when only values are given, to be appended to an exception of that name.
-    fields: Option<Shape>,
+    pub(crate) shape: Option<Shape>,
+    /// Whether `comps` is given.
+    pub(crate) has_operators: bool,
     pub(crate) values: Vec<Node>,
 }
 
 #[derive(Clone, Debug)]
-enum Shape {
+pub(crate) enum Shape {
     /// One field compared with all values.
-    Single { field: String, operator: String },
+    Single { field: Rc<Text>, operator: String },
     /// Several fields compared with a row of values each.
-    Rows { fields: Vec<String>, operators: Vec<String> },
+    Rows { fields: Vec<Rc<Text>>, operators: Vec<String> },
 }
 
-/// Reads `exceptions`; `None` after a fault.
+/// Whether exceptions stand in a rule's definition, or change one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Define,
+    Append,
+}
+
+/// Reads `exceptions`; `None` after a fault. Fields are looked up only if the rule's source
+/// `is_known`.
 pub(crate) fn read_exceptions(
     files: &Files,
     node: &Node,
+    purpose: Purpose,
+    is_known: bool,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Exception>> {
     if node.is_null() {
         return Some(Vec::new());
     }
-    let Kind::Sequence(nodes) = &node.kind else {
-        found.push(node.error(files, Code::YamlValidate, "`exceptions` must be a list"));
-        return None;
-    };
-    let mut exceptions: Vec<Exception> = Vec::new();
-    for node in nodes.iter() {
-        match read(node) {
-            Ok(exception) => {
-                if exceptions.iter().any(|other| other.name == exception.name) {
+    inside(files, found, ItemType::Exceptions, "", node, |found| {
+        let Kind::Sequence(nodes) = &node.kind else {
+            let message = format!("`exceptions` must be a list, found {}", node.what());
+            found.push(node.error(files, Code::YamlValidate, message));
+            return None;
+        };
+        let mut exceptions: Vec<Exception> = Vec::new();
+        let mut seen = hashbrown::HashSet::new();
+        for node in nodes.iter() {
+            let mut reader = Reader { files, node, purpose, is_known };
+            let name = reader.name_shown();
+            let exception = inside(files, found, ItemType::Exception, name, node, |found| {
+                let exception = reader.read(found)?;
+                if !seen.insert(exception.name.clone()) {
                     let message = format!("two exceptions are called `{}`", exception.name);
                     found.push(node.error(files, Code::ExceptionNameNotUnique, message));
                 }
-                exceptions.push(exception);
-            }
-            Err(message) => {
-                found.push(node.error(files, Code::Validate, message));
-                return None;
-            }
+                Some(exception)
+            });
+            exceptions.extend(exception);
         }
-    }
-    Some(exceptions)
+        (exceptions.len() == nodes.len()).then_some(exceptions)
+    })
 }
 
-fn read(node: &Node) -> Result<Exception, String> {
-    let Kind::Mapping(pairs) = &node.kind else {
-        return Err("an exception has the keys name, fields, comps and values".to_owned());
-    };
-    let get =
-        |key: &str| pairs.iter().find(|(name, _)| name.str() == Some(key)).map(|pair| &pair.1);
-    let name = get("name").and_then(Node::str).ok_or("the exception has no `name`")?.to_owned();
-    let strings = |node: &Node| match &node.kind {
-        Kind::Sequence(nodes) => {
-            let strings: Option<Vec<_>> =
-                nodes.iter().map(|node| node.str().map(str::to_owned)).collect();
-            strings.ok_or_else(|| "expected a list of texts".to_owned())
-        }
-        _ => Err("expected a list of texts".to_owned()),
-    };
-    let fields = match (get("fields"), get("comps")) {
-        (None, None) => None,
-        (None, Some(_)) => return Err("the exception has `comps` but no `fields`".to_owned()),
-        (Some(fields), comps) => Some(match &fields.kind {
-            Kind::Scalar { value, .. } => {
-                let operator = match comps {
-                    None => "in",
-                    Some(comps) => comps.str().ok_or("`comps` must be a text, as `fields` is")?,
-                };
-                let word = operator.split_ascii_whitespace().next_back().unwrap_or_default();
-                if !matches!(word, "in" | "pmatch" | "intersects" | "oneof" | "anyof" | "allof") {
-                    return Err(format!("`{operator}` takes no list; give the fields as a list"));
-                }
-                Shape::Single { field: value.as_str().to_owned(), operator: operator.to_owned() }
-            }
-            _ => {
-                let fields = strings(fields)?;
-                let operators = match comps {
-                    None => vec!["=".to_owned(); fields.len()],
-                    Some(comps) => strings(comps)?,
-                };
-                if operators.len() != fields.len() {
-                    return Err("`fields` and `comps` have different lengths".to_owned());
-                }
-                Shape::Rows { fields, operators }
-            }
-        }),
-    };
-    let values = match get("values") {
-        None => Vec::new(),
-        Some(node) if node.is_null() => Vec::new(),
-        Some(node) => match &node.kind {
-            Kind::Sequence(nodes) => nodes.to_vec(),
-            _ => return Err("`values` must be a list".to_owned()),
-        },
-    };
-    Ok(Exception { name, node: node.clone(), fields, values })
+struct Reader<'a> {
+    files: &'a Files,
+    node: &'a Node,
+    purpose: Purpose,
+    is_known: bool,
 }
 
-/// Returns `(condition) and not (exception) …`.
-pub(crate) fn with_exceptions(
-    files: &Files,
-    condition: &Text,
-    exceptions: &[Exception],
-) -> Result<Text, Diagnostic> {
-    if exceptions.iter().all(|exception| exception.values.is_empty()) {
-        return Ok(condition.clone());
+impl<'a> Reader<'a> {
+    fn name_shown(&self) -> &'a str {
+        let Kind::Mapping(pairs) = &self.node.kind else { return "" };
+        get(pairs, "name").and_then(Node::str).unwrap_or_default()
     }
-    let mut text = Text::default();
-    text.push_pasted("(", condition, 0..0);
-    text.push_text(condition);
-    text.push_own(")");
-    for exception in exceptions.iter().filter(|exception| !exception.values.is_empty()) {
-        let origin = exception.node.clone();
-        let fault = |message: String| origin.error(files, Code::Validate, message);
-        let pasted = match &exception.fields {
+
+    fn error<T>(
+        &self,
+        node: &Node,
+        code: Code,
+        message: impl Into<String>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<T> {
+        found.push(node.error(self.files, code, message));
+        None
+    }
+
+    fn read(&mut self, found: &mut Vec<Diagnostic>) -> Option<Exception> {
+        let Kind::Mapping(pairs) = &self.node.kind else {
+            let message = "an exception has the keys name, fields, comps and values";
+            return self.error(self.node, Code::YamlValidate, message, found);
+        };
+        for (key, _) in pairs.iter() {
+            if !KEYS.contains(&key.str().unwrap_or_default()) {
+                found.push(unknown_key(self.files, key, "exception", KEYS));
+            }
+        }
+        let Some(name) = get(pairs, "name") else {
+            let message = "the exception has no `name`";
+            return self.error(self.node, Code::YamlValidate, message, found);
+        };
+        let name = text(self.files, name, "name", found)?;
+        let comps = get(pairs, "comps").filter(|node| !is_empty(node));
+        let shape = match get(pairs, "fields") {
+            None if self.purpose == Purpose::Define => {
+                let message = format!("the exception `{}` has no `fields`", name.as_str());
+                return self.error(self.node, Code::YamlValidate, message, found);
+            }
+            None => None,
+            Some(fields) if is_empty(fields) => None,
+            Some(fields) => Some(self.shape(fields, comps, found)?),
+        };
+        if shape.is_none() && self.purpose == Purpose::Define {
+            let message = format!("the exception `{}` has empty `fields`", name.as_str());
+            return self.error(self.node, Code::Validate, message, found);
+        }
+        let values = match get(pairs, "values") {
+            Some(node) => self.values(node, found)?,
             None => {
-                let message = format!("the exception `{}` has no `fields`", exception.name);
-                return Err(fault(message));
-            }
-            Some(Shape::Single { field, operator }) => {
-                let values: Option<Vec<_>> = exception.values.iter().map(scalar).collect();
-                let values = values.ok_or_else(|| fault("expected single values".to_owned()))?;
-                format!("{field} {operator} ({})", values.join(", "))
-            }
-            Some(Shape::Rows { fields, operators }) => {
-                let rows: Result<Vec<_>, _> = exception
-                    .values
-                    .iter()
-                    .map(|row| self::row(fields, operators, row).map_err(fault))
-                    .collect();
-                rows?.join(" or ")
+                if self.purpose == Purpose::Append {
+                    let message = format!("nothing is added to the exception `{}`", name.as_str());
+                    let warning = self.node.error(self.files, Code::AppendNoValues, message);
+                    found.push(warning.hint("give `values`"));
+                }
+                Vec::new()
             }
         };
-        let place = exception.node.span.start;
-        let marker = Text::new("x", exception.node.file, "x", place);
-        text.push_pasted(&format!(" and not ({pasted})"), &marker, 0..1);
+        Some(Exception {
+            name: name.as_str().to_owned(),
+            node: self.node.clone(),
+            shape,
+            has_operators: comps.is_some(),
+            values,
+        })
     }
-    Ok(text)
-}
 
-fn row(fields: &[String], operators: &[String], row: &Node) -> Result<String, String> {
-    let Kind::Sequence(values) = &row.kind else {
-        return Err("expected a list with one value for each field".to_owned());
-    };
-    if values.len() != fields.len() {
-        let (have, want) = (values.len(), fields.len());
-        return Err(format!("a row of values has {have} entries for {want} fields"));
+    fn values(&self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Vec<Node>> {
+        inside(self.files, found, ItemType::ExceptionValues, "", node, |found| {
+            let Kind::Sequence(nodes) = &node.kind else {
+                let message = format!("`values` must be a list, found {}", node.what());
+                return self.error(node, Code::YamlValidate, message, found);
+            };
+            let valid = nodes.iter().filter(|node| self.value(node, 0, found)).count();
+            (valid == nodes.len()).then(|| nodes.to_vec())
+        })
     }
-    let mut checks = Vec::with_capacity(values.len());
-    for ((field, operator), value) in fields.iter().zip(operators).zip(values.iter()) {
-        let list_operator = matches!(operator.as_str(), "in" | "pmatch" | "intersects");
-        let value = match &value.kind {
-            Kind::Sequence(items) => {
-                let items: Option<Vec<_>> = items.iter().map(scalar).collect();
-                format!("({})", items.ok_or("expected single values")?.join(", "))
+
+    /// A value, a row of values, or a row with lists in it.
+    fn value(&self, node: &Node, depth: usize, found: &mut Vec<Diagnostic>) -> bool {
+        let message = match &node.kind {
+            Kind::Sequence(nodes) if depth < 2 => {
+                return nodes.iter().all(|node| self.value(node, depth + 1, found));
             }
-            _ => match scalar(value).ok_or("expected a value")? {
-                text if list_operator && !text.starts_with('(') => format!("({text})"),
-                text => text,
+            Kind::Scalar { value, .. } if !node.is_null() && !value.as_str().is_empty() => {
+                return true;
+            }
+            _ => format!("expected a value, found {}", node.what()),
+        };
+        inside(self.files, found, ItemType::ExceptionValue, "", node, |found| {
+            self.error::<()>(node, Code::YamlValidate, message, found);
+        });
+        false
+    }
+
+    fn shape(
+        &self,
+        fields: &Node,
+        comps: Option<&Node>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Shape> {
+        if let Kind::Sequence(nodes) = &fields.kind {
+            return self.rows(nodes, comps, found);
+        }
+        let field = self.field(fields, found)?;
+        let operator = match comps {
+            None => "in".to_owned(),
+            Some(node) => match node.str() {
+                Some(operator) => operator.to_owned(),
+                None => {
+                    let message = "`comps` must be a single operator, as `fields` is one field";
+                    return self.error(node, Code::Validate, message, found);
+                }
             },
         };
-        checks.push(format!("{field} {operator} {value}"));
+        if !takes_list(&operator) {
+            let node = comps.unwrap_or(fields);
+            let message = format!("`{operator}` takes no list of values");
+            found.push(node.error(self.files, Code::Validate, message).hint(
+                "use `in`, `pmatch`, `intersects`, or as `startswith anyof`; or give `fields` as a list",
+            ));
+            return None;
+        }
+        Some(Shape::Single { field, operator })
     }
-    Ok(format!("({})", checks.join(" and ")))
+
+    fn rows(
+        &self,
+        nodes: &[Node],
+        comps: Option<&Node>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Shape> {
+        let fields: Vec<_> = nodes.iter().map(|node| self.field(node, found)).collect();
+        let fields: Vec<_> = fields.into_iter().collect::<Option<_>>()?;
+        let Some(comps) = comps else {
+            let operators = vec!["=".to_owned(); fields.len()];
+            return Some(Shape::Rows { fields, operators });
+        };
+        let Kind::Sequence(nodes) = &comps.kind else {
+            let message = "`comps` must be a list, as `fields` is";
+            return self.error(comps, Code::Validate, message, found);
+        };
+        if nodes.len() != fields.len() {
+            let message = format!(
+                "`fields` and `comps` have different lengths: {} and {}",
+                fields.len(),
+                nodes.len()
+            );
+            return self.error(comps, Code::Validate, message, found);
+        }
+        let mut operators = Vec::with_capacity(nodes.len());
+        for node in nodes.iter() {
+            match node.str().filter(|operator| is_operator(operator)) {
+                Some(operator) => operators.push(operator.to_owned()),
+                None => {
+                    let message = format!("`{}` is no operator", node.str().unwrap_or_default());
+                    self.error::<()>(node, Code::Validate, message, found);
+                }
+            }
+        }
+        (operators.len() == fields.len()).then_some(Shape::Rows { fields, operators })
+    }
+
+    /// Reads a field, or a function of one.
+    fn field(&self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Rc<Text>> {
+        let Some(written) = node.scalar().filter(|_| !node.is_null()) else {
+            let message = format!("expected a field, found {}", node.what());
+            return self.error(node, Code::Validate, message, found);
+        };
+        if !self.is_known {
+            return Some(Rc::clone(written));
+        }
+        let message = match condition(&format!("{} exists", written.as_str()), Dialect::Events) {
+            Ok(Expression::Check(check)) if matches!(check.right, Right::Nothing) => {
+                let mut graph = Graph::default();
+                let (mut macros, remarks) = (NoMacros, Vec::new());
+                let mut compiler = Compiler {
+                    graph: &mut graph,
+                    dialect: Dialect::Events,
+                    macros: &mut macros,
+                    remarks,
+                    depth: 0,
+                };
+                match compiler.term(&check.left) {
+                    Ok(_) => return Some(Rc::clone(written)),
+                    Err(remark) => remark.into_fault().message,
+                }
+            }
+            _ => format!("`{}` is no field", written.as_str()),
+        };
+        self.error(node, Code::Validate, message, found)
+    }
 }
 
-fn scalar(node: &Node) -> Option<String> {
-    node.str().map(super::paste::quoted)
+/// An empty value counts as left out.
+fn is_empty(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Scalar { .. } => node.is_null(),
+        Kind::Sequence(nodes) => nodes.is_empty(),
+        Kind::Mapping(_) => true,
+    }
+}
+
+fn is_operator(text: &str) -> bool {
+    let known = |word: &str| {
+        word == "==" || Operator::ALL.iter().any(|o| *o != Operator::Exists && o.word() == word)
+    };
+    known(text) || modified(text)
+}
+
+/// Returns whether an operator is one such as `startswith anyof`.
+fn modified(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let (Some(operator), Some(modifier), None) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    let takes_modifier =
+        |known: &&Operator| !known.is_order() && !known.takes_list() && **known != Operator::Exists;
+    let is_text = operator == "=="
+        || Operator::ALL.iter().filter(takes_modifier).any(|known| known.word() == operator);
+    is_text && Modifier::ALL.iter().any(|known| known.word() == modifier)
+}
+
+/// Returns whether an operator compares with a list in parentheses.
+pub(super) fn takes_list(operator: &str) -> bool {
+    let is_list = |known: &&Operator| known.takes_list();
+    Operator::ALL.iter().filter(is_list).any(|known| known.word() == operator) || modified(operator)
 }

@@ -5,14 +5,16 @@ use std::cell::Cell;
 
 use hashbrown::HashMap;
 
-use super::ListDefinition;
+use super::{ListDefinition, inside};
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, ItemType},
     text::{Files, Text},
 };
 
 /// A condition with its lists may be this long.
 const CONDITION_BYTES_MAX: usize = 16 << 20;
+/// All lists together, and all conditions with them, may be this long.
+const TOTAL_BYTES_MAX: usize = 256 << 20;
 /// Lists may name lists this deep.
 const DEPTH_MAX: usize = 32;
 
@@ -20,12 +22,13 @@ const DEPTH_MAX: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Lists {
     pasted: HashMap<String, (String, Cell<bool>)>,
+    /// What conditions may still take.
+    bytes_left: Cell<usize>,
 }
 
-/// Returns a value with quotes if it has a blank and none yet.
-pub(crate) fn quoted(text: &str) -> String {
-    let has_quotes = text.starts_with(['"', '\'']);
-    if text.contains(' ') && !has_quotes { format!("\"{text}\"") } else { text.to_owned() }
+/// Returns whether a value has a blank but no quotes yet.
+pub(crate) fn needs_quotes(text: &str) -> bool {
+    text.contains(' ') && !text.starts_with(['"', '\''])
 }
 
 impl Lists {
@@ -36,26 +39,32 @@ impl Lists {
     ) -> Self {
         let by_name: HashMap<&str, &ListDefinition> =
             lists.iter().map(|list| (list.name.as_str(), list)).collect();
-        let mut expansion = Expansion { by_name: &by_name, done: HashMap::new(), used: Vec::new() };
+        let mut expansion = Expansion {
+            by_name: &by_name,
+            done: HashMap::new(),
+            used: Vec::new(),
+            bytes_left: TOTAL_BYTES_MAX,
+        };
         for list in lists {
-            if expansion.expand(list, 0).is_none() {
-                let message =
-                    format!("the list `{}` is too long or contains itself", list.name.as_str());
-                found.push(list.node.error(files, Code::Validate, message));
+            if let Err(message) = expansion.expand(list, 0) {
+                let name = list.name.as_str();
+                inside(files, found, ItemType::List, name, &list.item, |found| {
+                    found.push(list.node.error(files, Code::Validate, message));
+                });
             }
         }
         let used = expansion.used;
         let pasted: HashMap<String, (String, Cell<bool>)> = expansion
             .done
             .into_iter()
-            .map(|(name, text)| (name, (text.unwrap_or_default(), Cell::new(false))))
+            .map(|(name, text)| (name.to_owned(), (text.unwrap_or_default(), Cell::new(false))))
             .collect();
         for name in used {
-            if let Some((_, used)) = pasted.get(&name) {
+            if let Some((_, used)) = pasted.get(name) {
                 used.set(true);
             }
         }
-        Self { pasted }
+        Self { pasted, bytes_left: Cell::new(TOTAL_BYTES_MAX) }
     }
 
     pub(crate) fn is_used(&self, name: &str) -> bool {
@@ -63,54 +72,57 @@ impl Lists {
     }
 
     /// Returns the condition with every list's name replaced where it stands between blanks or
-    /// `( ) , =`. `None` if the result is too long.
-    pub(crate) fn paste(&self, condition: &Text) -> Option<Text> {
+    /// `( ) , =`, or why the result is too long.
+    pub(crate) fn paste(&self, condition: &Text) -> Result<Text, &'static str> {
         let text = condition.as_str();
         let mut pasted = Text::default();
         let mut at = 0;
-        let mut skip_comma = false;
         for word in words(text) {
-            let (start, end) = (word.start, word.end);
-            let gap_start = match text[at..start].find(',').filter(|_| skip_comma) {
-                Some(comma) => at + comma + 1,
-                None => at,
-            };
-            pasted.push_part(condition, gap_start..start);
-            skip_comma = false;
-            match self.pasted.get(&text[word.clone()]) {
-                Some((list, used)) => {
-                    used.set(true);
-                    pasted.push_pasted(list, condition, start..end);
-                    skip_comma = list.is_empty();
-                    if skip_comma && !text[end..].trim_start().starts_with(',') {
-                        pasted = without_last_comma(&pasted);
-                        skip_comma = false;
-                    }
-                }
-                None => pasted.push_part(condition, word),
+            let Some((list, used)) = self.pasted.get(&text[word.clone()]) else { continue };
+            used.set(true);
+            pasted.push_part(condition, at.min(word.start)..word.start);
+            at = word.end;
+            if list.is_empty() {
+                at = without_comma(&mut pasted, text, word.end);
             }
+            pasted.push_pasted(list, condition, word);
             if pasted.as_str().len() > CONDITION_BYTES_MAX {
-                return None;
+                return Err("the condition is longer than 16 MiB with its lists");
             }
-            at = end;
         }
         pasted.push_part(condition, at..text.len());
-        Some(pasted)
+        match self.bytes_left.get().checked_sub(pasted.as_str().len()) {
+            Some(left) => self.bytes_left.set(left),
+            None => return Err("all conditions together are longer than 256 MiB with their lists"),
+        }
+        Ok(pasted)
     }
 }
 
-/// An empty list also takes away one comma beside it.
-fn without_last_comma(text: &Text) -> Text {
-    let trimmed = text.as_str().trim_end();
-    let mut kept = Text::default();
-    kept.push_part(text, 0..trimmed.strip_suffix(',').unwrap_or(text.as_str()).len());
-    kept
+/// An empty list also takes away one comma beside it: that before it, or else that behind it.
+/// Returns where the text goes on.
+fn without_comma(pasted: &mut Text, text: &str, end: usize) -> usize {
+    let before = pasted.as_str().trim_end_matches(is_blank);
+    if let Some(kept) = before.strip_suffix(',') {
+        let kept = kept.len();
+        pasted.truncate(kept);
+        return end;
+    }
+    let behind = text[end..].trim_start_matches(is_blank);
+    match behind.strip_prefix(',') {
+        Some(rest) => text.len() - rest.len(),
+        None => end,
+    }
+}
+
+const fn is_blank(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r')
 }
 
 /// Returns the runs between blanks and `( ) , =`.
 fn words(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
     let bytes = text.as_bytes();
-    let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'(' | b')' | b',' | b'=');
+    let ends = |byte: u8| is_blank(byte as char) || matches!(byte, b'(' | b')' | b',' | b'=');
     let mut at = 0;
     std::iter::from_fn(move || {
         while bytes.get(at).is_some_and(|byte| ends(*byte)) {
@@ -127,27 +139,33 @@ fn words(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
 struct Expansion<'a> {
     by_name: &'a HashMap<&'a str, &'a ListDefinition>,
     /// `None` while a list is being expanded.
-    done: HashMap<String, Option<String>>,
-    used: Vec<String>,
+    done: HashMap<&'a str, Option<String>>,
+    used: Vec<&'a str>,
+    bytes_left: usize,
 }
 
-impl Expansion<'_> {
-    fn expand(&mut self, list: &ListDefinition, depth: usize) -> Option<String> {
-        if let Some(known) = self.done.get(list.name.as_str()) {
-            return known.clone();
+impl<'a> Expansion<'a> {
+    /// Expands a list once. The name of a list that is being expanded stands for itself.
+    fn expand(&mut self, list: &'a ListDefinition, depth: usize) -> Result<(), &'static str> {
+        if self.done.contains_key(list.name.as_str()) {
+            return Ok(());
         }
         if depth == DEPTH_MAX {
-            return None;
+            return Err("lists name lists more than 32 deep");
         }
-        self.done.insert(list.name.as_str().to_owned(), None);
+        self.done.insert(list.name.as_str(), None);
         let mut text = String::new();
         for item in &list.items {
-            let value = match self.by_name.get(item.as_str()) {
-                Some(inner) if inner.name != list.name => {
-                    self.used.push(item.as_str().to_owned());
-                    self.expand(inner, depth + 1)?
-                }
-                _ => quoted(item.as_str()),
+            let item = item.as_str();
+            let inner = self.by_name.get(item).copied();
+            if let Some(inner) = inner.filter(|inner| inner.name.as_str() != list.name.as_str()) {
+                self.used.push(inner.name.as_str());
+                self.expand(inner, depth + 1)?;
+            }
+            let quote = if needs_quotes(item) { "\"" } else { "" };
+            let (value, quote) = match self.done.get(item) {
+                Some(Some(expanded)) => (expanded.as_str(), ""),
+                _ => (item, quote),
             };
             if value.is_empty() {
                 continue;
@@ -155,12 +173,16 @@ impl Expansion<'_> {
             if !text.is_empty() {
                 text.push_str(", ");
             }
-            text.push_str(&value);
+            text.push_str(quote);
+            text.push_str(value);
+            text.push_str(quote);
             if text.len() > CONDITION_BYTES_MAX {
-                return None;
+                return Err("the list is longer than 16 MiB");
             }
         }
-        self.done.insert(list.name.as_str().to_owned(), Some(text.clone()));
-        Some(text)
+        let left = self.bytes_left.checked_sub(text.len());
+        self.bytes_left = left.ok_or("all lists together are longer than 256 MiB")?;
+        self.done.insert(list.name.as_str(), Some(text));
+        Ok(())
     }
 }
