@@ -179,6 +179,7 @@ fn connection(record: &Record<'_>, connect: &Connect) -> Connection {
         local,
         remote,
         unix: (connect.family == AF_UNIX).then(|| unix_path(record.unix.unwrap_or_default())),
+        ..Connection::default()
     }
 }
 

@@ -119,7 +119,7 @@ impl Metrics {
         for backend in BACKENDS {
             metrics.hooks.with_label_values(&[&backend.to_string()]).set(0);
         }
-        for kind in EventKind::ALL {
+        for kind in EventKind::reported() {
             for outcome in ["seen", "filtered", "sent", "lost"] {
                 metrics.kernel_events.with_label_values(&[kind.name(), outcome]).reset();
             }

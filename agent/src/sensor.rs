@@ -117,9 +117,9 @@ impl Sensor {
     ///
     /// Process starts, forks and exits are always watched, for the process tree; they are only
     /// reported when `kinds` has them. A kind no hook can serve is named in the status instead of
-    /// failing the start.
+    /// failing the start; one the probe does not know ([`EventKind::is_reported`]) is passed over.
     pub fn start(kinds: &[EventKind], options: SensorOptions) -> Result<Self, SensorError> {
-        let wanted: Vec<Kind> = kinds.iter().map(|kind| probe_kind(*kind)).collect();
+        let wanted: Vec<Kind> = kinds.iter().filter_map(|kind| probe_kind(*kind)).collect();
         let Loaded { mut ebpf, btf, prio, bulk, counters, mut families } = load(&wanted, &options)?;
         let mut plan = Plan::default();
         attach_process(&mut ebpf, &btf, &mut plan)?;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use agent::recorder::{Recorded, Recorder, Recording, ReplayError};
-use alert::{Detail, Event, EventKind, Executable, FileType, Memo, OpenFile, Process, ProcessKey};
+use alert::{Detail, Event, EventKind, Executable, FileType, OpenFile, Process, ProcessKey};
 
 fn process(pid: i32, parent: Option<Arc<Process>>) -> Arc<Process> {
     Arc::new(Process {
@@ -29,7 +29,7 @@ fn process(pid: i32, parent: Option<Arc<Process>>) -> Arc<Process> {
         stdout: None,
         container: None,
         parent,
-        memo: Memo::default(),
+        ..Process::default()
     })
 }
 

@@ -11,6 +11,8 @@ pub enum Type {
     Text,
     /// Text compared component-wise by `pmatch`.
     Path,
+    /// Data as it was read or written.
+    Bytes,
     Ip,
     /// An address tested against CIDR blocks.
     Net,
@@ -133,9 +135,9 @@ fields! {
     EvtTimeIso "evt.time.iso8601" Text false None event "Time of the event in RFC 3339.";
     EvtPluginname "evt.pluginname" Text false None event "Not read yet: has no value.";
     EvtAsynctype "evt.asynctype" Text false None event "Not read yet: has no value.";
-    EvtBuffer "evt.buffer" Text false None event "Not read yet: has no value.";
-    EvtBuflen "evt.buflen" Unsigned false None event "Not read yet: has no value.";
-    EvtRawarg "evt.rawarg" Text false Required event "Not read yet: has no value.";
+    EvtBuffer "evt.buffer" Bytes false None event "The first bytes that were read or written.";
+    EvtBuflen "evt.buflen" Unsigned false None event "Length of `evt.buffer`.";
+    EvtRawarg "evt.rawarg" Any false Required event "One argument by name, as a number where it is one.";
     EvtLatency "evt.latency" Unsigned false None event "Always 0, as in Falco, which deprecates it.";
     FdNum "fd.num" Signed false None event "The descriptor of the event, -1 on failure.";
     FdName "fd.name" Path false None event "Full path of the file, or the address pair of the socket.";
@@ -166,10 +168,10 @@ fields! {
     FdRport "fd.rport" Port false None event "The remote port.";
     FdSipName "fd.sip.name" Text false None event "A name whose lookup gave the server's address.";
     FdConnected "fd.connected" Bool false None event "Whether the socket is connected.";
-    FdNameChanged "fd.name_changed" Bool false None event "Not read yet: has no value.";
-    FdCipName "fd.cip.name" Text false None event "Not read yet: has no value.";
-    FdLipName "fd.lip.name" Text false None event "Not read yet: has no value.";
-    FdRipName "fd.rip.name" Text false None event "Not read yet: has no value.";
+    FdNameChanged "fd.name_changed" Bool false None event "Whether the event gave the socket other ends.";
+    FdCipName "fd.cip.name" Text false None event "A name whose lookup gave the client's address.";
+    FdLipName "fd.lip.name" Text false None event "A name whose lookup gave the local address.";
+    FdRipName "fd.rip.name" Text false None event "A name whose lookup gave the remote address.";
     FdProto "fd.proto" Port true None event "The same as `fd.port`.";
     FdSproto "fd.sproto" Port false None event "The same as `fd.sport`.";
     FdCproto "fd.cproto" Port false None event "The same as `fd.cport`.";
@@ -275,12 +277,16 @@ impl Field {
     pub fn resolve(name: &str, argument: Option<&str>) -> Result<(Self, Argument), FieldError> {
         let found = Self::ALL.iter().copied().find(|field| field.name() == name);
         let Some(field) = found else {
-            return match name.strip_prefix("evt.arg.") {
-                Some(key) if !key.is_empty() && argument.is_none() => {
-                    Ok((Self::EvtArg, Argument::Key(key.into())))
+            let families = [("evt.arg.", Self::EvtArg), ("evt.rawarg.", Self::EvtRawarg)];
+            for (prefix, field) in families {
+                if let Some(key) = name.strip_prefix(prefix)
+                    && !key.is_empty()
+                    && argument.is_none()
+                {
+                    return Ok((field, Argument::Key(key.into())));
                 }
-                _ => Err(FieldError::Unknown(name.to_owned())),
-            };
+            }
+            return Err(FieldError::Unknown(name.to_owned()));
         };
         let name = field.name();
         let argument = match (field.argument(), argument) {

@@ -17,10 +17,15 @@ pub mod wire;
 
 pub use alert::{Alert, AlertId, Fields};
 pub use event::{
-    Access, Connection, Container, Detail, Event, EventKind, Executable, FileType, Labels, Missing,
-    OpenFile, PodQos, Process, ProcessKey, StandardStream,
+    Access, Call, Category, Connection, Container, ContainerProbe, Descriptor, DescriptorKind,
+    DescriptorUse, Detail, EndNames, Event, EventKind, Executable, FileType, Labels, Missing,
+    Mount, OpenFile, Parameter, ParameterKind, ParameterValue, PodQos, Process, ProcessExtra,
+    ProcessKey, Role, StandardStream, Usage,
+    symbol::{
+        Symbol, capabilities, capability_bit, capability_names, error_number, number_of, open_flag,
+        open_flags, ptrace_request, signal_number,
+    },
 };
-pub use extract::{capability_names, open_flags, ptrace_request};
 pub use field::{Argument, ArgumentRule, Field, FieldError, Type};
 pub use fingerprint::Fingerprint;
 pub use memo::{Memo, MemoWords};

@@ -9,6 +9,8 @@ pub enum Value<'a> {
     I64(i64),
     U64(u64),
     Text(Cow<'a, str>),
+    /// What was read or written; shown with a dot for each byte that is not printable ASCII.
+    Bytes(Cow<'a, [u8]>),
     Ip(IpAddr),
     List(Vec<Value<'a>>),
 }
@@ -26,6 +28,7 @@ impl<'a> Value<'a> {
             Self::I64(value) => (*value).into(),
             Self::U64(value) => (*value).into(),
             Self::Text(text) => text.as_ref().into(),
+            Self::Bytes(bytes) => printable(bytes).into(),
             Self::Ip(ip) => ip.to_string().into(),
             Self::List(items) => items.iter().map(Self::to_json).collect(),
         }
@@ -38,6 +41,7 @@ impl<'a> Value<'a> {
             Self::I64(value) => Value::I64(value),
             Self::U64(value) => Value::U64(value),
             Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
             Self::Ip(ip) => Value::Ip(ip),
             Self::List(items) => Value::List(items.into_iter().map(Value::into_owned).collect()),
         }
@@ -52,6 +56,7 @@ impl fmt::Display for Value<'_> {
             Self::I64(value) => value.fmt(f),
             Self::U64(value) => value.fmt(f),
             Self::Text(text) => f.write_str(text),
+            Self::Bytes(bytes) => f.write_str(&printable(bytes)),
             Self::Ip(ip) => ip.fmt(f),
             Self::List(items) => {
                 f.write_str("(")?;
@@ -65,6 +70,12 @@ impl fmt::Display for Value<'_> {
             }
         }
     }
+}
+
+/// Returns bytes as text, with a dot for each that is not printable ASCII.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    let shown = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' };
+    bytes.iter().map(shown).collect()
 }
 
 impl<'a> From<&'a str> for Value<'a> {
@@ -82,5 +93,12 @@ mod tests {
         let list = Value::List(vec![Value::text("a"), Value::U64(2)]);
         assert_eq!(list.to_string(), "(a,2)");
         assert_eq!(list.to_json(), serde_json::json!(["a", 2]));
+    }
+
+    #[test]
+    fn bytes_print_with_dots() {
+        let bytes = Value::Bytes(b"GET /\r\n\0\xff~"[..].into());
+        assert_eq!(bytes.to_string(), "GET /....~");
+        assert_eq!(bytes.to_json(), "GET /....~");
     }
 }

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use alert::{
-    Connection, Detail, Event, EventKind, Executable, FileType, Memo, OpenFile, Process, ProcessKey,
+    Connection, Detail, Event, EventKind, Executable, FileType, OpenFile, Process, ProcessKey,
 };
 use rules::{RuleSet, Source, builtin};
 
@@ -102,7 +102,7 @@ fn process(number: usize) -> Arc<Process> {
             stdout: None,
             container: None,
             parent,
-            memo: Memo::default(),
+            ..Process::default()
         }));
     }
     parent.unwrap_or_else(|| unreachable!("the chain has four processes"))
@@ -122,7 +122,7 @@ fn event(kind: EventKind, number: usize, process: Arc<Process>) -> Event {
             protocol: Some("tcp".into()),
             local: "10.0.0.5:40000".parse().ok(),
             remote: "10.0.0.9:5432".parse().ok(),
-            unix: None,
+            ..Connection::default()
         }),
         _ => {
             let path = paths[number % paths.len()];

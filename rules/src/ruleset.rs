@@ -41,7 +41,8 @@ pub struct Loaded {
 /// What a sensor must deliver for a rule set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirements {
-    /// Kinds of event any rule can match, in the order of [`EventKind::ALL`].
+    /// Kinds of event that any rule can match and a sensor reports, in the order of
+    /// [`EventKind::ALL`].
     pub kinds: Vec<EventKind>,
     /// Whether a rule or its output reads `proc.env`.
     pub environment: bool,
@@ -91,8 +92,7 @@ impl RuleSet {
     /// Returns what a sensor must deliver.
     pub fn requirements(&self) -> Requirements {
         let mut requirements = Requirements {
-            kinds: EventKind::ALL
-                .into_iter()
+            kinds: EventKind::reported()
                 .filter(|kind| !self.program.entries(*kind).is_empty())
                 .collect(),
             ..Requirements::default()
@@ -159,17 +159,19 @@ impl RuleSet {
 
     /// Warns about rules that no event can match, or every kind of event.
     fn note_kinds(&self, warnings: &mut Vec<Diagnostic>) {
-        let mut counts = vec![0; self.rules.len()];
+        let mut counts = vec![(0, 0); self.rules.len()];
         for kind in EventKind::ALL {
             for entry in self.program.entries(kind) {
-                counts[entry.rule as usize] += 1;
+                let (all, reported) = &mut counts[entry.rule as usize];
+                *all += 1;
+                *reported += usize::from(kind.is_reported());
             }
         }
-        for (rule, count) in self.rules.iter().zip(counts) {
-            let (code, message) = if count == 0 {
+        for (rule, (all, reported)) in self.rules.iter().zip(counts) {
+            let (code, message) = if reported == 0 {
                 let message = "no event of a kind that is observed can match this rule";
                 (Code::Unobservable, message)
-            } else if count == EventKind::ALL.len() && rule.warn_event_types {
+            } else if all == EventKind::ALL.len() && rule.warn_event_types {
                 (Code::NoEventType, "the rule is asked about every kind of event")
             } else {
                 continue;

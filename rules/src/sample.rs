@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use alert::{
-    Connection, Detail, Event, EventKind, Executable, Memo, OpenFile, Process, ProcessKey,
-};
+use alert::{Connection, Detail, Event, EventKind, Executable, OpenFile, Process, ProcessKey};
 
 pub(crate) fn process(name: &str, arguments: &[&str]) -> Process {
     let first = std::iter::once(name);
@@ -31,7 +29,7 @@ pub(crate) fn process(name: &str, arguments: &[&str]) -> Process {
         stdout: None,
         container: None,
         parent: None,
-        memo: Memo::default(),
+        ..Process::default()
     }
 }
 
@@ -77,7 +75,7 @@ pub(crate) fn connect(local: &str, remote: &str) -> Event {
         protocol: Some("tcp".into()),
         local: local.parse().ok(),
         remote: remote.parse().ok(),
-        unix: None,
+        ..Connection::default()
     });
     event(EventKind::Connect, family(&["curl"]), detail)
 }

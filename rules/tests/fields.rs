@@ -30,6 +30,7 @@ fn page() -> String {
             Type::Unsigned => "number ≥ 0",
             Type::Text => "text",
             Type::Path => "path",
+            Type::Bytes => "bytes",
             Type::Ip => "address",
             Type::Net => "network",
             Type::Port => "port",

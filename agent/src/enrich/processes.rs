@@ -195,6 +195,7 @@ impl Processes {
                 upper_layer: exec.upper_layer != 0,
                 writable: is_writable(header, exec),
                 deleted: exec.links == 0 && !from_memfd,
+                ..Executable::default()
             },
             arguments: texts(record.arguments.unwrap_or_default()).map(text).collect(),
             environment: texts(record.environment.unwrap_or_default()).map(text).collect(),
@@ -299,6 +300,7 @@ impl Processes {
             stdout: seen.stdout,
             container: self.containers.of(&cgroups),
             parent,
+            extra: None,
             memo: Memo::default(),
         };
         name(&mut self.users, &mut process);
@@ -351,6 +353,7 @@ pub(crate) fn unknown(key: ProcessKey, boot_epoch_ns: u64) -> Process {
         stdout: None,
         container: None,
         parent: None,
+        extra: None,
         memo: Memo::default(),
     }
 }

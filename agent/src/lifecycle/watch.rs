@@ -80,7 +80,7 @@ impl Watch {
             (needed.kinds.into_iter().collect::<Vec<_>>(), needed.environment);
         if locked(work).recorder.is_some() {
             // A recording is for rules yet to be written.
-            (kinds, environment) = (EventKind::ALL.to_vec(), true);
+            (kinds, environment) = (EventKind::reported().collect(), true);
         }
         let sensor = Sensor::start(&kinds, config.sensor_options(environment))?;
         let status = sensor.status();

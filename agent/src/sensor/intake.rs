@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use alert::{Container, Event, Missing, Process};
+use alert::{Container, Event, EventKind, Missing, Process};
 use probe::layout::Kind;
 
 use super::{HoldEnd, SensorStatus, probe_kind};
@@ -28,7 +28,7 @@ impl Intake {
     pub(super) fn take(&mut self, record: &[u8], on_event: &mut dyn FnMut(Event)) {
         self.status.received.fetch_add(1, Ordering::Relaxed);
         match self.decoder.decode(record) {
-            Ok(Some(event)) if self.reported[probe_kind(event.kind) as usize] => {
+            Ok(Some(event)) if self.is_wanted(event.kind) => {
                 self.report(event, on_event);
             }
             Ok(_) => {}
@@ -38,6 +38,10 @@ impl Intake {
                 }
             }
         }
+    }
+
+    fn is_wanted(&self, kind: EventKind) -> bool {
+        probe_kind(kind).is_some_and(|kind| self.reported[kind as usize])
     }
 
     /// Lets go of all that wait.

@@ -24,9 +24,10 @@ pub(super) struct Loaded {
     pub(super) families: ProgramArray<MapData>,
 }
 
-/// Returns the probe's name for a kind of event.
-pub(super) fn probe_kind(kind: EventKind) -> Kind {
-    match kind {
+/// Returns the probe's name for a kind of event, or `None` where the probe does not report it: then
+/// [`EventKind::is_reported`] is false.
+pub(super) fn probe_kind(kind: EventKind) -> Option<Kind> {
+    Some(match kind {
         EventKind::Execve => Kind::Execve,
         EventKind::Clone => Kind::Clone,
         EventKind::ProcExit => Kind::ProcExit,
@@ -40,7 +41,8 @@ pub(super) fn probe_kind(kind: EventKind) -> Kind {
         EventKind::FinitModule => Kind::FinitModule,
         EventKind::Unlink => Kind::Unlink,
         EventKind::UnlinkAt => Kind::UnlinkAt,
-    }
+        _ => return None,
+    })
 }
 
 /// Returns the event kind of a probe's kind, or `None` where the record is not an event.
@@ -118,4 +120,18 @@ fn load_error(error: EbpfError) -> SensorError {
 /// `ErrorKind`, is how the verifier rejects a program.
 pub(super) fn refused(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probe_has_the_kinds_the_model_calls_reported() {
+        for kind in EventKind::ALL {
+            let probed = probe_kind(kind);
+            assert_eq!(probed.is_some(), kind.is_reported(), "{kind:?}");
+            assert_eq!(probed.and_then(event_kind), probed.map(|_| kind));
+        }
+    }
 }

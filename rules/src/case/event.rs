@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use alert::{
-    Connection, Container, Detail, Event, EventKind, Executable, FileType, Memo, OpenFile, Process,
+    Connection, Container, Detail, Event, EventKind, Executable, FileType, OpenFile, Process,
     ProcessKey, StandardStream,
 };
 
@@ -188,8 +188,10 @@ impl Reader<'_> {
         let path = self.text(pairs, "fd.name")?.unwrap_or_default();
         let raw = self.text(pairs, "fd.nameraw")?.unwrap_or(path);
         Ok(match kind {
-            EventKind::Execve => Detail::Exec { filename: process.executable.path.clone() },
-            EventKind::Clone => Detail::Clone { flags: 0 },
+            EventKind::Execve | EventKind::ExecveAt => {
+                Detail::Exec { filename: process.executable.path.clone() }
+            }
+            kind if kind.is_clone() => Detail::Clone { flags: 0 },
             EventKind::ProcExit => Detail::Exit { status: 0 },
             EventKind::Open | EventKind::OpenAt | EventKind::OpenAt2 | EventKind::Creat => {
                 Detail::Open(OpenFile {
@@ -223,6 +225,7 @@ impl Reader<'_> {
             EventKind::Unlink | EventKind::UnlinkAt => {
                 Detail::Unlink { path: path.into(), raw: raw.into(), directory: false }
             }
+            _ => Detail::Call(alert::Call::default()),
         })
     }
 
@@ -244,6 +247,7 @@ impl Reader<'_> {
             local: end("fd.lip", "fd.lport", 40000)?,
             remote: end("fd.rip", "fd.rport", 443)?,
             unix,
+            ..Connection::default()
         }))
     }
 
@@ -304,6 +308,7 @@ impl Reader<'_> {
                 upper_layer: self.parsed(pairs, "proc.is_exe_upper_layer", false)?,
                 writable: self.parsed(pairs, "proc.is_exe_writable", false)?,
                 deleted: self.parsed(pairs, "proc.is_exe_deleted", false)?,
+                ..Executable::default()
             },
             arguments,
             environment: self.texts(pairs, "proc.env")?.into(),
@@ -320,7 +325,7 @@ impl Reader<'_> {
             stdout: self.stream(pairs, "proc.stdout.type")?,
             container: self.container(pairs)?.map(Arc::new),
             parent,
-            memo: Memo::default(),
+            ..Process::default()
         })
     }
 

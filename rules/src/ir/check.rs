@@ -243,6 +243,13 @@ impl Compiler<'_> {
         let fits = match term.value_type() {
             Type::Any => true,
             Type::Text | Type::Path => !operator.is_order(),
+            Type::Bytes => {
+                common
+                    || matches!(
+                        operator,
+                        O::Contains | O::StartsWith | O::EndsWith | O::BContains | O::BStartsWith
+                    )
+            }
             Type::Signed | Type::Unsigned | Type::Port | Type::Priority => {
                 common || operator.is_order()
             }
@@ -342,6 +349,7 @@ const fn type_name(value_type: Type) -> &'static str {
         Type::Signed | Type::Unsigned => "a number",
         Type::Text => "a text",
         Type::Path => "a path",
+        Type::Bytes => "bytes",
         Type::Ip => "an address",
         Type::Net => "a network",
         Type::Port => "a port",
@@ -356,7 +364,7 @@ fn read(written: &Written, value_type: Type) -> Result<Literal, Fault> {
     let expected =
         |what: &str| Err(Fault::new(written.span, format!("expected {what}, found `{shown}`")));
     Ok(match value_type {
-        Type::Text | Type::Path => Literal::Text(text.into()),
+        Type::Text | Type::Path | Type::Bytes => Literal::Text(text.into()),
         Type::Any => Literal::Any(text.into()),
         Type::Bool => match text {
             "true" => Literal::Bool(true),

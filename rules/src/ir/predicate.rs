@@ -161,6 +161,9 @@ fn scalar(test: &Test, machine: &Machine, value: &Value<'_>) -> bool {
         Test::Order(operator, literal) => {
             order(value, literal).is_some_and(|order| ordered(*operator, order))
         }
+        Test::Text(operator, pattern) if let Value::Bytes(bytes) = value => {
+            bytes_hold(*operator, bytes, pattern, machine)
+        }
         Test::Text(operator, pattern) => with_text(value, &|text| match (operator, machine) {
             (Operator::Regex, Machine::Regex(regex)) => regex.is_match(text),
             (Operator::BContains, Machine::Bytes(wanted)) => {
@@ -216,6 +219,19 @@ pub(crate) fn text_holds(operator: Operator, text: &str, pattern: &str) -> bool 
     }
 }
 
+/// Data is compared byte by byte, whatever text it may be.
+fn bytes_hold(operator: Operator, bytes: &[u8], pattern: &str, machine: &Machine) -> bool {
+    let contains = |wanted| memchr::memmem::find(bytes, wanted).is_some();
+    match (operator, machine) {
+        (Operator::BContains, Machine::Bytes(wanted)) => contains(wanted),
+        (Operator::BStartsWith, Machine::Bytes(wanted)) => bytes.starts_with(wanted),
+        (Operator::Contains, _) => contains(pattern.as_bytes()),
+        (Operator::StartsWith, _) => bytes.starts_with(pattern.as_bytes()),
+        (Operator::EndsWith, _) => bytes.ends_with(pattern.as_bytes()),
+        _ => false,
+    }
+}
+
 fn contains_any_case(text: &[u8], wanted: &[u8]) -> bool {
     let Some(first) = wanted.first() else { return true };
     let Some(last_start) = text.len().checked_sub(wanted.len()) else { return false };
@@ -247,6 +263,7 @@ fn number(value: &Value<'_>) -> Option<i128> {
 fn equal(value: &Value<'_>, literal: &Literal) -> bool {
     match (literal, value) {
         (Literal::Text(wanted), Value::Text(text)) => **wanted == **text,
+        (Literal::Text(wanted), Value::Bytes(bytes)) => wanted.as_bytes() == &**bytes,
         (Literal::Bool(wanted), Value::Bool(value)) => wanted == value,
         (Literal::Number(wanted), value) => number(value) == Some(*wanted),
         (Literal::Ip(wanted), Value::Ip(ip)) => wanted == ip,
@@ -257,6 +274,7 @@ fn equal(value: &Value<'_>, literal: &Literal) -> bool {
             Value::Bool(value) => wanted.parse() == Ok(*value),
             Value::I64(_) | Value::U64(_) => wanted.parse().ok() == number(value),
             Value::Ip(ip) => wanted.parse() == Ok(*ip),
+            Value::Bytes(bytes) => wanted.as_bytes() == &**bytes,
             Value::List(items) => items.iter().any(|item| equal(item, literal)),
         },
         _ => false,

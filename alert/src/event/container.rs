@@ -1,0 +1,123 @@
+//! The container a process runs in, and the pod the container belongs to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The container a process runs in. Absent parts were not to be had: [`Container::missing`] tells why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Container {
+    /// Whole id, usually 64 hex digits.
+    pub id: Box<str>,
+    pub runtime: Option<Box<str>>,
+    pub name: Option<Box<str>>,
+    pub image: Option<Box<str>>,
+    pub image_repository: Option<Box<str>>,
+    pub image_tag: Option<Box<str>>,
+    /// `sha256:…` of the image's manifest in its registry.
+    pub image_digest: Option<Box<str>>,
+    /// `sha256:…` of the image's configuration.
+    pub image_id: Option<Box<str>>,
+    pub privileged: Option<bool>,
+    /// Labels of the container itself, without those of the runtime.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: Labels,
+    pub pod_name: Option<Box<str>>,
+    pub pod_namespace: Option<Box<str>>,
+    pub pod_uid: Option<Box<str>>,
+    pub pod_ip: Option<Box<str>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_labels: Labels,
+    pub pod_qos: Option<PodQos>,
+    /// What of the host or of volumes it sees, in the runtime's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    /// Command of the container's health check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Box<str>>,
+    /// Reasons by the name of the field that is absent.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<Box<str>, Missing>,
+}
+
+/// A directory or file mounted into a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mount {
+    pub source: Box<str>,
+    pub destination: Box<str>,
+    pub mode: Box<str>,
+    pub writable: bool,
+    pub propagation: Box<str>,
+}
+
+/// Labels by name.
+pub type Labels = BTreeMap<Box<str>, Box<str>>;
+
+/// How Kubernetes treats a pod when the machine runs short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodQos {
+    Guaranteed,
+    Burstable,
+    #[serde(rename = "besteffort")]
+    BestEffort,
+}
+
+impl PodQos {
+    /// Returns the value of `saker.pod.qos`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Guaranteed => "guaranteed",
+            Self::Burstable => "burstable",
+            Self::BestEffort => "besteffort",
+        }
+    }
+}
+
+/// Why something about a container is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// No container runtime has its socket where we look.
+    NoSocket,
+    /// There is a socket, and we may not use it.
+    SocketDenied,
+    /// The runtime does not know it.
+    NotFound,
+    /// The runtime did not answer in time.
+    Timeout,
+    /// Too many events were waiting for the runtime's answers.
+    HoldFull,
+    /// The container belongs to no pod.
+    NotKubernetes,
+    /// The runtime answered with an error.
+    RuntimeError,
+}
+
+impl Missing {
+    /// All reasons.
+    pub const ALL: [Self; 7] = [
+        Self::NoSocket,
+        Self::SocketDenied,
+        Self::NotFound,
+        Self::Timeout,
+        Self::HoldFull,
+        Self::NotKubernetes,
+        Self::RuntimeError,
+    ];
+
+    /// Returns its code in `saker.container.missing`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoSocket => "no_socket",
+            Self::SocketDenied => "socket_denied",
+            Self::NotFound => "not_found",
+            Self::Timeout => "timeout",
+            Self::HoldFull => "hold_full",
+            Self::NotKubernetes => "not_kubernetes",
+            Self::RuntimeError => "runtime_error",
+        }
+    }
+}
