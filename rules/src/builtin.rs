@@ -3,33 +3,45 @@
 use crate::Source;
 
 macro_rules! files {
-    ($($path:literal,)+) => {
-        [$((concat!("builtin/", $path), include_str!(concat!("../builtin/", $path))),)+]
+    ($folder:literal, $($name:literal,)+) => {
+        [$((concat!($folder, $name), include_str!(concat!("../", $folder, $name))),)+]
     };
 }
 
 /// Returns our own rules. The first file holds the words that the others use.
 pub fn builtin() -> Vec<Source> {
     sources(&files![
+        "builtin/",
         "00-words.yaml",
         "credentials.yaml",
         "execution.yaml",
         "persistence.yaml",
+        "privilege.yaml",
         "evasion.yaml",
+        "defence.yaml",
         "containers.yaml",
+        "kubernetes.yaml",
         "network.yaml",
+        "lateral.yaml",
+        "supplychain.yaml",
     ])
 }
 
 /// Returns the cases of our own rules: events each must and must not match.
 pub fn builtin_cases() -> Vec<Source> {
     sources(&files![
-        "tests/credentials.yaml",
-        "tests/execution.yaml",
-        "tests/persistence.yaml",
-        "tests/evasion.yaml",
-        "tests/containers.yaml",
-        "tests/network.yaml",
+        "builtin/tests/",
+        "credentials.yaml",
+        "execution.yaml",
+        "persistence.yaml",
+        "privilege.yaml",
+        "evasion.yaml",
+        "defence.yaml",
+        "containers.yaml",
+        "kubernetes.yaml",
+        "network.yaml",
+        "lateral.yaml",
+        "supplychain.yaml",
     ])
 }
 
