@@ -1,7 +1,7 @@
 //! The condition language and the rules written in it.
 //!
 //! One language serves rules over events ([`RuleSet`], [`Matcher`]) and routes, silences and
-//! searches over alerts ([`Condition`]). Rule files are Falco's; `docs/rules.md` describes them.
+//! searches over alerts ([`Condition`]). Rule files are Falco's; `docs/rules/README.md` describes them.
 
 mod builtin;
 mod case;
@@ -11,6 +11,8 @@ mod explain;
 mod ir;
 mod lint;
 mod load;
+#[cfg(test)]
+mod manual;
 mod matcher;
 mod parse;
 mod rule;

@@ -1,0 +1,74 @@
+//! Every example in the manual of the rule language is read, so that none is wrong.
+
+use std::{fs, path::PathBuf};
+
+use rules::{RuleSet, Source};
+
+/// Returns the pages with their names.
+fn pages() -> Vec<(String, String)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/rules");
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let pages = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut pages: Vec<_> = pages
+        .map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("a text")))
+        .collect();
+    pages.sort();
+    pages
+}
+
+/// Returns the language and text of every fenced block.
+fn blocks(page: &str) -> Vec<(&str, &str)> {
+    let blocks = page.split("```").skip(1).step_by(2);
+    blocks.filter_map(|block| block.split_once('\n')).collect()
+}
+
+#[test]
+fn every_rule_file_in_the_manual_loads() {
+    let mut seen = 0;
+    for (name, page) in pages() {
+        for (_, text) in blocks(&page).into_iter().filter(|(language, _)| *language == "yaml") {
+            let source = Source { name: name.clone(), text: text.to_owned() };
+            if let Err(errors) = RuleSet::load(&[source]) {
+                panic!("{}\nin\n{text}", errors[0]);
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "the manual has examples");
+}
+
+#[test]
+fn every_condition_in_the_manual_compiles() {
+    let mut seen = 0;
+    for (name, page) in pages() {
+        for (_, text) in blocks(&page).into_iter().filter(|(language, _)| *language == "condition")
+        {
+            for condition in text.lines().filter(|line| !line.trim().is_empty()) {
+                let condition = condition.split("   #").next().unwrap_or_default();
+                let text = format!(
+                    "- rule: R\n  desc: d\n  condition: |\n    {condition}\n  \
+                     output: \"%proc.name\"\n  priority: NOTICE\n"
+                );
+                let source = Source { name: name.clone(), text };
+                if let Err(errors) = RuleSet::load(&[source]) {
+                    panic!("{}", errors[0]);
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 1, "the manual has examples");
+}
+
+#[test]
+fn every_block_says_what_it_is() {
+    for (name, page) in pages() {
+        for (language, text) in blocks(&page) {
+            assert!(
+                ["yaml", "condition", "sh", "text", "json"].contains(&language),
+                "{name}: a block says `{language}`:\n{text}"
+            );
+        }
+    }
+}
