@@ -9,11 +9,12 @@ use crate::{
 
 const NOTE: &str = "This page is written from the source; do not edit it.\n";
 
-const TYPES: [(Type, &str, &str); 9] = [
+const TYPES: [(Type, &str, &str); 10] = [
     (Type::Text, "text", "abc"),
     (Type::Path, "path", "/etc"),
     (Type::Signed, "number", "1"),
     (Type::Unsigned, "number ≥ 0", "1"),
+    (Type::Bytes, "bytes", "cafe"),
     (Type::Bool, "truth", "true"),
     (Type::Ip, "address", "10.0.0.1"),
     (Type::Net, "network", "10.0.0.0/8"),
@@ -148,6 +149,10 @@ fn operators() -> String {
 /// What to do about a diagnostic.
 fn remedy(code: Code) -> String {
     let text = match code {
+        Code::FileRead => "Look at the path and its permissions.",
+        Code::Extension | Code::WarningExtension => "Nothing: no extension gives it here.",
+        Code::UnsafeNaCheck => "Write `field exists` instead of comparing with `<NA>`.",
+        Code::SelectionUnused => "Correct the name or the tag in the configuration.",
         Code::YamlParse => {
             "Mend the YAML at the place told: mostly a missing quote or wrong indentation."
         }

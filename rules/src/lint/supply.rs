@@ -1,38 +1,32 @@
 //! Which fields an event of a kind can never have.
 
-use alert::{Argument, EventKind, Field};
+use alert::{Argument, DescriptorUse, EventKind, Field};
 use hashbrown::HashMap;
 
 use crate::ir::{FALSE, Graph, Leaf, Node, NodeId, Predicate, Test};
 
-/// Kinds that concern a process and no descriptor.
-const WITHOUT_DESCRIPTOR: [&str; 12] = [
-    "execve", "execveat", "clone", "clone3", "fork", "vfork", "procexit", "setuid", "setgid",
-    "setsid", "setpgid", "prctl",
-];
-
-/// Kinds whose descriptor is a file.
-const FILES: [&str; 4] = ["open", "openat", "openat2", "creat"];
-
-/// Kinds whose descriptor is a socket.
-const SOCKETS: [&str; 5] = ["connect", "accept", "accept4", "bind", "listen"];
-
 /// Returns whether events of `kind` never have a value for the field.
 pub(super) fn is_absent(field: Field, argument: &Argument, kind: EventKind) -> bool {
-    let name = kind.name();
-    let is = |kinds: &[&str]| kinds.contains(&name);
+    let no_descriptor = kind.descriptor_use() == DescriptorUse::None;
     match field {
-        Field::EvtArg => parameter_is_absent(argument, kind),
-        Field::EvtIsOpenRead | Field::EvtIsOpenWrite | Field::EvtIsOpenExec => {
-            is(&WITHOUT_DESCRIPTOR) || is(&SOCKETS)
-        }
+        Field::EvtArg | Field::EvtRawarg => parameter_is_absent(argument, kind),
+        Field::EvtIsOpenRead | Field::EvtIsOpenWrite | Field::EvtIsOpenExec => !kind.is_open(),
         _ => match family(field) {
-            Family::Descriptor => is(&WITHOUT_DESCRIPTOR),
-            Family::File => is(&WITHOUT_DESCRIPTOR) || is(&SOCKETS),
-            Family::Socket => is(&WITHOUT_DESCRIPTOR) || is(&FILES),
+            Family::Descriptor => no_descriptor,
+            Family::File => no_descriptor || is_of_sockets(kind),
+            Family::Socket => no_descriptor || kind.is_open(),
             Family::Other => false,
         },
     }
+}
+
+/// Returns whether the descriptor of such an event is a socket.
+const fn is_of_sockets(kind: EventKind) -> bool {
+    use EventKind as Kind;
+    matches!(
+        kind,
+        Kind::Socket | Kind::Bind | Kind::Listen | Kind::Connect | Kind::Accept | Kind::Accept4
+    )
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,17 +71,10 @@ const fn family(field: Field) -> Family {
 }
 
 fn parameter_is_absent(argument: &Argument, kind: EventKind) -> bool {
-    let Argument::Key(key) = argument else { return false };
-    let parameters = parameters(kind);
-    !parameters.is_empty() && !parameters.contains(&&**key)
-}
-
-/// Parameters of the kinds that differ from their neighbours in a way rules stumble over.
-fn parameters(kind: EventKind) -> &'static [&'static str] {
-    match kind.name() {
-        "open" => &["fd", "name", "flags", "mode", "dev", "ino", "res"],
-        "creat" => &["fd", "name", "mode", "dev", "ino", "creat_flags", "res"],
-        _ => &[],
+    match argument {
+        Argument::None => false,
+        Argument::Index(index) => *index as usize >= kind.parameters().len(),
+        Argument::Key(key) => kind.parameter_index(key).is_none(),
     }
 }
 

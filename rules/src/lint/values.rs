@@ -1,6 +1,6 @@
 //! Values that a field can never take.
 
-use alert::{Argument, Field};
+use alert::{Argument, DescriptorKind, EventKind, Field, ParameterKind};
 
 use super::{
     Finding,
@@ -19,10 +19,8 @@ const NAME_BYTES_MAX: usize = 15;
 /// Hex digits of a container's id that `container.id` shows.
 const ID_DIGITS: usize = 12;
 
-/// Letters of `fd.typechar`.
-const TYPE_LETTERS: &str = "fd46upeitnbmrPsloX";
 const PROTOCOLS: [&str; 5] = ["tcp", "udp", "icmp", "raw", "<NA>"];
-/// What `evt.arg.flags` of an open may show.
+/// What the flags of an open may show.
 const OPEN_FLAGS: [&str; 20] = [
     "O_NONE",
     "O_RDONLY",
@@ -177,10 +175,14 @@ fn of_field(field: Field, argument: &Argument, operator: Operator, value: &str) 
                 .then_some(())
                 .and_then(|()| reason("it ends with a slash", format!("write `{value}/`")))
         }
-        Field::FdTypechar if whole && !is_type_letter(value) => reason(
-            "it is one letter",
-            format!("the letters are {TYPE_LETTERS}; see docs/fields.md"),
-        ),
+        Field::FdTypechar if whole && !is_type(value, DescriptorKind::letter) => {
+            let letters: Vec<_> = DescriptorKind::ALL.iter().map(|kind| kind.letter()).collect();
+            reason("it is one letter", format!("the letters are {}", letters.join(" ")))
+        }
+        Field::FdType if whole && !is_type(value, DescriptorKind::name) => {
+            let names: Vec<_> = DescriptorKind::ALL.iter().map(|kind| kind.name()).collect();
+            reason("there is no such type", format!("the types are {}", names.join(" ")))
+        }
         Field::FdL4proto if whole && !PROTOCOLS.contains(&value) => {
             reason("it is tcp, udp, icmp or raw", "write one of them, in small letters")
         }
@@ -188,10 +190,12 @@ fn of_field(field: Field, argument: &Argument, operator: Operator, value: &str) 
             "only the end of a call is reported",
             "remove it: events have no direction any more",
         ),
-        Field::EvtRes if whole && !is_result(value) => reason(
-            "it is SUCCESS or the name of an error",
-            "write a name such as `EACCES`; `evt.rawres` has the number",
-        ),
+        Field::EvtRes if whole && value != "SUCCESS" && alert::error_number(value).is_none() => {
+            reason(
+                "it is SUCCESS or the name of an error",
+                "write a name such as `EACCES`; `evt.rawres` has the number",
+            )
+        }
         Field::ContainerId if whole && is_long_id(value) => reason(
             format!("it shows the first {ID_DIGITS} digits"),
             format!("write `{}`", &value[..ID_DIGITS]),
@@ -204,42 +208,58 @@ fn of_field(field: Field, argument: &Argument, operator: Operator, value: &str) 
     }
 }
 
-fn is_type_letter(value: &str) -> bool {
-    value.len() == 1 && TYPE_LETTERS.contains(value)
-}
-
-fn is_result(value: &str) -> bool {
-    value == "SUCCESS"
-        || value.strip_prefix('E').is_some_and(|rest| {
-            !rest.is_empty()
-                && rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-        })
+/// Returns whether a value is a descriptor's type; `X` and `<NA>` are what Falco prints of others.
+fn is_type(value: &str, of: fn(DescriptorKind) -> &'static str) -> bool {
+    matches!(value, "X" | "<NA>") || DescriptorKind::ALL.iter().any(|kind| of(*kind) == value)
 }
 
 fn is_long_id(value: &str) -> bool {
     value.len() > ID_DIGITS && value.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn of_argument(argument: &Argument, operator: Operator, value: &str) -> Option<Reason> {
-    let Argument::Key(key) = argument else { return None };
-    let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    match &**key {
-        "cmd" | "request" | "domain" if operator == Operator::Equal && number => reason(
-            "it prints the name of the number",
-            "write the name, such as `BPF_PROG_LOAD`, `PTRACE_ATTACH` or `AF_PACKET`",
-        ),
-        "flags"
-            if operator == Operator::Contains
-                && value.starts_with("O_")
-                && !OPEN_FLAGS.iter().any(|flag| flag.contains(value)) =>
-        {
-            let near = crate::ir::nearest(value, OPEN_FLAGS.into_iter());
-            let hint = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the flags are {}", OPEN_FLAGS.join(" ")),
-            };
-            reason("there is no such flag", hint)
+/// Returns the parameters of this name, of whatever kind of event.
+fn parameters(key: &str) -> impl Iterator<Item = ParameterKind> + Clone {
+    let all = EventKind::ALL.into_iter().flat_map(|kind| kind.parameters());
+    all.filter(move |parameter| parameter.name == key).map(|parameter| parameter.kind)
+}
+
+/// Returns the names that a parameter may show; nothing if it shows other things too.
+fn symbols(kind: ParameterKind) -> Option<Vec<&'static str>> {
+    match kind {
+        ParameterKind::FileFlags => Some(OPEN_FLAGS.to_vec()),
+        ParameterKind::Flags(table) | ParameterKind::Choice(table) => {
+            Some(table.iter().map(|(name, _)| *name).collect())
         }
         _ => None,
     }
+}
+
+fn of_argument(argument: &Argument, operator: Operator, value: &str) -> Option<Reason> {
+    let Argument::Key(key) = argument else { return None };
+    if let Ok(number) = value.parse::<u64>() {
+        return of_number(key, operator, number);
+    }
+    let known: Option<Vec<_>> = parameters(key).map(symbols).collect();
+    let known: Vec<_> = known?.into_iter().flatten().collect();
+    let fits = |word: &str| known.iter().any(|name| name.contains(word));
+    let whole = matches!(operator, Operator::Equal | Operator::Contains);
+    if known.is_empty() || !whole || value.is_empty() || value.split('|').all(fits) {
+        return None;
+    }
+    let hint = match crate::ir::nearest(value, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "write a name as the manual page of the system call has it".to_owned(),
+    };
+    reason("it shows no such name", hint)
+}
+
+/// Says that a parameter shows the name of a number, if it does so for every kind of event.
+fn of_number(key: &str, operator: Operator, number: u64) -> Option<Reason> {
+    let mut named = None;
+    for kind in parameters(key) {
+        let (ParameterKind::Choice(table), Operator::Equal) = (kind, operator) else { return None };
+        named = Some(table.iter().find(|(_, known)| *known == number)?.0);
+    }
+    let name = named?;
+    reason("it shows the name of the number", format!("write `{name}`"))
 }
