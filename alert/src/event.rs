@@ -7,6 +7,7 @@ mod call;
 mod container;
 mod descriptor;
 mod kind;
+mod names;
 mod parameter;
 mod process;
 pub(crate) mod symbol;
@@ -19,6 +20,7 @@ pub use call::{Call, ParameterValue};
 pub use container::{Container, Labels, Missing, Mount, PodQos};
 pub use descriptor::{Connection, Descriptor, DescriptorKind, EndNames, Role};
 pub use kind::{Category, DescriptorUse, EventKind};
+pub use names::{event_name_is_known, event_names};
 pub use parameter::{Parameter, ParameterKind};
 pub use process::{
     ContainerProbe, Executable, Process, ProcessExtra, ProcessKey, StandardStream, Usage,

@@ -6,13 +6,18 @@
 mod argument;
 mod container;
 mod descriptor;
+mod extra;
+mod family;
 mod file;
+mod mount;
+mod path;
 mod process;
 mod show;
+mod time;
 
 use crate::{
-    Argument, Category, Connection, Descriptor, DescriptorKind, Detail, Event, Field, Value,
-    event::symbol::result_name,
+    Argument, Category, Connection, Descriptor, DescriptorKind, Detail, Event, EventSource, Field,
+    Value, event::symbol::result_name,
 };
 
 const NOT_AVAILABLE: &str = "<NA>";
@@ -43,21 +48,69 @@ impl Event {
                 Value::Bytes(bytes) => Value::U64(bytes.len() as u64),
                 _ => return None,
             },
-            Field::EvtCount => Value::U64(1),
-            Field::EvtLatency => Value::U64(0),
-            Field::EvtTimeIso => {
-                let time = jiff::Timestamp::from_nanosecond(self.time_ns.into()).ok()?;
-                Value::Text(time.to_string().into())
-            }
             Field::EvtVia => Value::text(if self.via_io_uring { "io_uring" } else { "syscall" }),
+            Field::EvtAbspath => return self.absolute_path(argument),
+            Field::EvtTypeIs => match argument {
+                Argument::Key(name) => Value::U64((**name == *self.kind.name()).into()),
+                _ => return None,
+            },
             Field::ProcDuration => Value::U64(self.time_ns.saturating_sub(self.process.start_ns)),
             Field::ThreadTid => Value::I64(self.tid.into()),
             Field::ThreadIsmain => Value::Bool(self.tid == self.process.key.pid),
             Field::FdNum => Value::I64(self.descriptor_number()?),
+            _ => return self.descriptor_value(field).or_else(|| self.derived_value(field)),
+        })
+    }
+
+    /// Reads what follows from other fields.
+    fn derived_value(&self, field: Field) -> Option<Value<'_>> {
+        let category = self.kind.category();
+        let failed = |is: bool| (self.result < 0 && is).then_some(Value::U64(1));
+        Some(match field {
+            Field::SyscallType if self.kind.is_syscall() => Value::text(self.kind.name()),
+            Field::EvtAsynctype if self.kind.is_notice() => Value::text(self.kind.name()),
+            Field::EvtIsAsync => Value::Bool(self.kind.is_notice()),
+            Field::EvtSource => Value::text(EventSource::Syscall.name()),
+            Field::EvtCount | Field::EvtCountExit => Value::U64(1),
+            Field::EvtCountError => return failed(true),
+            Field::EvtCountErrorFile => return failed(self.category() == "file"),
+            Field::EvtCountErrorNet => return failed(self.category() == "net"),
+            Field::EvtCountErrorMemory => return failed(self.category() == "memory"),
+            Field::EvtCountErrorOther => {
+                return failed(!matches!(self.category(), "file" | "net" | "memory"));
+            }
+            Field::EvtIsIo => Value::Bool(matches!(category, Category::Read | Category::Write)),
+            Field::EvtIsIoRead => Value::Bool(category == Category::Read),
+            Field::EvtIsIoWrite => Value::Bool(category == Category::Write),
+            Field::EvtIoDir if category == Category::Read => Value::text("r"),
+            Field::EvtIoDir if category == Category::Write => Value::text("w"),
+            Field::EvtIsWait => Value::Bool(false),
+            Field::ThreadVtid if self.tid == self.process.key.pid => {
+                Value::I64(self.process.vpid.into())
+            }
+            Field::FdUid => {
+                Value::Text(format!("{}{}", self.tid, self.descriptor_number()?).into())
+            }
             Field::FdContainername => return self.in_container(Field::FdName),
             Field::FdContainerdirectory => return self.in_container(Field::FdDirectory),
-            _ => return self.descriptor_value(field),
+            Field::FdDevMajor | Field::FdDevMinor => self.device_number(field)?,
+            Field::FsPathName
+            | Field::FsPathNameraw
+            | Field::FsPathSource
+            | Field::FsPathSourceraw
+            | Field::FsPathTarget
+            | Field::FsPathTargetraw => return self.file_path(field),
+            _ => return self.time_value(field),
         })
+    }
+
+    /// Takes a device number apart, which `stat` encodes in an odd way.
+    fn device_number(&self, field: Field) -> Option<Value<'_>> {
+        let Value::U64(device) = self.value(Field::FdDev, &Argument::None)? else { return None };
+        Some(Value::U64(match field {
+            Field::FdDevMajor => device >> 8 & 0xfff,
+            _ => device & 0xff | device >> 12 & 0xf_ff00,
+        }))
     }
 
     fn category(&self) -> &'static str {

@@ -20,13 +20,13 @@ pub use event::{
     Access, Call, Category, Connection, Container, ContainerProbe, Descriptor, DescriptorKind,
     DescriptorUse, Detail, EndNames, Event, EventKind, Executable, FileType, Labels, Missing,
     Mount, OpenFile, Parameter, ParameterKind, ParameterValue, PodQos, Process, ProcessExtra,
-    ProcessKey, Role, StandardStream, Usage,
+    ProcessKey, Role, StandardStream, Usage, event_name_is_known, event_names,
     symbol::{
         Symbol, capabilities, capability_bit, capability_names, error_number, number_of, open_flag,
         open_flags, ptrace_request, signal_number,
     },
 };
-pub use field::{Argument, ArgumentRule, Field, FieldError, Type};
+pub use field::{Argument, ArgumentRule, EventSource, Field, FieldError, Origin, Type};
 pub use fingerprint::Fingerprint;
 pub use memo::{Memo, MemoWords};
 pub use notification::{Finding, GroupId, GroupState, Notification, NotificationId, ScoreItem};

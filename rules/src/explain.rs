@@ -107,7 +107,7 @@ fn supplier(field: Field, argument: &Argument) -> &'static str {
         || (name.starts_with("container.")
             && !matches!(field, Field::ContainerId | Field::ContainerFullId));
     match (field, argument) {
-        _ if field.doc().starts_with("Not read yet") => "nobody yet",
+        _ if !field.supplied() => "nobody yet",
         _ if runtime => "the container runtime",
         _ if name.starts_with("proc.a") && field.is_list() => "the process's ancestors",
         _ if field.is_process_state() => "the process",

@@ -99,7 +99,8 @@ impl RuleSet {
         };
         self.leaves(&mut |leaf| {
             let Leaf::Event(field, _) = leaf else { return };
-            requirements.environment |= *field == alert::Field::ProcEnv;
+            requirements.environment |=
+                matches!(field, alert::Field::ProcEnv | alert::Field::ProcAenv);
             let name = field.name();
             requirements.container_metadata |= name.starts_with("k8s.")
                 || (name.starts_with("container.")

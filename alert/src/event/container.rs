@@ -33,9 +33,25 @@ pub struct Container {
     /// What of the host or of volumes it sees, in the runtime's order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_pid: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_network: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_ipc: Option<bool>,
     /// Command of the container's health check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liveness_probe: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readiness_probe: Option<Box<str>>,
+    /// What the network plugin says, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cni: Option<Box<str>>,
+    /// Whole id of the pod's sandbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_id: Option<Box<str>>,
     /// Reasons by the name of the field that is absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<Box<str>, Missing>,

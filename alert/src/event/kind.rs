@@ -156,6 +156,16 @@ impl EventKind {
         Self::ALL.into_iter().filter(|kind| kind.is_reported())
     }
 
+    /// Returns whether the event is the end of a system call.
+    pub const fn is_syscall(self) -> bool {
+        !matches!(self, Self::ProcExit) && !self.is_notice()
+    }
+
+    /// Returns whether the event tells of a container rather than of a call.
+    pub const fn is_notice(self) -> bool {
+        matches!(self, Self::Container | Self::ContainerRemoved)
+    }
+
     /// Returns whether the event opens a file.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Open | Self::OpenAt | Self::OpenAt2 | Self::Creat)

@@ -83,7 +83,7 @@ impl Event {
         Some((parameter, self.given(index, parameter)?))
     }
 
-    fn given(&self, index: usize, parameter: &Parameter) -> Option<Given<'_>> {
+    pub(super) fn given(&self, index: usize, parameter: &Parameter) -> Option<Given<'_>> {
         let name = parameter.name;
         if name == "res" {
             return Some(Given::Number(self.result));

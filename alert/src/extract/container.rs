@@ -1,5 +1,6 @@
 //! Reads the container of a process, and its pod.
 
+use super::mount;
 use crate::{Argument, Container, Field, Labels, PodQos, Process, Value};
 
 impl Process {
@@ -22,6 +23,29 @@ impl Process {
             Field::ContainerImageDigest => container.image_digest.as_deref(),
             Field::ContainerImageId => container.image_id.as_deref(),
             Field::ContainerPrivileged => return container.privileged.map(Value::Bool),
+            Field::ContainerHostPid => return container.host_pid.map(Value::Bool),
+            Field::ContainerHostNetwork => return container.host_network.map(Value::Bool),
+            Field::ContainerHostIpc => return container.host_ipc.map(Value::Bool),
+            Field::ContainerStartTs => {
+                return self.extra.as_deref()?.namespace_start_ns.map(Value::U64);
+            }
+            Field::ContainerHealthcheck => container.healthcheck.as_deref(),
+            Field::ContainerLivenessProbe => container.liveness_probe.as_deref(),
+            Field::ContainerReadinessProbe => container.readiness_probe.as_deref(),
+            Field::ContainerCniJson | Field::K8sPodCniJson => container.cni.as_deref(),
+            Field::ContainerMounts => return mount::all(container),
+            Field::ContainerMount
+            | Field::ContainerMountSource
+            | Field::ContainerMountDest
+            | Field::ContainerMountMode
+            | Field::ContainerMountRdwr
+            | Field::ContainerMountPropagation => {
+                return mount::value(container, field, argument);
+            }
+            Field::K8sPodSandboxId => {
+                container.sandbox_id.as_deref().map(|id| id.get(..12).unwrap_or(id))
+            }
+            Field::K8sPodFullSandboxId => container.sandbox_id.as_deref(),
             Field::ContainerLabel => label(&container.labels, argument),
             Field::ContainerLabels => return labels_text(&container.labels),
             Field::K8sNsName => container.pod_namespace.as_deref(),

@@ -1,61 +1,70 @@
-//! Reads a process: itself, its parent, its session and its ancestors.
+//! Reads a process: its program, its user, what it runs in.
 
-use super::{CHAIN_MAX, NOT_AVAILABLE};
-use crate::{Argument, Field, Process, StandardStream, Value, event::symbol::capability_names};
+use super::NOT_AVAILABLE;
+use crate::{
+    Argument, Executable, Field, Process, StandardStream, Value, event::symbol::capability_names,
+};
 
 impl Process {
     /// Returns the value of a field that depends on the process alone.
     pub fn value(&self, field: Field, argument: &Argument) -> Option<Value<'_>> {
-        let parent = self.parent.as_deref();
         Some(match field {
             Field::ProcPid => Value::I64(self.key.pid.into()),
             Field::ProcPpid => Value::I64(self.ppid.into()),
             Field::ProcVpid => Value::I64(self.vpid.into()),
             Field::ProcSid => Value::I64(self.sid.into()),
+            Field::ProcIsSidLeader => Value::Bool(self.key.pid == self.sid),
             Field::ProcName => Value::text(&self.name),
             Field::ProcExe => Value::text(self.arguments.first()?),
             Field::ProcExepath => Value::text(&self.executable.path),
             Field::ProcArgs => Value::Text(self.joined_arguments().into()),
             Field::ProcCmdline => Value::Text(self.command_line().into()),
             Field::ProcCmdnargs => Value::U64(self.arguments.len().saturating_sub(1) as u64),
+            Field::ProcCmdlenargs => {
+                let arguments = self.arguments.get(1..).unwrap_or_default();
+                Value::U64(arguments.iter().map(|argument| argument.len() as u64).sum())
+            }
+            Field::ProcExeline => Value::Text(self.arguments.join(" ").into()),
             Field::ProcEnv => return self.environment_value(argument),
             Field::ProcCwd if self.cwd.ends_with('/') || self.cwd.is_empty() => {
                 Value::text(&self.cwd)
             }
             Field::ProcCwd => Value::Text(format!("{}/", self.cwd).into()),
             Field::ProcTty => Value::U64(self.tty.into()),
-            Field::ProcPname => Value::text(&parent?.name),
-            Field::ProcPexe => Value::text(parent?.arguments.first()?),
-            Field::ProcPexepath => Value::text(&parent?.executable.path),
-            Field::ProcPcmdline => Value::Text(parent?.command_line().into()),
-            Field::ProcSname => Value::text(&self.session_leader()?.name),
-            Field::ProcSexe => Value::text(self.session_leader()?.arguments.first()?),
-            Field::ProcSexepath => Value::text(&self.session_leader()?.executable.path),
-            Field::ProcIsSidLeader => Value::Bool(self.key.pid == self.sid),
-            Field::ProcPvpid => Value::I64(parent?.vpid.into()),
-            Field::ProcCmdlenargs => {
-                let arguments = self.arguments.get(1..).unwrap_or_default();
-                Value::U64(arguments.iter().map(|argument| argument.len() as u64).sum())
-            }
-            Field::ProcExeline => Value::Text(self.arguments.join(" ").into()),
-            Field::ProcAname
-            | Field::ProcAexe
-            | Field::ProcAexepath
-            | Field::ProcAcmdline
-            | Field::ProcApid => return self.ancestor_value(field, argument),
-            Field::ProcIsExeWritable => Value::Bool(self.executable.writable),
-            Field::ProcIsExeUpperLayer => Value::Bool(self.executable.upper_layer),
-            Field::ProcIsExeFromMemfd => Value::Bool(self.executable.from_memfd),
-            Field::ProcIsExeDeleted => Value::Bool(self.executable.deleted),
-            Field::ProcExeIno => Value::U64(self.executable.inode),
-            Field::ProcExeInoCtime => Value::U64(self.executable.ctime_ns),
-            Field::ProcExeInoMtime => Value::U64(self.executable.mtime_ns),
-            Field::ProcExeInoCtimeDurationProcStart => {
-                Value::U64(self.start_ns.saturating_sub(self.executable.ctime_ns))
-            }
+            Field::ProcPidTs => Value::U64(self.start_ns),
             Field::ProcStdinType => Value::text(self.stdin?.name()),
             Field::ProcStdoutType => Value::text(self.stdout?.name()),
             Field::ThreadCapEffective => Value::Text(capability_names(self.capabilities).into()),
+            Field::SakerProcStartBootNs => Value::U64(self.key.start_boot_ns),
+            Field::UserUid
+            | Field::UserName
+            | Field::UserLoginuid
+            | Field::UserLoginname
+            | Field::GroupGid
+            | Field::GroupName => return self.user_value(field),
+            Field::ProcIsExeWritable
+            | Field::ProcIsExeUpperLayer
+            | Field::ProcIsExeLowerLayer
+            | Field::ProcIsExeFromMemfd
+            | Field::ProcIsExeDeleted
+            | Field::ProcExeIno
+            | Field::ProcExeInoCtime
+            | Field::ProcExeInoMtime
+            | Field::ProcExeInoCtimeDurationProcStart
+            | Field::ProcExeInoCtimeDurationPidnsStart => return self.executable_value(field),
+            _ => return self.wider_value(field, argument),
+        })
+    }
+
+    /// Reads what is not the process's own but its family's or its container's.
+    fn wider_value(&self, field: Field, argument: &Argument) -> Option<Value<'_>> {
+        self.family_value(field, argument)
+            .or_else(|| self.container_value(field, argument))
+            .or_else(|| self.extra_value(field, argument))
+    }
+
+    fn user_value(&self, field: Field) -> Option<Value<'_>> {
+        Some(match field {
             Field::UserUid => Value::U64(self.uid.into()),
             Field::UserName => Value::text(name_or(self.user.as_deref(), Some(self.uid))),
             Field::UserLoginuid => Value::I64(self.login_uid.map_or(-1, i64::from)),
@@ -64,51 +73,33 @@ impl Process {
             }
             Field::GroupGid => Value::U64(self.gid.into()),
             Field::GroupName => Value::text(name_or(self.group.as_deref(), Some(self.gid))),
-            Field::SakerProcStartBootNs => Value::U64(self.key.start_boot_ns),
-            Field::SakerProcChain => Value::Text(self.chain()?.into()),
-            _ => return self.container_value(field, argument),
+            _ => return None,
         })
     }
 
-    /// Returns the names of the nearest ancestors, the parent first.
-    fn chain(&self) -> Option<String> {
-        // A process chooses its name: it must not be able to add links.
-        let names: Vec<_> = self
-            .ancestors()
-            .take(CHAIN_MAX)
-            .map(|process| process.name.replace('<', "\u{2039}"))
-            .collect();
-        (!names.is_empty()).then(|| names.join(" < "))
-    }
-
-    fn session_leader(&self) -> Option<&Process> {
-        std::iter::once(self).chain(self.ancestors()).find(|process| process.key.pid == self.sid)
-    }
-
-    fn ancestor_value(&self, field: Field, argument: &Argument) -> Option<Value<'_>> {
-        let own = match field {
-            Field::ProcAname => Field::ProcName,
-            Field::ProcAexe => Field::ProcExe,
-            Field::ProcAexepath => Field::ProcExepath,
-            Field::ProcAcmdline => Field::ProcCmdline,
-            _ => Field::ProcPid,
-        };
-        match argument {
-            Argument::Index(0) => self.value(own, &Argument::None),
-            Argument::Index(index) => {
-                self.ancestors().nth(*index as usize - 1)?.value(own, &Argument::None)
+    fn executable_value(&self, field: Field) -> Option<Value<'_>> {
+        let Executable { inode, ctime_ns, mtime_ns, .. } = self.executable;
+        Some(match field {
+            Field::ProcIsExeWritable => Value::Bool(self.executable.writable),
+            Field::ProcIsExeUpperLayer => Value::Bool(self.executable.upper_layer),
+            Field::ProcIsExeLowerLayer => Value::Bool(self.executable.lower_layer),
+            Field::ProcIsExeFromMemfd => Value::Bool(self.executable.from_memfd),
+            Field::ProcIsExeDeleted => Value::Bool(self.executable.deleted),
+            Field::ProcExeIno => Value::U64(inode),
+            Field::ProcExeInoCtime => Value::U64(ctime_ns),
+            Field::ProcExeInoMtime => Value::U64(mtime_ns),
+            Field::ProcExeInoCtimeDurationProcStart => {
+                Value::U64(self.start_ns.saturating_sub(ctime_ns))
             }
-            _ => {
-                let values: Vec<_> = self
-                    .ancestors()
-                    .filter_map(|process| process.value(own, &Argument::None))
-                    .collect();
-                (!values.is_empty()).then_some(Value::List(values))
+            Field::ProcExeInoCtimeDurationPidnsStart => {
+                let start_ns = self.extra.as_deref()?.namespace_start_ns?;
+                Value::U64(ctime_ns.checked_sub(start_ns)?)
             }
-        }
+            _ => return None,
+        })
     }
 
-    fn environment_value(&self, argument: &Argument) -> Option<Value<'_>> {
+    pub(super) fn environment_value(&self, argument: &Argument) -> Option<Value<'_>> {
         let Argument::Key(name) = argument else {
             return Some(Value::Text(self.environment.join(" ").into()));
         };
@@ -118,7 +109,7 @@ impl Process {
             .map(Value::text)
     }
 
-    fn joined_arguments(&self) -> String {
+    pub(super) fn joined_arguments(&self) -> String {
         self.arguments.get(1..).unwrap_or_default().join(" ")
     }
 

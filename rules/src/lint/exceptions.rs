@@ -27,7 +27,7 @@ const FORGEABLE: [Field; 17] = [
     Field::ProcPexe,
     Field::ProcPcmdline,
     Field::ProcSname,
-    Field::ProcSexe,
+    Field::ProcSidExe,
     Field::ProcAname,
     Field::ProcAexe,
     Field::ProcAcmdline,

@@ -152,7 +152,7 @@ fn of_field(field: Field, argument: &Argument, operator: Operator, value: &str) 
                 format!("write `{kept}`, or ask `proc.exepath`"),
             )
         }
-        Field::ProcExepath | Field::ProcPexepath | Field::ProcAexepath | Field::ProcSexepath
+        Field::ProcExepath | Field::ProcPexepath | Field::ProcAexepath | Field::ProcSidExepath
             if whole && !value.is_empty() && !value.starts_with(['/', '<', 'm']) =>
         {
             reason("it is a whole path", format!("write `proc.name = {value}` or the path"))

@@ -1,0 +1,88 @@
+//! Where the values of fields come from.
+
+/// Which events have a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventSource {
+    Syscall,
+    /// Audit events of the Kubernetes API server.
+    Audit,
+}
+
+impl EventSource {
+    /// All sources.
+    pub const ALL: [Self; 2] = [Self::Syscall, Self::Audit];
+
+    /// Returns the value of a rule's `source`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Syscall => "syscall",
+            Self::Audit => "k8s_audit",
+        }
+    }
+
+    /// Returns the source with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.name() == name)
+    }
+}
+
+macro_rules! origins {
+    ($($variant:ident $sentence:literal;)+) => {
+        /// Where a value comes from.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Origin { $(#[doc = $sentence] $variant,)+ }
+
+        impl Origin {
+            /// Returns the same in a sentence.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)+ }
+            }
+        }
+    };
+}
+
+origins! {
+    Sensor "The sensor's clock and counters.";
+    Order "The order of the events of one source.";
+    Kind "The event's kind.";
+    Constant "A constant.";
+    Hostname "`uname -n`.";
+    Plugin "A plugin of Falco's; there is none here.";
+    Result "The result of the call, when it ends.";
+    Arguments "The arguments of the call, when it ends, and the process that called.";
+    OpenFlags "`file.f_flags` after an open that succeeded, the arguments of the call otherwise.";
+    Path "The path in the caller's memory, joined to the directory the kernel starts from.";
+    Resolved "`d_path` of the opened `file`.";
+    Inode "`inode` of the opened `file`.";
+    Files "`task_struct.files`.";
+    Overlay "`ovl_inode` of a file on an overlay.";
+    Buffer "The first bytes in the caller's memory.";
+    Socket "`sock` of the descriptor.";
+    Resolver "Answers of the name service, by address.";
+    Poll "The array given to `poll` and its like.";
+    Derived "Other fields of the event.";
+    Pids "`task_struct.thread_pid` and `signal_struct.pids`.";
+    Comm "`task_struct.comm`, at the last exec.";
+    ExecArguments "`mm_struct.arg_start` to `arg_end`, at the last exec.";
+    Environment "`mm_struct.env_start` to `env_end`, at the last exec, up to 4 KiB.";
+    ExeFile "`mm_struct.exe_file`, at the last exec.";
+    Cwd "`fs_struct.pwd`, at the last exec, and of calls with relative paths.";
+    Terminal "`signal_struct.tty`.";
+    Start "`task_struct.start_boottime`.";
+    Tree "The sensor's tree of processes: exec, fork and exit events, and `/proc` at its start.";
+    Streams "`files_struct`, at the last exec.";
+    Usage "`/proc/PID/status`, `/proc/PID/stat` and `/proc/PID/fd`.";
+    Scheduler "Scheduler events.";
+    Credentials "`task_struct.cred`.";
+    LoginUid "`task_struct.loginuid`.";
+    Users "`passwd` and `group` in `/etc`, of the container where they can be read.";
+    Cgroup "The path of the process's cgroup.";
+    Namespace "`start_boottime` of the first process in the pid namespace.";
+    Runtime "The container runtime's CRI socket.";
+    RuntimeMounts "The mounts in the container runtime's status of the container.";
+    RuntimeVerbose "The verbose status of the container runtime.";
+    PodLabels "The labels the kubelet gives containers, from the container runtime's CRI socket.";
+    ApiServer "The Kubernetes API; Falco deprecates the field.";
+    Syslog "Messages written to `/dev/log`.";
+    Audit "The audit event of the Kubernetes API server.";
+}
