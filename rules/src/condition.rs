@@ -103,7 +103,8 @@ impl Condition {
             let place = Place { file, span: fault.span.start..fault.span.end };
             Diagnostic::at(Code::CompileCondition, &place, fault.message).hints(fault.hint)
         };
-        let expression = condition(text, Dialect::Alerts).map_err(place)?;
+        let first = |faults: Vec<Fault>| faults.into_iter().next().unwrap_or_else(not_valid);
+        let expression = condition(text, Dialect::Alerts).map_err(first).map_err(place)?;
         let mut graph = Graph::default();
         let (mut macros, remarks) = (NoMacros, Vec::new());
         let dialect = Dialect::Alerts;
@@ -118,9 +119,7 @@ impl Condition {
             (Some(node), None) => {
                 Ok(Self { text: text.to_owned(), compiled: Arc::new((graph, node)) })
             }
-            (_, fault) => {
-                Err(place(fault.unwrap_or_else(|| Fault::new(Default::default(), "not valid"))))
-            }
+            (_, fault) => Err(place(fault.unwrap_or_else(not_valid))),
         }
     }
 
@@ -144,6 +143,10 @@ impl Condition {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+fn not_valid() -> Fault {
+    Fault::new(Default::default(), "not a valid condition")
 }
 
 impl PartialEq for Condition {

@@ -30,5 +30,6 @@ pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};
 pub use lint::{Lint, LintOptions, lint, lints};
 pub use load::{FileReport, LoadOptions, LoadReport, Pick, Selection};
 pub use matcher::Matcher;
+pub use parse::{ConditionFault, ConditionTree, parse_condition};
 pub use rule::{Rendered, Rule};
 pub use ruleset::{Loaded, Requirements, RuleSet, Source};

@@ -150,11 +150,11 @@ fn a_fault_is_shown_with_its_place() {
     check(
         "rule = a and",
         expect![[r#"
-        error[LOAD_ERR_COMPILE_CONDITION]: expected a condition, found the end
-         --> condition:1:13
-          |
-        1 | rule = a and
-          |             ^"#]],
+            error[LOAD_ERR_COMPILE_CONDITION]: expected a field, a macro or `(`, found the end
+             --> condition:1:13
+              |
+            1 | rule = a and
+              |             ^"#]],
     );
     check(
         "score contains 7",

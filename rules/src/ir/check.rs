@@ -8,12 +8,9 @@ use super::{
     nearest_field,
 };
 use crate::parse::{
-    Check, DEPTH_MAX, Dialect, Expression, Fault, Function, Literal as Written, Modifier, Name,
+    Check, Dialect, Expression, Fault, Function, Literal as Written, Modifier, NESTING_MAX, Name,
     Operand, Operator, Right, Span,
 };
-
-/// Conditions with their macros may nest this deep.
-const NESTING_MAX: usize = 2 * DEPTH_MAX;
 
 /// Finds the condition behind a macro's name.
 pub(crate) trait Macros {
@@ -96,7 +93,7 @@ impl Compiler<'_> {
                 let children = self.children(children)?;
                 self.graph.or(&children)
             }
-            Expression::Not(child) => {
+            Expression::Not(child, _) => {
                 let child = self.expression(child)?;
                 self.graph.not(child)
             }
@@ -131,7 +128,7 @@ impl Compiler<'_> {
         let literal = |written: &Written| read(written, value_type).map_err(Remark::Error);
         let test = match (&check.right, check.operator) {
             (Right::Nothing, _) => Test::Exists,
-            (Right::Macro(name), _) => {
+            (Right::Name(name), _) => {
                 let fault = Fault::new(name.span, format!("unknown list `{}`", name.text));
                 let hint = format!("a list stands in parentheses: `({})`", name.text);
                 return Err(Remark::Error(fault.hint(hint)));

@@ -194,7 +194,7 @@ impl Expander<'_> {
                 let node = self.graph.or(&nodes);
                 Part { node, span: hull(&parts), shape: Shape::Any(parts) }
             }
-            Expression::Not(child) => {
+            Expression::Not(child, _) => {
                 let child = self.part(*child)?;
                 let (node, span) = (self.graph.not(child.node), child.span);
                 Part { node, span, shape: Shape::Not(Box::new(child)) }
@@ -215,21 +215,13 @@ impl Expander<'_> {
     }
 
     fn check(&mut self, check: Box<Check>) -> Option<Part> {
-        let left = check.left.span();
-        let end = match &check.right {
-            crate::parse::Right::Nothing => check.operator_span.end,
-            crate::parse::Right::Literal(literal) => literal.span.end,
-            crate::parse::Right::List(_, span) => span.end,
-            crate::parse::Right::Macro(name) => name.span.end,
-            crate::parse::Right::Operand(operand) => operand.span().end,
-        };
+        let span = check.span();
         let expression = Expression::Check(check);
         let (dialect, remarks) = (Dialect::Events, Vec::new());
         let mut compiler =
             Compiler { graph: &mut self.graph, dialect, macros: &mut NoMacros, remarks, depth: 0 };
         let node = compiler.expression(&expression)?;
         let Expression::Check(check) = expression else { return None };
-        let span = Span::new(left.start, end.max(check.operator_span.end));
         Some(Part { node, span, shape: Shape::Check(check) })
     }
 

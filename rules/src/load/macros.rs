@@ -41,8 +41,9 @@ impl Parsed {
         };
         match condition(text.as_str(), Dialect::Events) {
             Ok(expression) => Some(Self { text, expression }),
-            Err(fault) => {
-                found.push(diagnostic(files, &text, Code::CompileCondition, fault));
+            Err(faults) => {
+                let code = Code::CompileCondition;
+                found.extend(faults.into_iter().map(|fault| diagnostic(files, &text, code, fault)));
                 None
             }
         }
@@ -64,7 +65,7 @@ fn names<'a>(expression: &'a Expression, names: &mut Vec<&'a Name>) {
                 self::names(child, names);
             }
         }
-        Expression::Not(child) => self::names(child, names),
+        Expression::Not(child, _) => self::names(child, names),
         Expression::Macro(name) => names.push(name),
         Expression::Check(_) => {}
     }

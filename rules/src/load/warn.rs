@@ -26,7 +26,7 @@ fn visit(expression: &Expression, look: &mut dyn FnMut(&Check)) {
         Expression::And(children) | Expression::Or(children) => {
             children.iter().for_each(|child| visit(child, look));
         }
-        Expression::Not(child) => visit(child, look),
+        Expression::Not(child, _) => visit(child, look),
         Expression::Macro(_) => {}
         Expression::Check(check) => look(check),
     }

@@ -1,7 +1,9 @@
 //! The tree of a condition, with the place of each part.
 
+use serde::Serialize;
+
 /// A byte range in the text that was parsed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -17,7 +19,8 @@ impl Span {
 pub(crate) enum Expression {
     And(Vec<Expression>),
     Or(Vec<Expression>),
-    Not(Box<Expression>),
+    /// The span begins at the `not`.
+    Not(Box<Expression>, Span),
     Macro(Name),
     Check(Box<Check>),
 }
@@ -46,6 +49,35 @@ pub(crate) enum Operand {
     List(Vec<Operand>, Span),
 }
 
+impl Expression {
+    /// Returns its place, without parentheses around the whole.
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Self::And(children) | Self::Or(children) => match &children[..] {
+                [] => Span::default(),
+                [first, .., last] => Span::new(first.span().start, last.span().end),
+                [only] => only.span(),
+            },
+            Self::Not(_, span) => *span,
+            Self::Macro(name) => name.span,
+            Self::Check(check) => check.span(),
+        }
+    }
+}
+
+impl Check {
+    pub(crate) fn span(&self) -> Span {
+        let end = match &self.right {
+            Right::Nothing => self.operator_span.end,
+            Right::Literal(literal) => literal.span.end,
+            Right::List(_, span) => span.end,
+            Right::Name(name) => name.span.end,
+            Right::Operand(operand) => operand.span().end,
+        };
+        Span::new(self.left.span().start, end)
+    }
+}
+
 impl Operand {
     pub(crate) const fn span(&self) -> Span {
         match self {
@@ -66,7 +98,9 @@ pub(crate) enum Right {
     Nothing,
     Literal(Literal),
     List(Vec<Literal>, Span),
-    Macro(Name),
+    /// A name where a list is expected. Lists are pasted before anything is read, so no list has
+    /// it: Falco takes the name for the only value.
+    Name(Name),
     Operand(Operand),
 }
 
@@ -105,8 +139,8 @@ words! {
         Glob "glob",
         IGlob "iglob",
         Regex "regex",
-        In "in",
         Intersects "intersects",
+        In "in",
         PathMatch "pmatch",
     }
 }
@@ -118,6 +152,14 @@ impl Operator {
 
     pub(crate) const fn takes_list(self) -> bool {
         matches!(self, Self::In | Self::Intersects | Self::PathMatch)
+    }
+
+    /// Returns whether it is a word that must be followed by a blank. The others end where they
+    /// end: `in(a, b)` and even `existsand` are read as two.
+    pub(crate) const fn needs_blank(self) -> bool {
+        !self.takes_list()
+            && !self.is_order()
+            && !matches!(self, Self::Exists | Self::Equal | Self::NotEqual)
     }
 }
 

@@ -9,10 +9,12 @@ impl Display for Expression {
         match self {
             Self::And(children) => joined(f, children, " and "),
             Self::Or(children) => joined(f, children, " or "),
-            Self::Not(inner) => {
+            Self::Not(inner, _) => {
                 f.write_str("not ")?;
                 grouped(f, inner)
             }
+            // A macro of this name is one only where no blank or `(` follows.
+            Self::Macro(name) if &*name.text == "not" => f.write_str("(not)"),
             Self::Macro(name) => f.write_str(&name.text),
             Self::Check(check) => {
                 write!(f, "{} {}", check.left, check.operator.word())?;
@@ -38,7 +40,7 @@ fn joined(f: &mut Formatter<'_>, children: &[Expression], word: &str) -> fmt::Re
 fn grouped(f: &mut Formatter<'_>, child: &Expression) -> fmt::Result {
     match child {
         // `not not a` would read as `a`.
-        Expression::And(_) | Expression::Or(_) | Expression::Not(_) => write!(f, "({child})"),
+        Expression::And(_) | Expression::Or(_) | Expression::Not(..) => write!(f, "({child})"),
         _ => child.fmt(f),
     }
 }
@@ -58,7 +60,7 @@ fn right(f: &mut Formatter<'_>, operator: Operator, right: &Right) -> fmt::Resul
             }
             f.write_char(')')
         }
-        Right::Macro(name) => write!(f, " {}", name.text),
+        Right::Name(name) => write!(f, " {}", name.text),
         Right::Operand(operand @ Operand::Field { .. }) => write!(f, " val({operand})"),
         Right::Operand(operand) => write!(f, " {operand}"),
     }
@@ -122,8 +124,11 @@ impl Display for Literal {
 
 fn quoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')?;
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
+            // A quote behind a backslash would not end the value.
+            '\\' if characters.peek().is_none() => f.write_str("\\x5c")?,
             '"' | '\\' => write!(f, "\\{character}")?,
             '\n' => f.write_str("\\n")?,
             control if control.is_ascii_control() => write!(f, "\\x{:02x}", control as u32)?,

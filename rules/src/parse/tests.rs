@@ -1,300 +1,155 @@
 //! What the grammar takes and refuses, and that printing keeps a condition what it is.
 
+use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
-use super::{Dialect, Expression, condition, output};
+use super::{DEPTH_MAX, Dialect, Expression, Fault, NESTING_MAX, condition, output};
 
 fn accepts(text: &str) -> bool {
     condition(text, Dialect::Events).is_ok()
 }
 
 #[test]
-fn conditions_of_the_language_are_accepted() {
-    for text in ACCEPTED {
-        if let Err(fault) = condition(text, Dialect::Events) {
-            panic!("{text:?}: {fault:?}");
-        }
-    }
-}
-
-#[test]
-fn everything_else_is_refused() {
-    for text in REFUSED {
-        assert!(!accepts(text), "{text:?}");
-    }
-}
-
-#[test]
-fn nesting_is_bounded() {
-    let nested = |depth: usize| format!("{}a.b exists{}", "(".repeat(depth), ")".repeat(depth));
-    assert!(accepts(&nested(super::DEPTH_MAX)));
-    assert!(!accepts(&nested(super::DEPTH_MAX + 1)));
-    assert!(!accepts(&nested(1_000_000)));
+fn groups_and_calls_nest_only_so_deep() {
+    let groups = |depth: usize| format!("{}a.b exists{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(accepts(&groups(DEPTH_MAX)));
+    assert!(!accepts(&groups(DEPTH_MAX + 1)));
+    assert!(!accepts(&groups(1_000_000)));
     assert!(accepts(&format!("{}a.b exists", "not ".repeat(100_000))));
+    let calls = |depth: usize| format!("{}a.b{} = x", "tolower(".repeat(depth), ")".repeat(depth));
+    assert!(accepts(&calls(100)));
+    assert!(!accepts(&calls(101)));
+    assert!(!accepts(&calls(100_000)));
 }
 
 #[test]
-fn a_call_may_nest_no_deeper_than_parentheses() {
-    let nested = |depth: usize| format!("{}a.b{} = x", "tolower(".repeat(depth), ")".repeat(depth));
-    assert!(accepts(&nested(50)));
-    assert!(!accepts(&nested(100_000)));
+fn the_deepest_tree_is_walked_in_a_small_thread() {
+    let nested = |depth: usize| format!("{}a{}", "not (b or ".repeat(depth), ")".repeat(depth));
+    assert!(!accepts(&nested(NESTING_MAX / 2 + 1)));
+    let show = move || {
+        let expression = read(&nested(NESTING_MAX / 2));
+        (serde_json::to_string(&expression), expression.to_string())
+    };
+    let thread = std::thread::Builder::new().stack_size(512 << 10).spawn(show);
+    let (json, printed) = thread.expect("a thread").join().expect("no overflow");
+    assert_eq!(json.expect("JSON").matches("\"not\"").count(), NESTING_MAX / 2);
+    assert_eq!(printed.matches("not (").count(), NESTING_MAX / 2);
 }
 
-const ACCEPTED: &[&str] = &[
-    "a.b exists",
-    "a.b.c exists",
-    "proc.name=cat",
-    "proc.name = cat",
-    "proc.name == cat",
-    "proc.name==cat",
-    "proc.name != cat",
-    "proc.name!=cat",
-    "proc.name = \"cat\"",
-    "proc.name = 'cat'",
-    "proc.name = \"a b\"",
-    "proc.name = \"a\\\"b\"",
-    "proc.name = 'a\\'b'",
-    "proc.name = \"\\x41\\n\\t\\r\\b\\f\\\\\\/\"",
-    "proc.name = \"a\\ b\"",
-    "proc.name = <NA>",
-    "proc.name = \"\"",
-    "proc.name = /a/b-c.d_e",
-    "proc.name = a[1]",
-    "proc.name contains a",
-    "proc.name contains \"(\"",
-    "proc.name icontains a",
-    "proc.name bcontains cafe",
-    "proc.name bstartswith cafe",
-    "proc.name startswith a",
-    "proc.name endswith a",
-    "proc.name glob a*",
-    "proc.name iglob A*",
-    "proc.name regex a.*b",
-    "proc.name regex \"(a|b)\"",
-    "proc.name in ()",
-    "proc.name in (a)",
-    "proc.name in (a,b)",
-    "proc.name in ( a , b )",
-    "proc.name in(a,b)",
-    "proc.name in (\"a b\", 'c')",
-    "proc.name in names",
-    "proc.name intersects (a, b)",
-    "proc.name intersects(a)",
-    "fd.name pmatch (/a, /b)",
-    "fd.name pmatch(/a)",
-    "fd.num < 3",
-    "fd.num <= 3",
-    "fd.num > 3",
-    "fd.num >= 3",
-    "fd.num>=3",
-    "fd.num<3",
-    "fd.num >= -1",
-    "fd.num >= +1",
-    "fd.num >= 1.5",
-    "fd.num >= 1e5",
-    "fd.num >= 1.5e-5",
-    "fd.num >= 0x1f",
-    "fd.num = -1",
-    "proc.aname[2] = a",
-    "proc.aname[\"2\"] = a",
-    "proc.env[HOME] = /root",
-    "evt.arg.flags contains O_CREAT",
-    "evt.arg[0] = x",
-    "container.mount.dest[/proc*] exists",
-    "ka.req.pod.containers.image[0] = x",
-    "jevt.value[/a/b] = x",
-    "a",
-    "some_macro",
-    "some_macro and other2",
-    "not some_macro",
-    "not a.b exists",
-    "not not a.b exists",
-    "not not not a.b exists",
-    "not(a.b exists)",
-    "not (a.b exists)",
-    "not not(a.b exists)",
-    "(a.b exists)",
-    "((a.b exists))",
-    "( a.b exists )",
-    "(a.b exists) and c",
-    "(a.b exists)and c",
-    "a and b",
-    "a and b and c",
-    "a or b",
-    "a or b or c",
-    "a and b or c",
-    "a or b and c",
-    "a or (b)",
-    "a or(b)",
-    "a or(b) or c",
-    "a or(b)or(c)",
-    "a and(b)",
-    "a and(b) or c",
-    "a and(b) and c",
-    "a and not b",
-    "a and not(b)",
-    "a or not (b and c)",
-    "a\nand\tb",
-    "  a  ",
-    "\n a \n",
-    "a.b = b and c",
-    "a.b in (x) and c",
-    "a.b in (x)and c",
-    "a.b exists and c",
-    "a.b >= 3 and c",
-    "tolower(proc.name) = cat",
-    "toupper(proc.name) = CAT",
-    "basename(proc.exepath) in (a, b)",
-    "b64(proc.args) contains x",
-    "len(proc.name) > 3",
-    "len(fd.ip) > 1",
-    "tolower(toupper(proc.name)) = a",
-    "tolower( proc.name ) = a",
-    "join(\",\", (proc.name, proc.pname)) = a",
-    "concat(proc.name, \"x\", proc.pname) = a",
-    "getopt(proc.args, \"a:\")[a] = x",
-    "proc.name = val(proc.pname)",
-    "proc.name = val( proc.pname )",
-    "proc.name != val(proc.aname[2])",
-    "proc.pid > val(proc.ppid)",
-    "proc.name = tolower(proc.pname)",
-    "proc.name in val(proc.aname)",
-    "proc.name contains oneof (a, b)",
-    "proc.name startswith anyof (a, b)",
-    "proc.name glob allof (a*, *b)",
-    "proc.name = anyof (a, b)",
-    "proc.name = anyof names",
-    "proc.name = oneof",
-    "notes",
-    "order and android",
-    "proc.name = tolower",
-];
+/// The faults of a condition as `column message`.
+fn check_faults(text: &str, expect: Expect) {
+    let faults = condition(text, Dialect::Events).map(|_| ()).expect_err("it has faults");
+    let mut lines = String::new();
+    for Fault { span, message, hint } in faults {
+        let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+        lines += &format!("{} {message}{hint}\n", span.start + 1);
+    }
+    expect.assert_eq(&lines);
+}
 
-const REFUSED: &[&str] = &[
-    "",
-    " ",
-    "a b",
-    "a and",
-    "a or",
-    "and",
-    "or b",
-    "and b",
-    "not",
-    "not not",
-    "a and and b",
-    "a or or b",
-    "a && b",
-    "a || b",
-    "!a",
-    "(",
-    ")",
-    "()",
-    "(a",
-    "a)",
-    "((a)",
-    "(a))",
-    "a or(b) and c",
-    "a or(b)and c",
-    "a orb",
-    "a andb",
-    "a.b",
-    "a.b and c",
-    "a.b =",
-    "a.b ==",
-    "a.b !=",
-    "a.b <",
-    "a.b < x",
-    "a.b < \"3\"",
-    "a.b === c",
-    "a.b = c d",
-    "a.b = (c)",
-    "a.b = c,d",
-    "a.b = \"c",
-    "a.b = 'c",
-    "a.b = \"c\\q\"",
-    "a.b = \"c\\'\"",
-    "a.b = 'c\\\"'",
-    "a.b = \"\\x4\"",
-    "a.b = \"\\x00\"",
-    "a.b = \"\\xzz\"",
-    "a.b = \"\\xff\"",
-    "a.b = \"\0\"",
-    "a.b = x\0y",
-    "a.b contains",
-    "a.b contains\"x\"",
-    "a.b startswith\"/x\"",
-    "a.b startswith/x",
-    "a.b endswith",
-    "a.b glob",
-    "a.b regex",
-    "a.b in",
-    "a.b in (",
-    "a.b in (a",
-    "a.b in (a,",
-    "a.b in (a,)",
-    "a.b in (,a)",
-    "a.b in (a b)",
-    "a.b in ((a))",
-    "a.b in a, b",
-    "a.b in \"a\"",
-    "a.b inx (a)",
-    "a.b intersects",
-    "a.b pmatch",
-    "a.b pmatch /x",
-    "a.b existsx",
-    "a.b exists = x",
-    "a.b like x",
-    "a.b ~ x",
-    "a.b => 3",
-    "a.b =< 3",
-    "a.b <> 3",
-    "a = b",
-    "a in (b)",
-    "a exists",
-    "a.[b] = c",
-    "a.b[ = c",
-    "a.b[] = c",
-    "a.b[x = c",
-    "a.b[x y] = c",
-    "a.b [x] = c",
-    "a..b = c",
-    ".a = c",
-    "a. = c",
-    "a.1b = c",
-    "1a.b = c",
-    "_a.b = c",
-    "1",
-    "\"a\"",
-    "tolower() = a",
-    "tolower(a) = a",
-    "tolower(a.b = a",
-    "tolower (a.b) = a",
-    "tolower(a.b)",
-    "tolower(a.b,) = a",
-    "lower(a.b) = a",
-    "join(\",\", (a.b, (c.d))) = a",
-    "val(a.b) = c",
-    "a.b = val()",
-    "a.b = val(c)",
-    "a.b = val(c.d",
-    "a.b = val (c.d)",
-    "a.b = oneof (a",
-    "a.b contains oneof(a",
-    "a.b exists c",
-    "not and",
-    "not()",
-    "not(a",
-    "nota.b",
-    "a.b = c and",
-    "a.b = c or (d",
-    "a.b >= ",
-    "a.b >= -",
-    "a.b >= 1.",
-    "a.b >= 0xzz",
-    "a.b >= 3x",
-    "é",
-    "a.b = c é",
-];
+#[test]
+fn a_fault_does_not_hide_those_of_other_operands() {
+    check_faults(
+        "proc.name ~ cat and (fd.num > x or fd.name = a b) or evt.type in (open, and) and c.d",
+        expect![[r#"
+            11 expected an operator, found `~` (patterns take `glob` or `regex`, inequality is `!=`)
+            31 expected a number, found `x`
+            48 expected `and`, `or` or `)`, found `b` (a value with a blank is put in quotes)
+            85 expected an operator, found the end (the operators are exists <= < >= > = != contains icontains bcontains startswith bstartswith endswith glob iglob regex intersects in pmatch)
+        "#]],
+    );
+    check_faults(
+        "a.b = \"\\q\" or c.d \"and e.f\" and g.h => 3",
+        expect![[r#"
+            8 unknown escape `\q` (the escapes are `\b \f \n \r \t \\ \/ \xHH` and the quote; a backslash is written `\\`)
+            19 expected an operator, found `"` (the operators are exists <= < >= > = != contains icontains bcontains startswith bstartswith endswith glob iglob regex intersects in pmatch)
+            40 expected `and`, `or` or the end of the condition, found `3` (`>=` is an operator, `=>` is none)
+        "#]],
+    );
+    check_faults(
+        "a or(b) and c andd e",
+        expect![[r#"
+        9 after `or(…)` only `or` may follow, found `and` (that is Falco's grammar: put a blank after `or`)
+        15 expected `and`, `or` or the end of the condition, found `andd` (`and` and `or` need a blank or `(` behind them)
+    "#]],
+    );
+    check_faults(
+        "a.b in (x y) and not tolower(c) = d and e",
+        expect![[r#"
+        11 expected `,` or `)`, found `y`
+        30 expected a field, a call, a number or a quoted value, found `c`
+    "#]],
+    );
+}
+
+#[test]
+fn after_a_fault_that_leaves_doubt_nothing_more_is_said() {
+    check_faults(
+        "a.b in (x and c ~ d or e.f ! g",
+        expect![[r#"
+        11 expected `,` or `)`, found `and`
+    "#]],
+    );
+    check_faults(
+        "a.b = \"x and c.d ~ e",
+        expect![[r#"
+        7 the quote is not closed
+    "#]],
+    );
+    check_faults(
+        "a.b ~ 'x and c.d ~ e",
+        expect![[r#"
+        5 expected an operator, found `~` (patterns take `glob` or `regex`, inequality is `!=`)
+    "#]],
+    );
+    check_faults(
+        "(a and (b or c",
+        expect![[r#"
+        8 the `(` is not closed
+    "#]],
+    );
+    check_faults(
+        "a) and b.c ~ d",
+        expect![[r#"
+        2 a `)` without its `(`
+    "#]],
+    );
+}
+
+#[test]
+fn faults_are_not_told_without_end() {
+    let text = ["a.b ~ c"; 100].join(" and ");
+    assert_eq!(condition(&text, Dialect::Events).map(|_| ()).expect_err("faults").len(), 20);
+}
+
+#[test]
+fn an_error_says_what_to_write() {
+    for (text, hint) in [
+        ("a && b", "write `and`"),
+        ("a OR b", "write `or`"),
+        ("a andb", "`and` and `or` need a blank or `(` behind them"),
+        ("a.b = c d", "a value with a blank is put in quotes"),
+        ("a.b = c, d", "several values are written `in (…, …)`"),
+        ("a.b => 3", "`>=` is an operator, `=>` is none"),
+        ("a.b <> 3", "inequality is written `!=`"),
+        ("a.b > \"3\"", "a number stands without quotes"),
+        ("a.b not in (c)", "`not` stands before the field: `not proc.name in (…)`"),
+        ("a.b is c", "equality is written `=`"),
+        ("a.b like c", "patterns take `glob` or `regex`, inequality is `!=`"),
+        ("a.b strartswith c", "did you mean `startswith`?"),
+        ("a.b startswith/c", "`startswith` needs a blank behind it"),
+        ("a.b intersect (c)", "did you mean `intersects`?"),
+        ("tolower (a.b) = c", "write `tolower(` without the blank"),
+        ("a.b = val (c.d)", "write `val(` without the blank"),
+        ("a.b = val(tolower(c.d))", "a call needs no `val` around it"),
+        ("tolowr(a.b) = c", "did you mean `tolower(`?"),
+        ("name = c", "a field has a dot, as in `proc.name = …`; without one it is a macro"),
+        ("a.b[c d] = e", "an argument with blanks or brackets is put in quotes"),
+    ] {
+        let faults = condition(text, Dialect::Events).map(|_| ()).expect_err(text);
+        assert_eq!(faults[0].hint.as_deref(), Some(hint), "{text}");
+    }
+}
 
 #[test]
 fn outputs_of_the_language_are_accepted() {
