@@ -1,10 +1,12 @@
 //! What a condition means: typed predicates joined in a graph in which equal parts are one.
 
 mod check;
+mod getopt;
 mod glob;
 mod graph;
 mod nearest;
 mod predicate;
+mod regex;
 mod term;
 
 pub(crate) use check::{Compiler, Macros, Remark};

@@ -7,7 +7,7 @@ use alert::{Argument, Field};
 use super::step::{Operator, Step};
 use crate::{
     ir::{Leaf, Literal, Predicate, Term, Test},
-    parse,
+    parse::{self, Function},
 };
 
 /// A list is cut after this many bytes.
@@ -35,6 +35,9 @@ fn term(value: &Term) -> String {
         Term::Leaf(inner) => leaf(inner),
         Term::Constant(text) => quoted(text),
         Term::List(terms) => format!("({})", all(terms)),
+        Term::Call(Function::GetOpt, terms) if terms.len() == 3 => {
+            format!("getopt({})[{}]", all(&terms[..2]), term(&terms[2]))
+        }
         Term::Call(function, terms) => format!("{}({})", function.word(), all(terms)),
     }
 }
@@ -54,7 +57,7 @@ pub(super) fn predicate(predicate: &Predicate) -> String {
             format!("{left} pmatch {}", list(paths.iter().map(|path| quoted(path))))
         }
         Test::Modified(modifier, operator, items) => {
-            let items = list(items.iter().map(|item| quoted(item)));
+            let items = list(items.iter().map(literal));
             format!("{left} {} {} {items}", operator.word(), modifier.word())
         }
         Test::Term(operator, right) => match right {

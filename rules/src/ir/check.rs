@@ -137,7 +137,9 @@ impl Compiler<'_> {
                 self.other_side(check, &term, operand, operator)?
             }
             (Right::List(items, _), operator) => match (check.modifier, operator) {
-                (Some(modifier), operator) => self.modified(modifier, operator, &term, items)?,
+                (Some(modifier), operator) => {
+                    Self::modified(modifier, operator, value_type, items).map_err(Remark::Error)?
+                }
                 (None, Operator::PathMatch) => {
                     Test::PathMatch(items.iter().map(|item| item.text.clone()).collect())
                 }
@@ -178,18 +180,13 @@ impl Compiler<'_> {
     }
 
     fn modified(
-        &mut self,
         modifier: Modifier,
         operator: Operator,
-        term: &Term,
+        value_type: Type,
         items: &[Written],
-    ) -> Result<Test, Remark> {
-        if !matches!(term.value_type(), Type::Text | Type::Path | Type::Any) {
-            let span = items.first().map_or(Span::default(), |item| item.span);
-            let message = format!("`{}` needs a text field", modifier.word());
-            return Err(Remark::Error(Fault::new(span, message)));
-        }
-        Ok(Test::Modified(modifier, operator, items.iter().map(|item| item.text.clone()).collect()))
+    ) -> Result<Test, Fault> {
+        let wanted: Result<Box<_>, _> = items.iter().map(|item| read(item, value_type)).collect();
+        Ok(Test::Modified(modifier, operator, wanted?))
     }
 
     fn other_side(
@@ -239,7 +236,7 @@ impl Compiler<'_> {
         let common = matches!(operator, O::Exists | O::Equal | O::NotEqual | O::In | O::Intersects);
         let fits = match term.value_type() {
             Type::Any => true,
-            Type::Text | Type::Path => !operator.is_order(),
+            Type::Text | Type::Path => !matches!(operator, O::BContains | O::BStartsWith),
             Type::Bytes => {
                 common
                     || matches!(
@@ -269,6 +266,9 @@ impl Compiler<'_> {
                 let terms: Result<Vec<_>, _> = items.iter().map(|item| self.term(item)).collect();
                 Ok(Term::List(terms?.into()))
             }
+            Operand::Call { function: Function::GetOpt, arguments, argument, span } => {
+                self.getopt(arguments, argument.as_deref(), *span)
+            }
             Operand::Call { function, arguments, span, .. } => {
                 self.call(*function, arguments, *span)
             }
@@ -285,11 +285,14 @@ impl Compiler<'_> {
         let terms: Result<Vec<_>, _> = arguments.iter().map(|item| self.term(item)).collect();
         let terms = terms?;
         let text = |term: &Term| matches!(term.value_type(), Type::Text | Type::Path | Type::Any);
+        let bytes = |term: &Term| term.value_type() == Type::Bytes;
         let fits = match function {
-            Function::GetOpt => return error("`getopt` is not supported".to_owned()),
             Function::Join => terms.len() == 2 && terms[1].is_list(),
             Function::Concat => terms.len() >= 2,
-            Function::Len => terms.len() == 1 && (terms[0].is_list() || text(&terms[0])),
+            Function::Len => {
+                terms.len() == 1 && (terms[0].is_list() || text(&terms[0]) || bytes(&terms[0]))
+            }
+            Function::Base64 if terms.len() == 1 && bytes(&terms[0]) => true,
             _ => terms.len() == 1 && text(&terms[0]) && !matches!(terms[0], Term::Constant(_)),
         };
         if !fits {
@@ -302,6 +305,28 @@ impl Compiler<'_> {
             return error(format!("`{}` takes {wanted}", function.word()));
         }
         Ok(Term::Call(function, terms.into()))
+    }
+
+    fn getopt(
+        &mut self,
+        arguments: &[Operand],
+        selected: Option<&str>,
+        span: Span,
+    ) -> Result<Term, Remark> {
+        let error = |message: &str| Err(Remark::Error(Fault::new(span, message)));
+        let terms: Result<Vec<_>, _> = arguments.iter().map(|item| self.term(item)).collect();
+        let mut terms = terms?;
+        let fits = matches!(&terms[..], [list, options] if list.is_list() && !options.is_list());
+        if !fits {
+            return error("`getopt` takes a list and the letters of the options");
+        }
+        if let Some(selected) = selected {
+            if selected.chars().count() != 1 {
+                return error("in brackets behind `getopt` stands the letter of one option");
+            }
+            terms.push(Term::Constant(selected.into()));
+        }
+        Ok(Term::Call(Function::GetOpt, terms.into()))
     }
 
     fn field(&mut self, name: &str, argument: Option<&str>, span: Span) -> Result<Term, Remark> {

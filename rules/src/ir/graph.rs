@@ -232,6 +232,15 @@ fn reads(predicate: &Predicate, wanted: Field) -> bool {
 
 /// `evt.num` counts from 1 and `evt.dir` is constant: `evt.num=0` is how Falco's rules say never.
 fn always(predicate: &Predicate, machine: &Machine) -> Option<bool> {
+    // Nothing is among no values, whether it is known or not.
+    let none = match &predicate.test {
+        Test::In(items) | Test::Intersects(items) | Test::Modified(_, _, items) => items.is_empty(),
+        Test::PathMatch(paths) => paths.is_empty(),
+        _ => false,
+    };
+    if none {
+        return Some(false);
+    }
     let Term::Leaf(Leaf::Event(field, _)) = &predicate.term else { return None };
     match (field, &predicate.test) {
         (Field::EvtNum, Test::Equal(Literal::Number(0))) => Some(false),
@@ -239,9 +248,6 @@ fn always(predicate: &Predicate, machine: &Machine) -> Option<bool> {
         (Field::EvtDir, Test::Term(..)) => None,
         (Field::EvtDir, Test::Exists) => Some(true),
         (Field::EvtDir, _) => Some(predicate.holds(machine, &Value::text("<"))),
-        (_, Test::In(items) | Test::Intersects(items)) if items.is_empty() => Some(false),
-        (_, Test::PathMatch(paths)) if paths.is_empty() => Some(false),
-        (_, Test::Modified(_, _, items)) if items.is_empty() => Some(false),
         _ => None,
     }
 }

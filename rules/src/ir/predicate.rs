@@ -1,13 +1,13 @@
 //! One question about a record, and the machine that answers it.
 
-use std::net::IpAddr;
+use std::{cmp::Ordering, net::IpAddr};
 
 use alert::{Priority, Value};
 use hashbrown::HashSet;
 use ipnet::IpNet;
-use regex_automata::{meta::Regex, util::syntax};
+use regex_automata::meta::Regex;
 
-use super::{Leaf, Record, Term, glob::glob, term::Elements};
+use super::{Leaf, Record, Term, glob::glob, regex, term::Elements};
 use crate::parse::{Modifier, Operator};
 
 /// A value written in a condition, read for the type it is compared with.
@@ -23,6 +23,16 @@ pub(crate) enum Literal {
     Any(Box<str>),
 }
 
+impl Literal {
+    /// Returns the text of a value that is compared as one.
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Any(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Test {
     Exists,
@@ -33,7 +43,7 @@ pub(crate) enum Test {
     In(Box<[Literal]>),
     Intersects(Box<[Literal]>),
     PathMatch(Box<[Box<str>]>),
-    Modified(Modifier, Operator, Box<[Box<str>]>),
+    Modified(Modifier, Operator, Box<[Literal]>),
     Term(Operator, Term),
 }
 
@@ -53,20 +63,19 @@ pub(crate) enum Machine {
     Regexes(Box<[Regex]>),
     /// Texts of an `in`.
     Set(HashSet<Box<str>>),
-    /// What `bcontains` and `bstartswith` look for.
-    Bytes(Box<[u8]>),
+    /// What `bcontains` and `bstartswith` look for: one, or those of `oneof`, `anyof` and `allof`.
+    Bytes(Box<[Box<[u8]>]>),
 }
 
-const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Below this a list is searched one by one.
 const SET_ITEMS_MIN: usize = 4;
 
 impl Machine {
     pub(crate) fn new(test: &Test) -> Result<Self, String> {
         Ok(match test {
-            Test::Text(Operator::Regex, pattern) => Self::Regex(Box::new(regex(pattern)?)),
+            Test::Text(Operator::Regex, pattern) => Self::Regex(Box::new(regex::compile(pattern)?)),
             Test::Text(Operator::BContains | Operator::BStartsWith, hex) => {
-                Self::Bytes(bytes(hex)?.into())
+                Self::Bytes([bytes(hex)?].into())
             }
             Test::In(items) | Test::Intersects(items) if items.len() >= SET_ITEMS_MIN => {
                 let texts: Option<HashSet<Box<str>>> = items
@@ -79,28 +88,20 @@ impl Machine {
                 texts.map_or(Self::None, Self::Set)
             }
             Test::Modified(_, Operator::Regex, patterns) => {
-                let built: Result<Vec<_>, _> = patterns.iter().map(|text| regex(text)).collect();
+                let texts = patterns.iter().filter_map(Literal::text);
+                let built: Result<Vec<_>, _> = texts.map(regex::compile).collect();
                 Self::Regexes(built?.into())
+            }
+            Test::Modified(_, Operator::BContains | Operator::BStartsWith, items) => {
+                let texts = items.iter().filter_map(Literal::text);
+                Self::Bytes(texts.map(bytes).collect::<Result<_, _>>()?)
             }
             _ => Self::None,
         })
     }
 }
 
-fn regex(pattern: &str) -> Result<Regex, String> {
-    Regex::builder()
-        .syntax(syntax::Config::new().dot_matches_new_line(true))
-        .configure(Regex::config().nfa_size_limit(Some(REGEX_BYTES_MAX)))
-        .build(&format!(r"\A(?:{pattern})\z"))
-        .map_err(|error| {
-            use std::error::Error;
-            let cause = error.source().map(ToString::to_string).unwrap_or_default();
-            let last = cause.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            if last.is_empty() { error.to_string() } else { last.to_owned() }
-        })
-}
-
-fn bytes(hex: &str) -> Result<Vec<u8>, String> {
+fn bytes(hex: &str) -> Result<Box<[u8]>, String> {
     let digits = hex.as_bytes();
     if digits.is_empty()
         || !digits.len().is_multiple_of(2)
@@ -139,16 +140,16 @@ impl Predicate {
         let test = &self.test;
         let Value::List(items) = value else { return scalar(test, machine, value) };
         let elements = self.term.elements();
+        let mut each = items.iter().map(|item| scalar(test, machine, item));
         match test {
             Test::Exists => true,
-            Test::Modified(..) => scalar(test, machine, value),
-            Test::NotEqual(_) if elements != Elements::Any => {
-                items.iter().all(|item| scalar(test, machine, item))
-            }
+            Test::NotEqual(_) if elements != Elements::Any => each.all(|holds| holds),
             Test::In(_) if elements == Elements::List => {
-                !items.is_empty() && items.iter().all(|item| scalar(test, machine, item))
+                !items.is_empty() && each.all(|holds| holds)
             }
-            _ => items.iter().any(|item| scalar(test, machine, item)),
+            // Each wanted value may be found in another element.
+            Test::Modified(..) if elements == Elements::List => scalar(test, machine, value),
+            _ => each.any(|holds| holds),
         }
     }
 }
@@ -161,17 +162,7 @@ fn scalar(test: &Test, machine: &Machine, value: &Value<'_>) -> bool {
         Test::Order(operator, literal) => {
             order(value, literal).is_some_and(|order| ordered(*operator, order))
         }
-        Test::Text(operator, pattern) if let Value::Bytes(bytes) = value => {
-            bytes_hold(*operator, bytes, pattern, machine)
-        }
-        Test::Text(operator, pattern) => with_text(value, &|text| match (operator, machine) {
-            (Operator::Regex, Machine::Regex(regex)) => regex.is_match(text),
-            (Operator::BContains, Machine::Bytes(wanted)) => {
-                memchr::memmem::find(text.as_bytes(), wanted).is_some()
-            }
-            (Operator::BStartsWith, Machine::Bytes(wanted)) => text.as_bytes().starts_with(wanted),
-            _ => text_holds(*operator, text, pattern),
-        }),
+        Test::Text(operator, pattern) => pattern_holds(*operator, machine, 0, value, pattern),
         Test::In(items) | Test::Intersects(items) => match (machine, value) {
             (Machine::Set(set), Value::Text(text)) => set.contains(text.as_ref()),
             _ => items.iter().any(|item| equal(value, item)),
@@ -179,21 +170,66 @@ fn scalar(test: &Test, machine: &Machine, value: &Value<'_>) -> bool {
         Test::PathMatch(paths) => {
             with_text(value, &|text| paths.iter().any(|path| path_match(path, text)))
         }
-        Test::Modified(modifier, operator, patterns) => {
-            let holds = |number: &usize| {
-                with_text(value, &|text| match machine {
-                    Machine::Regexes(built) => built[*number].is_match(text),
-                    _ => text_holds(*operator, text, &patterns[*number]),
-                })
-            };
-            let count = (0..patterns.len()).filter(holds).count();
+        Test::Modified(modifier, operator, wanted) => {
+            let holds =
+                |number: &usize| one_of(*operator, machine, value, &wanted[*number], *number);
+            let count = (0..wanted.len()).filter(holds).count();
             match modifier {
                 Modifier::One => count == 1,
                 Modifier::Any => count >= 1,
-                Modifier::All => !patterns.is_empty() && count == patterns.len(),
+                Modifier::All => !wanted.is_empty() && count == wanted.len(),
             }
         }
         Test::Term(..) => false,
+    }
+}
+
+/// Answers `operator` for one of the values behind `oneof`, `anyof` or `allof`.
+fn one_of(
+    operator: Operator,
+    machine: &Machine,
+    value: &Value<'_>,
+    wanted: &Literal,
+    number: usize,
+) -> bool {
+    match (operator, wanted.text()) {
+        (Operator::Equal, _) => any_element(value, &|value| equal(value, wanted)),
+        (Operator::NotEqual, _) => !any_element(value, &|value| equal(value, wanted)),
+        (_, Some(pattern)) => {
+            any_element(value, &|value| pattern_holds(operator, machine, number, value, pattern))
+        }
+        _ => false,
+    }
+}
+
+/// Answers an operator that takes a pattern; `number` is that of the pattern in the machine.
+fn pattern_holds(
+    operator: Operator,
+    machine: &Machine,
+    number: usize,
+    value: &Value<'_>,
+    pattern: &str,
+) -> bool {
+    match (machine, value) {
+        // Data is compared byte by byte, whatever text it may be.
+        (Machine::Bytes(wanted), Value::Bytes(bytes)) => {
+            bytes_hold(operator, bytes, &wanted[number])
+        }
+        (_, Value::Bytes(bytes)) => bytes_hold(operator, bytes, pattern.as_bytes()),
+        (Machine::Bytes(wanted), value) => {
+            with_text(value, &|text| bytes_hold(operator, text.as_bytes(), &wanted[number]))
+        }
+        (Machine::Regex(regex), value) => with_text(value, &|text| regex.is_match(text)),
+        (Machine::Regexes(built), value) => with_text(value, &|text| built[number].is_match(text)),
+        _ => with_text(value, &|text| text_holds(operator, text, pattern)),
+    }
+}
+
+/// Returns whether a value, or an element of a list, satisfies the test.
+fn any_element(value: &Value<'_>, test: &dyn Fn(&Value<'_>) -> bool) -> bool {
+    match value {
+        Value::List(items) => items.iter().any(test),
+        value => test(value),
     }
 }
 
@@ -219,15 +255,11 @@ pub(crate) fn text_holds(operator: Operator, text: &str, pattern: &str) -> bool 
     }
 }
 
-/// Data is compared byte by byte, whatever text it may be.
-fn bytes_hold(operator: Operator, bytes: &[u8], pattern: &str, machine: &Machine) -> bool {
-    let contains = |wanted| memchr::memmem::find(bytes, wanted).is_some();
-    match (operator, machine) {
-        (Operator::BContains, Machine::Bytes(wanted)) => contains(wanted),
-        (Operator::BStartsWith, Machine::Bytes(wanted)) => bytes.starts_with(wanted),
-        (Operator::Contains, _) => contains(pattern.as_bytes()),
-        (Operator::StartsWith, _) => bytes.starts_with(pattern.as_bytes()),
-        (Operator::EndsWith, _) => bytes.ends_with(pattern.as_bytes()),
+fn bytes_hold(operator: Operator, bytes: &[u8], wanted: &[u8]) -> bool {
+    match operator {
+        Operator::Contains | Operator::BContains => memchr::memmem::find(bytes, wanted).is_some(),
+        Operator::StartsWith | Operator::BStartsWith => bytes.starts_with(wanted),
+        Operator::EndsWith => bytes.ends_with(wanted),
         _ => false,
     }
 }
@@ -246,8 +278,9 @@ fn contains_any_case(text: &[u8], wanted: &[u8]) -> bool {
 pub(crate) fn path_match(prefix: &str, path: &str) -> bool {
     let mut components = path.split('/').filter(|part| !part.is_empty());
     prefix.split('/').filter(|part| !part.is_empty()).all(|wanted| {
-        components.next().is_some_and(|part| {
-            part == wanted || (wanted.contains(['?', '*', '[']) && glob(wanted, part, false))
+        components.next().is_some_and(|part| match wanted.contains(['?', '*', '[']) {
+            true => glob(wanted, part, false),
+            false => part == wanted,
         })
     })
 }
@@ -266,14 +299,15 @@ fn equal(value: &Value<'_>, literal: &Literal) -> bool {
         (Literal::Text(wanted), Value::Bytes(bytes)) => wanted.as_bytes() == &**bytes,
         (Literal::Bool(wanted), Value::Bool(value)) => wanted == value,
         (Literal::Number(wanted), value) => number(value) == Some(*wanted),
-        (Literal::Ip(wanted), Value::Ip(ip)) => wanted == ip,
-        (Literal::Net(wanted), Value::Ip(ip)) => wanted.contains(ip),
+        // An IPv4 address mapped into IPv6 is the IPv4 address.
+        (Literal::Ip(wanted), Value::Ip(ip)) => wanted.to_canonical() == ip.to_canonical(),
+        (Literal::Net(wanted), Value::Ip(ip)) => wanted.contains(&ip.to_canonical()),
         (Literal::Priority(wanted), Value::Text(text)) => text.parse() == Ok(*wanted),
         (Literal::Any(wanted), value) => match value {
             Value::Text(text) => **wanted == **text || in_network(text, wanted),
             Value::Bool(value) => wanted.parse() == Ok(*value),
             Value::I64(_) | Value::U64(_) => wanted.parse().ok() == number(value),
-            Value::Ip(ip) => wanted.parse() == Ok(*ip),
+            Value::Ip(ip) => in_network(&ip.to_string(), wanted) || wanted.parse() == Ok(*ip),
             Value::Bytes(bytes) => wanted.as_bytes() == &**bytes,
             Value::List(items) => items.iter().any(|item| equal(item, literal)),
         },
@@ -288,21 +322,28 @@ fn in_network(text: &str, wanted: &str) -> bool {
         && matches!((wanted.parse::<IpNet>(), text.parse::<IpAddr>()), (Ok(net), Ok(ip)) if net.contains(&ip))
 }
 
-fn order(value: &Value<'_>, literal: &Literal) -> Option<std::cmp::Ordering> {
+/// Returns how a value compares with a literal; `None` if they have no order.
+fn order(value: &Value<'_>, literal: &Literal) -> Option<Ordering> {
     match (literal, value) {
         (Literal::Number(wanted), value) => Some(number(value)?.cmp(wanted)),
+        (Literal::Text(wanted), Value::Text(text)) => Some((**text).cmp(wanted)),
         (Literal::Priority(wanted), Value::Text(text)) => {
             Some(text.parse::<Priority>().ok()?.cmp(wanted))
         }
-        (Literal::Any(wanted), value) => match number(value) {
-            Some(value) if wanted.parse::<i128>().is_ok() => Some(value.cmp(&wanted.parse().ok()?)),
-            _ => value.to_string().parse::<f64>().ok()?.partial_cmp(&wanted.parse().ok()?),
+        (Literal::Any(wanted), value) => match (number(value), wanted.parse::<i128>()) {
+            (Some(value), Ok(wanted)) => Some(value.cmp(&wanted)),
+            _ => decimal(&value.to_string())?.partial_cmp(&decimal(wanted)?),
         },
         _ => None,
     }
 }
 
-fn ordered(operator: Operator, order: std::cmp::Ordering) -> bool {
+/// Reads a number with a fraction. Words such as `inf` are none.
+fn decimal(text: &str) -> Option<f64> {
+    text.contains(|character: char| character.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn ordered(operator: Operator, order: Ordering) -> bool {
     match operator {
         Operator::Less => order.is_lt(),
         Operator::LessEqual => order.is_le(),
@@ -311,25 +352,35 @@ fn ordered(operator: Operator, order: std::cmp::Ordering) -> bool {
     }
 }
 
-/// Compares two values of one type.
+/// Compares the values of two fields.
 fn compare(operator: Operator, left: &Value<'_>, right: &Value<'_>) -> bool {
+    let among = |item: &Value<'_>| any_element(right, &|other| same(item, other));
     match (operator, left, right) {
-        (Operator::In, Value::List(left), Value::List(right)) => {
-            !left.is_empty() && left.iter().all(|item| right.contains(item))
+        (Operator::In, Value::List(left), _) => !left.is_empty() && left.iter().all(among),
+        (Operator::In | Operator::Intersects, left, _) => any_element(left, &among),
+        // Only an alert's fields come here as lists: an element that satisfies is enough.
+        (Operator::Equal, left, _) => any_element(left, &among),
+        (Operator::NotEqual, left, _) => !any_element(left, &among),
+        (operator, Value::List(left), right) => {
+            left.iter().any(|left| compare(operator, left, right))
         }
-        (Operator::Intersects, Value::List(left), Value::List(right)) => {
-            left.iter().any(|item| right.contains(item))
+        (operator, left, Value::List(right)) => {
+            right.iter().any(|right| compare(operator, left, right))
         }
-        (Operator::In | Operator::Intersects, left, Value::List(right)) => right.contains(left),
-        (Operator::In | Operator::Intersects | Operator::Equal, left, right) => same(left, right),
-        (Operator::NotEqual, left, right) => !same(left, right),
-        (operator, left, right) if operator.is_order() => match (number(left), number(right)) {
-            (Some(left), Some(right)) => ordered(operator, left.cmp(&right)),
-            _ => false,
-        },
+        (operator, left, right) if operator.is_order() => {
+            order_of(left, right).is_some_and(|order| ordered(operator, order))
+        }
+        (operator, Value::Bytes(left), Value::Bytes(right)) => bytes_hold(operator, left, right),
         (operator, left, right) => {
             with_text(left, &|left| with_text(right, &|right| text_holds(operator, left, right)))
         }
+    }
+}
+
+fn order_of(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+    match (left, right) {
+        (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
+        _ => Some(number(left)?.cmp(&number(right)?)),
     }
 }
 

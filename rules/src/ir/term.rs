@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use alert::{Argument, Event, Field, Type, Value};
+use alert::{Argument, ArgumentRule, Event, Field, Type, Value};
 
+use super::getopt::getopt;
 use crate::parse::Function;
 
 /// One value of the record a condition is asked about.
@@ -105,6 +106,11 @@ impl Term {
             Self::Leaf(Leaf::Event(field, _)) => field.value_type(),
             Self::Leaf(Leaf::Alert(field)) => field.value_type(),
             Self::Call(Function::Len, _) => Type::Unsigned,
+            Self::Call(Function::Base64, terms)
+                if terms.iter().any(|term| term.value_type() == Type::Bytes) =>
+            {
+                Type::Bytes
+            }
             Self::Call(..) | Self::Constant(_) | Self::List(_) => Type::Text,
         }
     }
@@ -114,18 +120,27 @@ impl Term {
             Self::Leaf(Leaf::Event(field, argument)) => field.yields_list(argument),
             Self::Leaf(Leaf::Alert(field)) => *field == AlertField::Tags,
             Self::List(_) => true,
-            Self::Call(..) | Self::Constant(_) => false,
+            Self::Call(Function::GetOpt, terms) => terms.len() == 2,
+            Self::Call(Function::Len | Function::Join | Function::Concat, _) => false,
+            Self::Call(_, terms) => terms.iter().any(Self::is_list),
+            Self::Constant(_) => false,
         }
     }
 
     pub(crate) fn elements(&self) -> Elements {
         match self {
             Self::Leaf(Leaf::Event(field, _)) => match field {
-                Field::FdIp | Field::FdNet | Field::FdPort => Elements::Ends,
-                _ => Elements::Any,
+                Field::FdIp | Field::FdNet | Field::FdPort | Field::FdProto => Elements::Ends,
+                field if field.argument() == ArgumentRule::Ancestor => Elements::Any,
+                _ => Elements::List,
             },
             _ => Elements::List,
         }
+    }
+
+    /// Returns whether `in` must hold of every element, so that finding one answers nothing.
+    pub(crate) fn asks_every_element(&self) -> bool {
+        self.is_list() && self.elements() == Elements::List
     }
 
     /// Calls `visit` for every field it reads.
@@ -143,8 +158,16 @@ impl Term {
         match self {
             Self::Leaf(leaf) => record.value(leaf),
             Self::Constant(text) => Some(Value::text(text)),
+            // A list of which an element is missing is missing.
             Self::List(terms) => {
-                Some(Value::List(terms.iter().filter_map(|term| term.value(record)).collect()))
+                let mut items = Vec::with_capacity(terms.len());
+                for term in terms {
+                    match term.value(record)? {
+                        Value::List(inner) => items.extend(inner),
+                        item => items.push(item),
+                    }
+                }
+                Some(Value::List(items))
             }
             Self::Call(function, terms) => {
                 let first = terms.first()?.value(record)?;
@@ -160,6 +183,11 @@ impl Term {
                             text.push_str(&term.value(record)?.to_string());
                         }
                         Some(Value::Text(text.into()))
+                    }
+                    Function::GetOpt => {
+                        let options = terms.get(1)?.value(record)?;
+                        let selected = terms.get(2).and_then(|term| term.value(record));
+                        getopt(&first, &options, selected.as_ref())
                     }
                     function => apply(*function, first),
                 }
@@ -179,13 +207,18 @@ fn apply(function: Function, value: Value<'_>) -> Option<Value<'_>> {
             return Some(Value::List(items));
         }
         Value::Text(text) => text,
+        Value::Bytes(bytes) => return apply_to_bytes(function, &bytes),
         _ => return None,
     };
     Some(match function {
         Function::ToLower => Value::Text(text.to_ascii_lowercase().into()),
         Function::ToUpper => Value::Text(text.to_ascii_uppercase().into()),
         Function::Len => Value::U64(text.len() as u64),
-        Function::Base64 => Value::Text(decode_base64(&text)?.into()),
+        // Bytes that are no text become U+FFFD.
+        Function::Base64 => {
+            let bytes = decode_base64(text.as_bytes())?;
+            Value::Text(String::from_utf8_lossy(&bytes).into_owned().into())
+        }
         Function::BaseName => Value::Text(match text {
             Cow::Borrowed(text) => Cow::Borrowed(base_name(text)),
             Cow::Owned(text) => Cow::Owned(base_name(&text).to_owned()),
@@ -194,19 +227,28 @@ fn apply(function: Function, value: Value<'_>) -> Option<Value<'_>> {
     })
 }
 
+fn apply_to_bytes(function: Function, bytes: &[u8]) -> Option<Value<'static>> {
+    match function {
+        Function::Len => Some(Value::U64(bytes.len() as u64)),
+        Function::Base64 => Some(Value::Bytes(decode_base64(bytes)?.into())),
+        _ => None,
+    }
+}
+
 fn base_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-/// Decodes with or without padding; bytes that are no text become U+FFFD.
-fn decode_base64(text: &str) -> Option<String> {
+/// Decodes with or without padding.
+fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count) = (0_u32, 0);
-    let digits = text.trim_end_matches('=');
+    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
+    let digits = &text[..text.len() - padding];
     if digits.len() % 4 == 1 {
         return None;
     }
-    for byte in digits.bytes() {
+    for byte in digits {
         let value = match byte {
             b'A'..=b'Z' => byte - b'A',
             b'a'..=b'z' => byte - b'a' + 26,
@@ -222,7 +264,7 @@ fn decode_base64(text: &str) -> Option<String> {
             bytes.push((bits >> count) as u8);
         }
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(bytes)
 }
 
 /// Something whose fields can be read.
@@ -249,7 +291,14 @@ pub(crate) struct EventView<'a> {
 impl EventView<'_> {
     /// Returns whether a field reads the path that [`PathView`] chooses.
     pub(crate) const fn depends_on_path(field: Field) -> bool {
-        matches!(field, Field::FdName | Field::FdDirectory | Field::FdFilename)
+        matches!(
+            field,
+            Field::FdName
+                | Field::FdDirectory
+                | Field::FdFilename
+                | Field::FdContainername
+                | Field::FdContainerdirectory
+        )
     }
 
     /// Returns the second path of an event whose two paths differ.
@@ -276,11 +325,16 @@ impl Record for EventView<'_> {
                 Some(parts) => parts,
                 None => ("", path),
             };
-            return Some(Value::text(match field {
-                Field::FdName => path,
-                Field::FdDirectory => directory,
+            let part = match field {
+                Field::FdName | Field::FdContainername => path,
+                Field::FdDirectory | Field::FdContainerdirectory => directory,
                 _ => name,
-            }));
+            };
+            if matches!(field, Field::FdContainername | Field::FdContainerdirectory) {
+                let container = self.event.value(Field::ContainerId, &Argument::None)?;
+                return Some(Value::Text(format!("{container}:{part}").into()));
+            }
+            return Some(Value::text(part));
         }
         self.event.value(*field, argument)
     }
@@ -299,7 +353,8 @@ mod tests {
             ("a", None),
             ("a b", None),
         ] {
-            assert_eq!(decode_base64(text).as_deref(), expected, "{text}");
+            let expected = expected.map(|text| text.as_bytes().to_vec());
+            assert_eq!(decode_base64(text.as_bytes()), expected, "{text}");
         }
     }
 }

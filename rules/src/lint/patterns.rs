@@ -47,7 +47,7 @@ fn texts(predicate: &Predicate) -> Vec<(Operator, &str)> {
         Test::Text(operator, text) => vec![(*operator, &**text)],
         Test::PathMatch(items) => items.iter().map(|text| (Operator::PathMatch, &**text)).collect(),
         Test::Modified(_, operator, items) => {
-            items.iter().map(|text| (*operator, &**text)).collect()
+            items.iter().filter_map(text).map(|text| (*operator, text)).collect()
         }
         _ => Vec::new(),
     }

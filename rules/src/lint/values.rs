@@ -89,7 +89,7 @@ fn compared(predicate: &Predicate) -> Vec<(String, Operator)> {
         }
         Test::Text(operator, text) => vec![(text.to_string(), *operator)],
         Test::Modified(_, operator, items) => {
-            items.iter().map(|text| (text.to_string(), *operator)).collect()
+            items.iter().filter_map(text).map(|text| (text, *operator)).collect()
         }
         _ => Vec::new(),
     }

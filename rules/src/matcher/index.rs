@@ -43,6 +43,7 @@ impl Index {
         let text = |literal: &Literal| matches!(literal, Literal::Text(_));
         match &predicate.test {
             Test::Equal(literal) => text(literal),
+            Test::In(_) if predicate.term.asks_every_element() => false,
             Test::In(items) | Test::Intersects(items) => items.iter().all(text),
             Test::Text(Operator::StartsWith | Operator::EndsWith, _) => true,
             Test::PathMatch(paths) => !paths.iter().any(|path| path.contains(['?', '*', '['])),
