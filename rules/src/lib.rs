@@ -29,7 +29,9 @@ pub use diagnostic::{Code, Diagnostic, Severity};
 pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};
 pub use lint::{Lint, LintOptions, lint, lints};
 pub use load::{FileReport, LoadOptions, LoadReport, Pick, Selection};
-pub use matcher::Matcher;
+pub use matcher::{
+    KindPlan, Lifetime, Matcher, Plan, PredicateCost, PredicatePlan, RuleCost, StepPlan,
+};
 pub use parse::{ConditionFault, ConditionTree, parse_condition};
 pub use rule::{Rendered, Rule};
 pub use ruleset::{Loaded, Requirements, RuleSet, Source};

@@ -1,9 +1,16 @@
-//! Finds the rules an event matches: every distinct predicate is answered at most once per event,
-//! and one that reads only the process at most once per process.
+//! Finds the rules an event matches: few are still possible after a look at a field or two, every
+//! distinct predicate is answered at most once per event, and one that reads only the process at
+//! most once per process.
 
+mod bounds;
+mod costs;
 mod estimate;
 mod index;
+mod layout;
+mod plan;
 mod program;
+mod read;
+mod select;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -12,8 +19,13 @@ use std::sync::Arc;
 
 use alert::Event;
 
+pub(crate) use costs::Counters;
+use costs::Tally;
+pub use costs::{PredicateCost, RuleCost};
+pub use plan::{KindPlan, Lifetime, Plan, PredicatePlan, StepPlan};
 pub(crate) use program::Program;
-use state::{Evaluation, ProcessCache};
+use select::Possible;
+use state::{Evaluation, Room};
 
 use crate::{
     Rule, RuleSet,
@@ -24,19 +36,28 @@ use crate::{
 #[derive(Debug)]
 pub struct Matcher {
     rules: Arc<RuleSet>,
-    known: Box<[u64]>,
-    answers: Box<[u64]>,
-    processes: ProcessCache,
+    room: Room,
+    candidates: Box<[u64]>,
+    narrowed: Box<[u64]>,
     matched: Vec<u32>,
 }
 
 impl Matcher {
     pub(crate) fn new(rules: Arc<RuleSet>) -> Self {
         let program = rules.program();
-        let words = program.words();
-        let processes = ProcessCache::new(program.process_words());
+        let words = program.candidate_words();
         let bits = || vec![0; words].into_boxed_slice();
-        Self { known: bits(), answers: bits(), processes, matched: Vec::new(), rules }
+        let room = Room::new(program, Tally::new(rules.counters()));
+        let matched = Vec::with_capacity(rules.rules().len());
+        Self { room, candidates: bits(), narrowed: bits(), matched, rules }
+    }
+
+    /// Has a sample of the evaluations timed with a clock that counts nanoseconds: see
+    /// [`RuleSet::costs`].
+    #[must_use]
+    pub fn timed_with(mut self, clock: fn() -> u64) -> Self {
+        self.room.tally.time_with(clock);
+        self
     }
 
     /// Calls `hit` for every rule that matches, in the order of their definition.
@@ -44,42 +65,44 @@ impl Matcher {
     /// An opened file has the path the program wrote and the path the kernel resolved; where they
     /// differ, a rule matches if it does so for either.
     pub fn matches(&mut self, event: &Event, hit: &mut dyn FnMut(&Rule)) {
-        let Self { rules, known, answers, processes, matched } = self;
+        let Self { rules, room, candidates, narrowed, matched } = self;
         let program = rules.program();
-        let entries = program.entries(event.kind);
-        if entries.is_empty() {
-            return;
+        let Some((number, group)) = program.group(event.kind) else { return };
+        if room.tally.event() {
+            room.tally.flush(rules.counters());
         }
         matched.clear();
-        let process_words = program.process_words();
-        known[process_words..].fill(0);
-        answers[process_words..].fill(0);
-        let slot = processes.load(&event.process, known, answers);
-        let mut evaluation = Evaluation {
-            program,
-            graph: rules.graph(),
-            view: EventView { event, path: PathView::Written },
-            known,
-            answers,
-        };
-        for entry in entries {
-            if evaluation.answer(entry.root) {
-                matched.push(entry.rule);
+        let view = EventView { event, path: PathView::Written };
+        let mut evaluation =
+            Evaluation::new(program, rules.graph(), view, number, rules.generation(), room);
+        let candidates = &mut candidates[..group.selector.words()];
+        let possible = group.selector.select(&mut evaluation, candidates, narrowed);
+        let mut barren = possible == Possible::NoRuleForProcess;
+        if possible == Possible::Rules {
+            evaluation.evaluate(&group.entries, candidates, matched);
+            barren = matched.is_empty() && group.selector.process_decides(candidates);
+        }
+        if group.reads_path && EventView::other_path(event).is_some() {
+            evaluation.look_again();
+            if group.selector.select(&mut evaluation, candidates, narrowed) == Possible::Rules {
+                evaluation.evaluate(&group.entries, candidates, matched);
+                matched.sort_unstable();
             }
         }
-        if EventView::other_path(event).is_some() {
-            evaluation.forget_paths();
-            evaluation.view.path = PathView::Resolved;
-            for entry in entries.iter().filter(|entry| entry.reads_path) {
-                if evaluation.answer(entry.root) && !matched.contains(&entry.rule) {
-                    matched.push(entry.rule);
-                }
-            }
-            matched.sort_unstable();
-        }
-        processes.store(slot, known, answers);
+        evaluation.remember(barren);
         for rule in matched.iter() {
             hit(&rules.rules()[*rule as usize]);
         }
+    }
+
+    /// Adds what was counted to the costs of the rule set; done now and then without being asked.
+    pub fn flush_costs(&mut self) {
+        self.room.tally.flush(self.rules.counters());
+    }
+}
+
+impl Drop for Matcher {
+    fn drop(&mut self) {
+        self.flush_costs();
     }
 }

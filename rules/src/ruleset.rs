@@ -1,6 +1,9 @@
 //! Rule files compiled into one set.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use alert::EventKind;
 
@@ -9,10 +12,13 @@ use crate::{
     diagnostic::{Code, ItemType, Location},
     ir::{Graph, Leaf, Node, NodeId},
     load::{Compiled, collect, compile, read_items},
-    matcher::Program,
+    matcher::{Counters, Program},
     text::Files,
     yaml,
 };
+
+/// Sets loaded so far; from 1, for an empty memory holds 0.
+static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
 /// A rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +35,8 @@ pub struct RuleSet {
     roots: Vec<NodeId>,
     graph: Graph,
     program: Program,
+    counters: Counters,
+    generation: u64,
 }
 
 /// A rule set that loaded, and what deserves a look.
@@ -80,8 +88,11 @@ impl RuleSet {
     fn new(mut compiled: Compiled) -> Self {
         let roots: Vec<_> = compiled.rules.iter().map(|(_, root)| *root).collect();
         let program = Program::new(&mut compiled.graph, &roots);
-        let rules = compiled.rules.into_iter().map(|(rule, _)| rule).collect();
-        Self { rules, roots, graph: compiled.graph, program }
+        let rules: Vec<_> = compiled.rules.into_iter().map(|(rule, _)| rule).collect();
+        let counters =
+            Counters::new(rules.len(), compiled.graph.predicates_count(), program.indexes.len());
+        let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
+        Self { rules, roots, graph: compiled.graph, program, counters, generation }
     }
 
     /// Returns the enabled rules, in the order of their definition.
@@ -116,6 +127,15 @@ impl RuleSet {
 
     pub(crate) const fn program(&self) -> &Program {
         &self.program
+    }
+
+    pub(crate) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Returns the number by which the memory of processes knows this set.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) const fn graph(&self) -> &Graph {

@@ -1,6 +1,6 @@
 //! What a file descriptor of an event stands for.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -185,22 +185,57 @@ impl Connection {
 
     /// Returns `client:port->server:port`, the one end there is, or the Unix socket's path.
     pub fn name(&self) -> String {
+        let mut text = String::new();
+        self.push_name(&mut text);
+        text
+    }
+
+    /// Appends [`Self::name`].
+    pub fn push_name(&self, text: &mut String) {
         let (first, second) = match self.role {
             Role::Server => (self.remote, self.local),
             Role::Client | Role::Unknown => (self.local, self.remote),
         };
         match (first, second, &self.unix) {
-            (Some(first), Some(second), _) => format!("{}->{}", shown(first), shown(second)),
-            (Some(end), None, _) | (None, Some(end), _) => shown(end),
-            (None, None, Some(path)) => path.to_string(),
-            (None, None, None) => String::new(),
+            (Some(first), Some(second), _) => {
+                push_end(first, text);
+                text.push_str("->");
+                push_end(second, text);
+            }
+            (Some(end), None, _) | (None, Some(end), _) => push_end(end, text),
+            (None, None, Some(path)) => text.push_str(path),
+            (None, None, None) => {}
         }
     }
 }
 
 /// An IPv4 address mapped into IPv6 is the IPv4 address a rule's author means.
-fn shown(end: SocketAddr) -> String {
-    format!("{}:{}", end.ip().to_canonical(), end.port())
+fn push_end(end: SocketAddr, text: &mut String) {
+    match end.ip().to_canonical() {
+        // Written without `fmt`: rules look at the name of every connection.
+        IpAddr::V4(ip) => {
+            for (place, octet) in ip.octets().into_iter().enumerate() {
+                if place > 0 {
+                    text.push('.');
+                }
+                push_number(octet.into(), text);
+            }
+        }
+        IpAddr::V6(ip) => text.push_str(&ip.to_string()),
+    }
+    text.push(':');
+    push_number(end.port(), text);
+}
+
+fn push_number(number: u16, text: &mut String) {
+    let mut unit = 10_000;
+    while unit > 1 && number < unit {
+        unit /= 10;
+    }
+    while unit > 0 {
+        text.push(char::from(b'0' + (number / unit % 10) as u8));
+        unit /= 10;
+    }
 }
 
 #[cfg(test)]
@@ -222,6 +257,17 @@ mod tests {
             (Role::Client, "[::ffff:10.0.0.1]:4", "[::1]:5", "10.0.0.1:4->::1:5"),
         ] {
             assert_eq!(socket(role, local, remote).name(), name);
+        }
+    }
+
+    #[test]
+    fn an_end_is_written_as_addresses_are() {
+        for end in
+            ["0.7.10.255:0", "100.20.99.1:65535", "1.2.3.4:9", "[::1]:10000", "[2001:db8::1]:80"]
+        {
+            let mut text = String::new();
+            push_end(end.parse().expect("an address"), &mut text);
+            assert_eq!(text, end.replace(['[', ']'], ""));
         }
     }
 

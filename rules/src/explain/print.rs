@@ -22,7 +22,7 @@ pub(super) fn field(field: Field, argument: &Argument) -> String {
     }
 }
 
-pub(super) fn leaf(leaf: &Leaf) -> String {
+pub(crate) fn leaf(leaf: &Leaf) -> String {
     match leaf {
         Leaf::Event(name, argument) => field(*name, argument),
         Leaf::Alert(field) => field.name().to_owned(),
@@ -43,7 +43,7 @@ fn term(value: &Term) -> String {
 }
 
 /// Returns a check as a condition of its own.
-pub(super) fn predicate(predicate: &Predicate) -> String {
+pub(crate) fn predicate(predicate: &Predicate) -> String {
     let left = term(&predicate.term);
     match &predicate.test {
         Test::Exists => format!("{left} exists"),

@@ -62,6 +62,10 @@ impl Graph {
         (&self.predicates[index as usize], &self.machines[index as usize])
     }
 
+    pub(crate) fn predicates_count(&self) -> usize {
+        self.predicates.len()
+    }
+
     fn add(&mut self, node: Node) -> NodeId {
         if let Some(id) = self.node_ids.get(&node) {
             return *id;

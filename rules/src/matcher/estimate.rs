@@ -5,7 +5,7 @@ use alert::{Field, Type};
 
 use super::index::Index;
 use crate::{
-    ir::{EventView, Leaf, Machine, Predicate, Test},
+    ir::{EventView, Leaf, Literal, Machine, Predicate, Term, Test},
     parse::Operator,
 };
 
@@ -24,9 +24,9 @@ pub(super) enum Class {
 pub(super) struct Estimate {
     pub(super) class: Class,
     /// Nanoseconds, roughly.
-    cost: f32,
+    pub(super) cost: f32,
     /// How often it holds, from 0 to 1.
-    chance: f32,
+    pub(super) chance: f32,
 }
 
 impl Estimate {
@@ -84,29 +84,84 @@ fn cost(predicate: &Predicate, machine: &Machine) -> f32 {
         _ if matches!(machine, Machine::Regex(_)) => 120.0,
         _ => 5.0,
     };
-    predicate.term.leaves(&mut |leaf| {
-        cost += match leaf {
-            Leaf::Event(field, argument) => match field {
-                Field::ProcCmdline | Field::ProcPcmdline | Field::ProcArgs => 60.0,
-                Field::ProcEnv | Field::EvtArgs | Field::ThreadCapEffective => 200.0,
-                Field::EvtArg => 150.0,
-                Field::ProcAcmdline => 300.0,
-                Field::FdName | Field::FdResolved => 20.0,
-                field if field.yields_list(argument) => 60.0,
-                _ => 5.0,
-            },
-            Leaf::Alert(_) => 5.0,
-        };
-    });
+    predicate.term.leaves(&mut |leaf| cost += leaf_cost(leaf));
     cost
 }
 
+/// Returns what it costs to read a field and walk along it.
+pub(super) fn leaf_cost(leaf: &Leaf) -> f32 {
+    match leaf {
+        Leaf::Event(field, argument) => match field {
+            Field::ProcCmdline | Field::ProcPcmdline | Field::ProcArgs => 60.0,
+            Field::ProcEnv | Field::EvtArgs | Field::ThreadCapEffective => 200.0,
+            Field::EvtArg => 150.0,
+            Field::ProcAcmdline => 300.0,
+            Field::FdName | Field::FdResolved => 20.0,
+            field if field.yields_list(argument) => 60.0,
+            _ => 5.0,
+        },
+        Leaf::Alert(_) => 5.0,
+    }
+}
+
 fn chance(predicate: &Predicate) -> f32 {
-    match &predicate.test {
-        Test::Exists | Test::NotEqual(_) => 0.9,
-        Test::Order(..) => 0.5,
-        Test::Equal(_) if predicate.term.value_type() == Type::Bool => 0.4,
-        Test::Equal(_) if matches!(predicate.term.value_type(), Type::Text | Type::Path) => 0.1,
+    let field = match &predicate.term {
+        Term::Leaf(Leaf::Event(field, _)) => Some(*field),
+        _ => None,
+    };
+    match (&predicate.test, field) {
+        (Test::Equal(Literal::Bool(wanted)), Some(field)) => {
+            let chance = chance_of_truth(field);
+            if *wanted { chance } else { 1.0 - chance }
+        }
+        // Most calls succeed, and most opened things are files.
+        (Test::Order(Operator::GreaterEqual, _), Some(Field::EvtRawres | Field::FdNum)) => 0.95,
+        (Test::Equal(_), Some(Field::EvtRawres)) => 0.8,
+        (Test::Equal(_) | Test::In(_), Some(Field::FdType | Field::FdTypechar)) => 0.8,
+        (Test::Equal(_) | Test::In(_), Some(Field::FdL4proto | Field::FdSockfamily)) => 0.7,
+        (Test::Exists | Test::NotEqual(_), _) => 0.9,
+        (Test::Order(..), _) => 0.5,
+        (Test::Equal(_), Some(field)) if field.value_type() == Type::Bool => 0.4,
+        (Test::Equal(_), Some(field)) if matches!(field.value_type(), Type::Text | Type::Path) => {
+            0.1
+        }
         _ => 0.05,
     }
+}
+
+fn chance_of_truth(field: Field) -> f32 {
+    match field {
+        Field::EvtIsOpenRead => 0.9,
+        Field::EvtIsOpenWrite | Field::EvtIsOpenCreate => 0.15,
+        Field::EvtIsOpenExec
+        | Field::ProcIsExeUpperLayer
+        | Field::ProcIsExeFromMemfd
+        | Field::ProcIsExeWritable
+        | Field::EvtFailed
+        | Field::ContainerPrivileged => 0.05,
+        _ => 0.4,
+    }
+}
+
+/// Returns whether a field has so few values that most events have one that rules ask for: no
+/// index tells much, and a comparison is as soon done.
+pub(super) const fn few_values(leaf: &Leaf) -> bool {
+    matches!(
+        leaf,
+        Leaf::Event(
+            Field::FdType
+                | Field::FdTypechar
+                | Field::FdL4proto
+                | Field::FdSockfamily
+                | Field::EvtRes
+                | Field::EvtCategory
+                | Field::EvtVia
+                | Field::ContainerId
+                | Field::ContainerType
+                | Field::ProcStdinType
+                | Field::ProcStdoutType
+                | Field::SakerPodQos,
+            _
+        )
+    )
 }

@@ -1,236 +1,194 @@
-//! Answers all text predicates on one field in a single look at its value.
+//! Answers all predicates of one kind on one field in a single look at its value.
 
-use std::borrow::Cow;
+mod address;
+mod number;
+mod radix;
+mod text;
 
-use aho_corasick::{AhoCorasick, MatchKind};
-use alert::{Type, Value};
-use hashbrown::HashMap;
+use alert::Type;
 
-use crate::ir::{Leaf, Literal, Predicate, Test};
-use crate::parse::Operator;
+use self::{address::Addresses, number::Numbers, text::Texts};
+use super::{
+    estimate::few_values,
+    read::{Read, read},
+};
+use crate::ir::{EventView, Graph, Leaf, Predicate, Term, Test};
 
-/// Fewer predicates than this are answered one by one.
-const PREDICATES_MIN: usize = 2;
-
-/// The text predicates on one field.
+/// The predicates on one field that one structure answers.
 #[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) leaf: Leaf,
-    /// The bits it answers, as words and masks.
+    /// What it answers, in the order of their bits, which lie side by side.
+    pub(super) predicates: Box<[u32]>,
+    pub(super) first: u32,
+    /// The same as words and masks.
     pub(crate) mask: Box<[(u32, u64)]>,
-    equal: HashMap<Box<str>, Box<[u32]>, foldhash::fast::FixedState>,
-    prefixes: Trie,
-    suffixes: Trie,
-    /// Prefixes that end where a component of the value does.
-    folders: Trie,
-    inside: Option<Inside>,
-    inside_any_case: Option<Inside>,
+    structure: Structure,
 }
 
-/// Finds all texts that a value contains.
 #[derive(Debug)]
-struct Inside {
-    automaton: AhoCorasick,
-    bits: Box<[Box<[u32]>]>,
+enum Structure {
+    Texts(Box<Texts>),
+    Numbers(Numbers),
+    Addresses(Addresses),
 }
 
 impl Index {
     /// Returns whether an index can answer this predicate.
     pub(crate) fn serves(predicate: &Predicate) -> bool {
-        if !matches!(predicate.term.value_type(), Type::Text | Type::Path) {
+        // Of a list `in` asks every element; an index finds the elements that hold.
+        if matches!(predicate.test, Test::In(_)) && predicate.term.asks_every_element() {
             return false;
         }
-        let text = |literal: &Literal| matches!(literal, Literal::Text(_));
-        match &predicate.test {
-            Test::Equal(literal) => text(literal),
-            Test::In(_) if predicate.term.asks_every_element() => false,
-            Test::In(items) | Test::Intersects(items) => items.iter().all(text),
-            Test::Text(Operator::StartsWith | Operator::EndsWith, _) => true,
-            Test::PathMatch(paths) => !paths.iter().any(|path| path.contains(['?', '*', '['])),
-            Test::Text(Operator::Contains | Operator::IContains, wanted) => !wanted.is_empty(),
+        if let Term::Leaf(leaf) = &predicate.term
+            && few_values(leaf)
+        {
+            return false;
+        }
+        match predicate.term.value_type() {
+            Type::Text | Type::Path => Texts::serves(predicate),
+            Type::Signed | Type::Unsigned | Type::Port => Numbers::serves(predicate),
+            Type::Ip | Type::Net => Addresses::serves(predicate),
             _ => false,
         }
     }
 
-    /// Builds the index of a field; `None` if it would not pay.
-    pub(crate) fn new(leaf: &Leaf, predicates: &[(u32, &Predicate)]) -> Option<Self> {
-        if predicates.len() < PREDICATES_MIN {
-            return None;
+    /// Returns whether an index answers these predicates of one field sooner than they would
+    /// themselves.
+    pub(crate) fn pays<'a>(mut predicates: impl Iterator<Item = &'a Predicate>) -> bool {
+        let Some(first) = predicates.next() else { return false };
+        match first.term.value_type() {
+            Type::Signed | Type::Unsigned => Numbers::pay(std::iter::once(first).chain(predicates)),
+            _ => true,
         }
-        let mut equal: HashMap<Box<str>, Vec<u32>> = HashMap::new();
-        let (mut prefixes, mut suffixes) = (Trie::default(), Trie::default());
-        let mut folders = Trie::default();
-        let mut inside: HashMap<&str, Vec<u32>> = HashMap::new();
-        let mut inside_any_case: HashMap<&str, Vec<u32>> = HashMap::new();
-        let mut mask: Vec<(u32, u64)> = Vec::new();
-        for (bit, predicate) in predicates {
-            let (word, flag) = (bit / 64, 1_u64 << (bit % 64));
-            match mask.last_mut() {
-                Some((last, flags)) if *last == word => *flags |= flag,
-                _ => mask.push((word, flag)),
+    }
+
+    /// Builds the index of a field for predicates with neighbouring bits; `None` if it would be too
+    /// large.
+    pub(super) fn new(
+        leaf: &Leaf,
+        numbers: &[u32],
+        predicates: &[(u32, &Predicate)],
+    ) -> Option<Self> {
+        let (first, asked) = predicates.first()?;
+        let structure = match asked.term.value_type() {
+            Type::Text | Type::Path => Structure::Texts(Box::new(Texts::new(numbers, predicates)?)),
+            Type::Signed | Type::Unsigned | Type::Port => {
+                Structure::Numbers(Numbers::new(predicates))
             }
-            match &predicate.test {
-                Test::Equal(Literal::Text(text)) => {
-                    equal.entry(text.clone()).or_default().push(*bit)
-                }
-                Test::In(items) | Test::Intersects(items) => {
-                    for item in items {
-                        if let Literal::Text(text) = item {
-                            equal.entry(text.clone()).or_default().push(*bit);
-                        }
-                    }
-                }
-                Test::PathMatch(paths) => {
-                    for path in paths {
-                        folders.add(plain_path(path).bytes(), *bit);
-                    }
-                }
-                Test::Text(Operator::StartsWith, text) => prefixes.add(text.bytes(), *bit),
-                Test::Text(Operator::EndsWith, text) => suffixes.add(text.bytes().rev(), *bit),
-                Test::Text(Operator::Contains, text) => inside.entry(text).or_default().push(*bit),
-                Test::Text(Operator::IContains, text) => {
-                    inside_any_case.entry(text).or_default().push(*bit);
-                }
-                _ => {}
-            }
-        }
-        let mut packed = HashMap::with_capacity_and_hasher(equal.len(), Default::default());
-        packed.extend(equal.into_iter().map(|(text, bits)| (text, bits.into_boxed_slice())));
+            _ => Structure::Addresses(Addresses::new(predicates)),
+        };
+        let bits: Vec<u32> = predicates.iter().map(|(bit, _)| *bit).collect();
         Some(Self {
             leaf: leaf.clone(),
-            mask: mask.into(),
-            equal: packed,
-            prefixes,
-            suffixes,
-            folders,
-            inside: Inside::new(inside, false)?,
-            inside_any_case: Inside::new(inside_any_case, true)?,
+            predicates: numbers.into(),
+            first: *first,
+            mask: words(&bits).into(),
+            structure,
         })
     }
 
-    /// Sets the bits of the predicates that `value` satisfies.
-    pub(crate) fn answer(&self, value: &Value<'_>, answers: &mut [u64]) {
-        match value {
-            Value::Text(text) => self.answer_text(text, answers),
-            Value::List(items) => items.iter().for_each(|item| self.answer(item, answers)),
-            other => self.answer_text(&other.to_string(), answers),
-        }
-    }
-
-    fn answer_text(&self, text: &str, answers: &mut [u64]) {
-        let mut set = |bits: &[u32]| {
-            for bit in bits {
-                answers[(bit / 64) as usize] |= 1 << (bit % 64);
+    /// Sets the bits of the predicates that hold; the others are 0 before. `scratch` is room for a
+    /// text that must be put together.
+    pub(super) fn answer(
+        &self,
+        view: &EventView<'_>,
+        graph: &Graph,
+        scratch: &mut String,
+        answers: &mut [u64],
+    ) {
+        match &self.structure {
+            Structure::Texts(texts) => {
+                read(view, &self.leaf, scratch, &mut |value| match value {
+                    Read::Text(text) => texts.answer(text, graph, answers),
+                    Read::Other(other) => texts.answer(&other.to_string(), graph, answers),
+                });
             }
-        };
-        if let Some(bits) = self.equal.get(text) {
-            set(bits);
-        }
-        self.prefixes.walk(text.bytes(), &mut set);
-        self.suffixes.walk(text.bytes().rev(), &mut set);
-        if !self.folders.nodes.is_empty() {
-            self.folders.walk_components(&plain_path(text), &mut set);
-        }
-        for inside in [&self.inside, &self.inside_any_case].into_iter().flatten() {
-            for found in inside.automaton.find_overlapping_iter(text) {
-                set(&inside.bits[found.pattern().as_usize()]);
-            }
-        }
-    }
-}
-
-impl Inside {
-    /// Returns `None` if the automaton would be too large, `Some(None)` if there is none.
-    fn new(wanted: HashMap<&str, Vec<u32>>, any_case: bool) -> Option<Option<Self>> {
-        if wanted.is_empty() {
-            return Some(None);
-        }
-        let mut wanted: Vec<_> = wanted.into_iter().collect();
-        wanted.sort_unstable();
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(any_case)
-            .build(wanted.iter().map(|(text, _)| text))
-            .ok()?;
-        let bits = wanted.into_iter().map(|(_, bits)| bits.into_boxed_slice()).collect();
-        Some(Some(Self { automaton, bits }))
-    }
-}
-
-/// Returns the path with one slash before each component and none after the last. A path that is
-/// so already, up to its last slash, is not copied.
-fn plain_path(path: &str) -> Cow<'_, str> {
-    let plain = path.starts_with('/') && memchr::memmem::find(path.as_bytes(), b"//").is_none();
-    if plain {
-        return Cow::Borrowed(path.strip_suffix('/').unwrap_or(path));
-    }
-    let mut copy = String::with_capacity(path.len() + 1);
-    for component in path.split('/').filter(|component| !component.is_empty()) {
-        copy.push('/');
-        copy.push_str(component);
-    }
-    Cow::Owned(copy)
-}
-
-/// Finds all texts that are a prefix of a value in one walk.
-#[derive(Debug, Default)]
-struct Trie {
-    nodes: Vec<TrieNode>,
-}
-
-#[derive(Debug, Default)]
-struct TrieNode {
-    /// Sorted by byte.
-    children: Vec<(u8, u32)>,
-    bits: Vec<u32>,
-}
-
-impl Trie {
-    fn add(&mut self, bytes: impl Iterator<Item = u8>, bit: u32) {
-        if self.nodes.is_empty() {
-            self.nodes.push(TrieNode::default());
-        }
-        let mut at = 0;
-        for byte in bytes {
-            at = match self.nodes[at].children.binary_search_by_key(&byte, |child| child.0) {
-                Ok(place) => self.nodes[at].children[place].1 as usize,
-                Err(place) => {
-                    let next = self.nodes.len();
-                    let child = (byte, u32::try_from(next).unwrap_or(u32::MAX));
-                    self.nodes[at].children.insert(place, child);
-                    self.nodes.push(TrieNode::default());
-                    next
+            Structure::Numbers(numbers) => read(view, &self.leaf, scratch, &mut |value| {
+                if let Read::Other(value) = value {
+                    numbers.answer(value, answers);
                 }
-            };
-        }
-        self.nodes[at].bits.push(bit);
-    }
-
-    /// As [`Self::walk`], but only for prefixes that end with a component of `path`.
-    fn walk_components(&self, path: &str, set: &mut impl FnMut(&[u32])) {
-        let Some(mut node) = self.nodes.first() else { return };
-        set(&node.bits);
-        let bytes = path.as_bytes();
-        for (at, byte) in bytes.iter().enumerate() {
-            let Ok(place) = node.children.binary_search_by_key(byte, |child| child.0) else {
-                return;
-            };
-            node = &self.nodes[node.children[place].1 as usize];
-            if matches!(bytes.get(at + 1), None | Some(b'/')) {
-                set(&node.bits);
-            }
+            }),
+            Structure::Addresses(addresses) => read(view, &self.leaf, scratch, &mut |value| {
+                if let Read::Other(value) = value {
+                    addresses.answer(value, answers);
+                }
+            }),
         }
     }
 
-    fn walk(&self, bytes: impl Iterator<Item = u8>, set: &mut impl FnMut(&[u32])) {
-        let Some(mut node) = self.nodes.first() else { return };
-        set(&node.bits);
-        for byte in bytes {
-            let Ok(place) = node.children.binary_search_by_key(&byte, |child| child.0) else {
-                return;
-            };
-            node = &self.nodes[node.children[place].1 as usize];
-            set(&node.bits);
+    /// Returns what the structure is, for people.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.structure {
+            Structure::Texts(_) => "texts",
+            Structure::Numbers(_) => "numbers",
+            Structure::Addresses(_) => "addresses",
         }
     }
+}
+
+/// Sets of bits, each named by its place.
+#[derive(Debug)]
+struct Bits {
+    words: Box<[(u32, u64)]>,
+    /// Where each set begins in `words`, and where the last ends.
+    starts: Box<[u32]>,
+}
+
+impl Bits {
+    #[inline]
+    fn set(&self, place: u32, answers: &mut [u64]) {
+        let (from, to) = (self.starts[place as usize], self.starts[place as usize + 1]);
+        for (word, mask) in &self.words[from as usize..to as usize] {
+            answers[*word as usize] |= mask;
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct BitsBuilder {
+    words: Vec<(u32, u64)>,
+    starts: Vec<u32>,
+    places: hashbrown::HashMap<Vec<(u32, u64)>, u32>,
+}
+
+impl BitsBuilder {
+    /// Returns a place of its own for a set.
+    fn add_own(&mut self, bits: &[u32]) -> u32 {
+        let place = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
+        self.starts.push(u32::try_from(self.words.len()).unwrap_or(u32::MAX));
+        self.words.extend_from_slice(&words(bits));
+        place
+    }
+
+    /// Returns the place of a set; equal sets share one.
+    fn add(&mut self, bits: &[u32]) -> u32 {
+        let set = words(bits);
+        if let Some(place) = self.places.get(&set) {
+            return *place;
+        }
+        let place = self.add_own(bits);
+        self.places.insert(set, place);
+        place
+    }
+
+    fn build(mut self) -> Bits {
+        self.starts.push(u32::try_from(self.words.len()).unwrap_or(u32::MAX));
+        Bits { words: self.words.into(), starts: self.starts.into() }
+    }
+}
+
+/// Returns bits as words and masks.
+pub(crate) fn words(bits: &[u32]) -> Vec<(u32, u64)> {
+    let mut sorted = bits.to_vec();
+    sorted.sort_unstable();
+    let mut words: Vec<(u32, u64)> = Vec::new();
+    for bit in sorted {
+        let (word, flag) = (bit / 64, 1_u64 << (bit % 64));
+        match words.last_mut() {
+            Some((last, mask)) if *last == word => *mask |= flag,
+            _ => words.push((word, flag)),
+        }
+    }
+    words
 }

@@ -6,10 +6,12 @@ use alert::EventKind;
 use hashbrown::HashMap;
 
 use super::{
-    estimate::{Class, Estimate},
-    index::Index,
+    estimate::Class,
+    index::{Index, words},
+    layout::Layout,
+    select::{Chooser, Selector},
 };
-use crate::ir::{Graph, Leaf, Node, NodeId, Predicate, Term};
+use crate::ir::{Graph, Node, NodeId};
 
 /// A rule that events of one kind can match.
 #[derive(Clone, Copy, Debug)]
@@ -41,39 +43,72 @@ pub(crate) struct Any {
     pub(crate) mask: Box<[(u32, u64)]>,
 }
 
+/// Kinds of event that the same rules can match, under the same conditions.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) entries: Vec<Entry>,
+    /// The condition of each, as it is for these kinds.
+    pub(super) conditions: Vec<NodeId>,
+    pub(super) selector: Selector,
+    pub(super) reads_path: bool,
+}
+
+/// The condition of each rule that a kind of event can match, as it is for that kind.
+type Conditions = Vec<(u32, NodeId)>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Program {
-    kinds: Vec<Vec<Entry>>,
+    /// The group of each kind.
+    kinds: Vec<Option<u32>>,
+    groups: Vec<Group>,
     pub(crate) ops: Vec<Op>,
     pub(crate) indexes: Vec<Index>,
-    process_bits: usize,
+    pub(super) process_bits: usize,
     path_bit: usize,
 }
 
 impl Program {
     /// Lays out the conditions in `roots`, one for each rule.
     pub(crate) fn new(graph: &mut Graph, roots: &[NodeId]) -> Self {
-        let mut special: Vec<Vec<(u32, NodeId)>> = Vec::with_capacity(EventKind::ALL.len());
-        for kind in EventKind::ALL {
-            let mut known = HashMap::new();
-            let mut entries = Vec::new();
-            for (rule, root) in roots.iter().enumerate() {
-                let root = graph.specialise(*root, kind, &mut known);
-                if *graph.node(root) != Node::False {
-                    entries.push((u32::try_from(rule).unwrap_or(u32::MAX), root));
-                }
-            }
-            special.push(entries);
+        let (kinds, distinct) = specialise(graph, roots);
+        let graph = &*graph;
+        let below = distinct.iter().flatten().map(|(_, root)| *root);
+        let mut layout = Layout::new(graph, below);
+        let indexes = layout.build_indexes();
+        let mut program = Self {
+            kinds,
+            groups: Vec::with_capacity(distinct.len()),
+            ops: ops(graph, &layout),
+            indexes,
+            process_bits: layout.process_bits,
+            path_bit: layout.path_bit,
+        };
+        let chooser = Chooser { graph, layout: &layout, indexes: &program.indexes };
+        let mut groups = Vec::with_capacity(distinct.len());
+        for conditions in distinct {
+            let entry = |(rule, root): &(u32, NodeId)| Entry {
+                rule: *rule,
+                root: layout.bits[root],
+                reads_path: layout.estimates[root].class == Class::Path,
+            };
+            let entries: Vec<Entry> = conditions.iter().map(entry).collect();
+            let roots: Vec<NodeId> = conditions.iter().map(|(_, root)| *root).collect();
+            let selector = chooser.choose(&roots);
+            let reads_path = entries.iter().any(|entry| entry.reads_path);
+            groups.push(Group { entries, conditions: roots, selector, reads_path });
         }
-        let mut layout = Layout { graph, estimates: HashMap::new() };
-        for (_, root) in special.iter().flatten() {
-            layout.visit(*root);
-        }
-        layout.build(&special)
+        program.groups = groups;
+        program
     }
 
     pub(crate) fn entries(&self, kind: EventKind) -> &[Entry] {
-        self.kinds.get(kind as usize).map_or(&[], Vec::as_slice)
+        self.group(kind).map_or(&[], |(_, group)| &group.entries)
+    }
+
+    /// Returns the rules for a kind, and the number of this group; `None` if there are none.
+    pub(super) fn group(&self, kind: EventKind) -> Option<(u32, &Group)> {
+        let number = (*self.kinds.get(kind as usize)?)?;
+        Some((number, self.groups.get(number as usize)?))
     }
 
     pub(crate) const fn words(&self) -> usize {
@@ -87,115 +122,58 @@ impl Program {
     pub(crate) const fn path_word(&self) -> usize {
         self.path_bit / 64
     }
+
+    /// Returns the words of the largest set of candidates.
+    pub(super) fn candidate_words(&self) -> usize {
+        self.groups.iter().map(|group| group.selector.words()).max().unwrap_or(0)
+    }
 }
 
-struct Layout<'a> {
-    graph: &'a Graph,
-    estimates: HashMap<NodeId, Estimate>,
-}
-
-impl Layout<'_> {
-    fn visit(&mut self, id: NodeId) -> Estimate {
-        if let Some(known) = self.estimates.get(&id) {
-            return *known;
-        }
-        let estimate = match self.graph.node(id) {
-            Node::False => Estimate::certain(false),
-            Node::True => Estimate::certain(true),
-            Node::Predicate(index) => {
-                let (predicate, machine) = self.graph.predicate_of(*index);
-                Estimate::of(predicate, machine)
-            }
-            Node::Not(child) => self.visit(*child).negated(),
-            Node::And(children) => children
-                .iter()
-                .fold(Estimate::certain(true), |all, child| all.and(self.visit(*child))),
-            Node::Or(children) => children
-                .iter()
-                .fold(Estimate::certain(false), |any, child| any.or(self.visit(*child))),
-        };
-        self.estimates.insert(id, estimate);
-        estimate
-    }
-
-    fn build(self, special: &[Vec<(u32, NodeId)>]) -> Program {
-        let mut nodes: Vec<(Class, NodeId)> =
-            self.estimates.iter().map(|(id, estimate)| (estimate.class, *id)).collect();
-        nodes.sort_unstable();
-        let mut bits: HashMap<NodeId, u32> = HashMap::with_capacity(nodes.len());
-        let mut bit = 0_u32;
-        let mut bounds = [0_usize; 2];
-        for (place, class) in [Class::Process, Class::Event, Class::Path].into_iter().enumerate() {
-            for (_, id) in nodes.iter().filter(|(of, _)| *of == class) {
-                bits.insert(*id, bit);
-                bit += 1;
-            }
-            bit = bit.next_multiple_of(64);
-            if let Some(bound) = bounds.get_mut(place) {
-                *bound = bit as usize;
+/// Returns the conditions of every kind, each different list once, and which list is a kind's.
+fn specialise(graph: &mut Graph, roots: &[NodeId]) -> (Vec<Option<u32>>, Vec<Conditions>) {
+    let mut numbers: HashMap<Conditions, u32> = HashMap::new();
+    let mut kinds = Vec::with_capacity(EventKind::ALL.len());
+    for kind in EventKind::ALL {
+        let mut known = HashMap::new();
+        let mut conditions = Conditions::new();
+        for (rule, root) in (0_u32..).zip(roots) {
+            let root = graph.specialise(*root, kind, &mut known);
+            if *graph.node(root) != Node::False {
+                conditions.push((rule, root));
             }
         }
-        let mut ops: Vec<Op> = Vec::new();
-        ops.resize_with(bit as usize, || Op::Nothing);
-        let mut by_leaf: HashMap<&Leaf, Vec<(u32, &Predicate)>> = HashMap::new();
-        for (id, bit) in &bits {
-            ops[*bit as usize] = match self.graph.node(*id) {
-                Node::False => Op::Nothing,
-                Node::True => Op::Always,
-                Node::Predicate(index) => {
-                    let (predicate, _) = self.graph.predicate_of(*index);
-                    if let Term::Leaf(leaf) = &predicate.term
-                        && Index::serves(predicate)
-                    {
-                        by_leaf.entry(leaf).or_default().push((*bit, predicate));
-                    }
-                    Op::Predicate(*index)
-                }
-                Node::Not(child) => Op::Not(bits[child]),
-                Node::And(children) => Op::And(self.best_first(children, &bits, false)),
-                Node::Or(children) => Op::Or([].into(), self.best_first(children, &bits, true)),
-            };
-        }
-        let mut indexes = Vec::new();
-        for (leaf, mut predicates) in by_leaf {
-            predicates.sort_unstable_by_key(|(bit, _)| *bit);
-            let Some(index) = Index::new(leaf, &predicates) else { continue };
-            let number = u32::try_from(indexes.len()).unwrap_or(u32::MAX);
-            for (bit, _) in &predicates {
-                ops[*bit as usize] = Op::Indexed(number);
+        kinds.push(match conditions.is_empty() {
+            true => None,
+            false => {
+                let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+                Some(*numbers.entry(conditions).or_insert(next))
             }
-            indexes.push(index);
-        }
-        gather(&mut ops);
-        let kinds = special
-            .iter()
-            .map(|entries| {
-                let entry = |(rule, root): &(u32, NodeId)| Entry {
-                    rule: *rule,
-                    root: bits[root],
-                    reads_path: self.estimates[root].class == Class::Path,
-                };
-                entries.iter().map(entry).collect()
-            })
-            .collect();
-        Program { kinds, ops, indexes, process_bits: bounds[0], path_bit: bounds[1] }
-    }
-
-    /// Puts those children first that decide soonest for what they cost: an `or` is decided by
-    /// true, an `and` by false.
-    fn best_first(
-        &self,
-        children: &[NodeId],
-        bits: &HashMap<NodeId, u32>,
-        decides: bool,
-    ) -> Box<[u32]> {
-        let mut children = children.to_vec();
-        children.sort_by(|left, right| {
-            let rank = |id: &NodeId| self.estimates[id].rank(decides);
-            rank(left).total_cmp(&rank(right))
         });
-        children.iter().map(|child| bits[child]).collect()
     }
+    let mut distinct: Vec<(u32, Conditions)> =
+        numbers.into_iter().map(|(conditions, number)| (number, conditions)).collect();
+    distinct.sort_unstable();
+    (kinds, distinct.into_iter().map(|(_, conditions)| conditions).collect())
+}
+
+fn ops(graph: &Graph, layout: &Layout<'_>) -> Vec<Op> {
+    let mut ops: Vec<Op> = Vec::new();
+    ops.resize_with(layout.bits_count, || Op::Nothing);
+    for (id, bit) in &layout.bits {
+        ops[*bit as usize] = match graph.node(*id) {
+            Node::False => Op::Nothing,
+            Node::True => Op::Always,
+            Node::Predicate(predicate) => match layout.index_of(*predicate) {
+                Some(index) => Op::Indexed(u32::try_from(index).unwrap_or(u32::MAX)),
+                None => Op::Predicate(*predicate),
+            },
+            Node::Not(child) => Op::Not(layout.bits[child]),
+            Node::And(children) => Op::And(layout.best_first(children, false)),
+            Node::Or(children) => Op::Or([].into(), layout.best_first(children, true)),
+        };
+    }
+    gather(&mut ops);
+    ops
 }
 
 /// Takes the indexed children of each `or` together.
@@ -209,20 +187,17 @@ fn gather(ops: &mut [Op]) {
         .collect();
     for op in ops {
         let Op::Or(any, children) = op else { continue };
-        let mut masks: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
+        let mut bits: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         let mut others = Vec::new();
         for child in &**children {
             match index_of[*child as usize] {
-                Some(index) => {
-                    let mask = masks.entry(index).or_default();
-                    *mask.entry(child / 64).or_default() |= 1 << (child % 64);
-                }
+                Some(index) => bits.entry(index).or_default().push(*child),
                 None => others.push(*child),
             }
         }
-        *any = masks
+        *any = bits
             .into_iter()
-            .map(|(index, mask)| Any { index, mask: mask.into_iter().collect() })
+            .map(|(index, bits)| Any { index, mask: words(&bits).into() })
             .collect();
         *children = others.into();
     }

@@ -1,5 +1,5 @@
 //! Measures how many events a second one thread matches against rules, on a made-up stream in
-//! which hardly anything matches: `cargo run --release -p rules --example throughput [FILE…]`.
+//! which hardly anything matches: `cargo run --release -p rules --example matching [FILE…]`.
 //! Without files the built-in rules are used.
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
