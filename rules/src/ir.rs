@@ -8,6 +8,8 @@ mod nearest;
 mod predicate;
 mod regex;
 mod term;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use check::{Compiler, Macros, Remark};
 pub(crate) use graph::{FALSE, Graph, Node, NodeId, TRUE};
