@@ -38,11 +38,11 @@ const fn meaning(operator: Operator) -> &'static str {
         Operator::BStartsWith => "the value begins with bytes given in hex",
         Operator::EndsWith => "the value ends with the text",
         Operator::Glob => {
-            "a shell pattern over the whole value: `*` (also across `/`), `?`, `[a-z]`, `\\`"
+            "a shell pattern over the whole value: `*` (also across `/`), `?`, `[a-z]`, `[[:digit:]]`, `\\`"
         }
-        Operator::IGlob => "the same in any case",
+        Operator::IGlob => "the same in any ASCII case",
         Operator::Regex => {
-            "a regular expression over the whole value, in time linear to its length"
+            "a regular expression in POSIX syntax over the whole value, in time linear to its length"
         }
         Operator::In => "one of the list's values; a value that is a list: each of its elements",
         Operator::Intersects => {
@@ -71,7 +71,10 @@ const fn function_meaning(function: Function) -> (&'static str, &'static str) {
         Function::Len => ("proc.args", "length of a text in bytes, or of a list"),
         Function::Join => ("\",\", proc.aname", "elements of a list with a text between them"),
         Function::Concat => ("proc.name, \"-\", proc.pname", "texts one after the other"),
-        Function::GetOpt => ("", "not supported"),
+        Function::GetOpt => (
+            "(\"-e\", proc.name), \"e:\"",
+            "short options and their values, as getopt(3) finds them; with `[e]` behind it the value of one",
+        ),
     }
 }
 
@@ -96,6 +99,10 @@ fn fits(operator: Operator, value_type: Type, value: &str) -> bool {
         Operator::Exists => String::new(),
         Operator::BContains | Operator::BStartsWith => "cafe".to_owned(),
         operator if operator.takes_list() => format!("({value})"),
+        // Behind these stands a number, whatever it is compared with.
+        operator if operator.is_order() && matches!(value_type, Type::Text | Type::Path) => {
+            "1".to_owned()
+        }
         _ => value.to_owned(),
     };
     match Field::ALL.iter().find(plain) {
@@ -130,7 +137,7 @@ fn operators() -> String {
         }
         page += "\n";
     }
-    page += "\n## Modifiers\n\nThey stand between an operator on texts and a list, as in \
+    page += "\n## Modifiers\n\nThey stand between `=`, `!=` or an operator on texts and a list, as in \
              `proc.args contains anyof (\"-e\", \"-c\")`.\n\n\
              | modifier | holds if |\n| --- | --- |\n";
     for modifier in Modifier::ALL {
@@ -223,7 +230,7 @@ fn every_function_compiles_as_it_is_shown() {
     for function in Function::ALL {
         let (arguments, _) = function_meaning(*function);
         let condition = match function {
-            Function::GetOpt => continue,
+            Function::GetOpt => format!("{}({arguments}) intersects (e)", function.word()),
             Function::Len => format!("{}({arguments}) > 1", function.word()),
             _ => format!("{}({arguments}) = abc", function.word()),
         };

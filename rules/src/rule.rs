@@ -1,20 +1,20 @@
 //! A rule after compilation: what it is called, how bad it is, and what it says about an event.
 
+mod print;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use alert::{Event, Field, Fields, Priority, Value};
+use alert::{Event, Field, Fields, Priority};
 use serde::Serialize;
 
 use crate::{
     diagnostic::Place,
-    ir::{Compiler, EventView, Graph, Leaf, PathView, Remark, Term},
+    ir::{Compiler, EventView, Graph, Leaf, PathView, Record, Remark, Term},
     load::NoMacros,
     parse::{Dialect, Fault, Piece},
 };
-
-/// A value in an output is cut after this many bytes.
-const VALUE_BYTES_MAX: usize = 4096;
-const NOT_AVAILABLE: &str = "<NA>";
 
 /// What every alert carries beside the fields its output names, where the event has them: who did
 /// it, and where. Falco appends the container's fields to every output likewise.
@@ -75,11 +75,19 @@ pub struct Rendered {
 pub(crate) enum Segment {
     Text(Box<str>),
     Value {
-        /// Name in the alert's fields; none for a function's result.
-        name: Option<Box<str>>,
         term: Term,
         width: Option<u16>,
+        /// The fields it names, which the alert carries: those that a function reads too, but not
+        /// the function's result.
+        fields: Box<[Named]>,
     },
+}
+
+/// A field and its name in an alert.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    name: Box<str>,
+    leaf: Leaf,
 }
 
 impl Segment {
@@ -92,57 +100,66 @@ impl Segment {
         let (dialect, remarks) = (Dialect::Events, Vec::new());
         let mut compiler = Compiler { graph, dialect, macros: &mut macros, remarks, depth: 0 };
         let term = compiler.term(&operand).map_err(Remark::into_fault)?;
-        let name = match &term {
-            Term::Leaf(Leaf::Event(field, argument)) if *field == Field::EvtArg => {
-                Some(argument_name(argument).into())
+        let mut fields = Vec::new();
+        term.leaves(&mut |leaf| {
+            if let Leaf::Event(field, argument) = leaf {
+                let name = field_name(*field, argument);
+                fields.push(Named { name: name.into(), leaf: leaf.clone() });
             }
-            Term::Leaf(Leaf::Event(field, argument)) => {
-                Some(format!("{}{argument}", field.name()).into())
-            }
-            _ => None,
-        };
-        Ok(Self::Value { name, term, width })
+        });
+        Ok(Self::Value { term, width, fields: fields.into() })
     }
 }
 
-/// Returns `evt.arg.flags` or `evt.arg[0]`, as Falco prints them.
-fn argument_name(argument: &alert::Argument) -> String {
-    match argument {
-        alert::Argument::Key(key) => format!("evt.arg.{key}"),
-        other => format!("evt.arg{other}"),
+/// Returns `evt.arg.flags`, or `evt.arg[0]`, as Falco prints them.
+fn field_name(field: Field, argument: &alert::Argument) -> String {
+    match (field, argument) {
+        (Field::EvtArg | Field::EvtRawarg, alert::Argument::Key(key)) => {
+            format!("{}.{key}", field.name())
+        }
+        _ => format!("{}{argument}", field.name()),
     }
 }
 
 impl Rule {
     /// Returns the formatted text and every field it names. A field the event lacks prints `<NA>`
-    /// and is `null`.
+    /// and is `null`. Both are bounded: values and the text are cut, which a `…` tells.
     pub fn render(&self, event: &Event) -> Rendered {
         let view = EventView { event, path: PathView::Written };
         let mut output = String::new();
         let mut fields = Fields::new();
         for segment in &*self.segments {
-            let (name, term, width) = match segment {
+            let (term, width, named) = match segment {
                 Segment::Text(text) => {
                     output.push_str(text);
                     continue;
                 }
-                Segment::Value { name, term, width } => (name, term, *width),
+                Segment::Value { term, width, fields } => (term, *width, fields),
             };
-            let value = term.value(&view);
-            print(&mut output, value.as_ref(), width);
-            if let Some(name) = name {
-                fields.insert(name.to_string(), json(value.as_ref()));
+            if output.len() <= print::OUTPUT_BYTES_MAX {
+                print::text(&mut output, term, term.value(&view).as_ref(), width);
+            }
+            for Named { name, leaf } in named {
+                let value = print::json(leaf, view.value(leaf).as_ref(), event.time_ns);
+                fields.insert(name.to_string(), value);
             }
         }
+        print::cut(&mut output, print::OUTPUT_BYTES_MAX);
+        self.add_common_fields(event, &mut fields);
+        Rendered { output, fields }
+    }
+
+    fn add_common_fields(&self, event: &Event, fields: &mut Fields) {
         fields.insert(Field::EvtTime.name().to_owned(), event.time_ns.into());
         for field in COMMON_FIELDS {
+            let leaf = Leaf::Event(field, alert::Argument::None);
             if !fields.contains_key(field.name())
                 && let Some(value) = event.value(field, &alert::Argument::None)
             {
-                fields.insert(field.name().to_owned(), json(Some(&value)));
+                let value = print::json(&leaf, Some(&value), event.time_ns);
+                fields.insert(field.name().to_owned(), value);
             }
         }
-        Rendered { output, fields }
     }
 
     /// Returns the file and line, from 1, of its definition.
@@ -160,35 +177,4 @@ impl Rule {
             }
         }
     }
-}
-
-fn print(output: &mut String, value: Option<&Value<'_>>, width: Option<u16>) {
-    let text = value.map_or_else(|| NOT_AVAILABLE.to_owned(), ToString::to_string);
-    match width {
-        None => output.push_str(&cut(&text)),
-        Some(width) => {
-            let width = usize::from(width).min(VALUE_BYTES_MAX);
-            let shown: String = text.chars().take(width).collect();
-            output.push_str(&format!("{shown:<width$}"));
-        }
-    }
-}
-
-fn json(value: Option<&Value<'_>>) -> serde_json::Value {
-    match value {
-        None => serde_json::Value::Null,
-        Some(Value::Text(text)) => cut(text).into(),
-        Some(value) => value.to_json(),
-    }
-}
-
-fn cut(text: &str) -> String {
-    if text.len() <= VALUE_BYTES_MAX {
-        return text.to_owned();
-    }
-    let mut end = VALUE_BYTES_MAX;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &text[..end])
 }

@@ -11,7 +11,10 @@ impl Event {
             Field::EvtRawtime => Value::U64(time),
             Field::EvtTimeS | Field::EvtRawtimeS => Value::U64(time / SECOND_NS),
             Field::EvtRawtimeNs => Value::U64(time % SECOND_NS),
-            Field::EvtTimeIso => Value::Text(self.timestamp()?.to_string().into()),
+            Field::EvtTimeIso => {
+                let format = "%Y-%m-%dT%H:%M:%S.%9f+0000";
+                Value::Text(self.timestamp()?.strftime(format).to_string().into())
+            }
             Field::EvtDatetime => {
                 Value::Text(self.timestamp()?.strftime("%F %T.%9f").to_string().into())
             }

@@ -75,9 +75,9 @@ fields! {
     SyscallType "syscall.type" Text one None event Syscall yes Kind "The same as `evt.type`, of events that are system calls.";
     EvtCategory "evt.category" Text one None event Syscall yes Kind "`file`, `net`, `process`, `user`, `memory` or `other`; of reads and writes that of their descriptor, or `ipc` or `unknown`.";
     EvtNum "evt.num" Unsigned one None event Syscall yes Sensor "Number of the event since the agent started, from 1.";
-    EvtTime "evt.time" Unsigned one None event Syscall yes Sensor "Time of the event, nanoseconds since 1970.";
-    EvtTimeS "evt.time.s" Unsigned one None event Syscall yes Sensor "Time of the event, whole seconds since 1970.";
-    EvtTimeIso "evt.time.iso8601" Text one None event Syscall yes Sensor "Time of the event in RFC 3339.";
+    EvtTime "evt.time" Unsigned one None event Syscall yes Sensor "Time of the event, nanoseconds since 1970; an output prints the time of the day in UTC.";
+    EvtTimeS "evt.time.s" Unsigned one None event Syscall yes Sensor "Time of the event, whole seconds since 1970; an output prints the time of the day in UTC.";
+    EvtTimeIso "evt.time.iso8601" Text one None event Syscall yes Sensor "Time of the event as `2026-11-27T01:02:03.000000000+0000`.";
     EvtDatetime "evt.datetime" Text one None event Syscall yes Sensor "Time of the event as `2026-11-27 01:02:03.000000000`, in UTC.";
     EvtDatetimeS "evt.datetime.s" Text one None event Syscall yes Sensor "Time of the event as `2026-11-27 01:02:03`, in UTC.";
     EvtRawtime "evt.rawtime" Unsigned one None event Syscall yes Sensor "The same as `evt.time`.";

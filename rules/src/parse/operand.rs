@@ -67,7 +67,7 @@ impl Parser<'_> {
     }
 
     /// Reads `[argument]`. One that is quoted and empty is none, as in Falco.
-    fn argument(&mut self) -> Result<Option<Box<str>>, Fault> {
+    pub(super) fn argument(&mut self) -> Result<Option<Box<str>>, Fault> {
         if !self.symbol(b'[') {
             return Ok(None);
         }
@@ -95,6 +95,13 @@ impl Parser<'_> {
 
     fn call(&mut self, function: Function) -> Result<Operand, Fault> {
         let start = self.at;
+        let arguments = self.call_arguments(function)?;
+        let argument = self.argument()?;
+        Ok(Operand::Call { function, arguments, argument, span: Span::new(start, self.at) })
+    }
+
+    /// Reads a function's name and what stands in its parentheses.
+    pub(super) fn call_arguments(&mut self, function: Function) -> Result<Vec<Operand>, Fault> {
         if self.calls == CALL_DEPTH_MAX {
             let message = format!("calls nest deeper than {CALL_DEPTH_MAX}");
             return Err(Fault::new(self.here(), message));
@@ -103,9 +110,7 @@ impl Parser<'_> {
         self.calls += 1;
         let arguments = self.listed(Self::call_argument);
         self.calls -= 1;
-        let arguments = arguments?;
-        let argument = self.argument()?;
-        Ok(Operand::Call { function, arguments, argument, span: Span::new(start, self.at) })
+        arguments
     }
 
     /// Reads one item or more, and the `)` behind them.

@@ -1,9 +1,9 @@
-//! Reads an output format: text in which `%field`, `%field[argument]` and `%function(field)` stand
-//! for values.
+//! Reads an output format: text in which `%field`, `%field[argument]` and `%function(…)` stand for
+//! values.
 
-use alert::Field;
+use alert::{Argument, EventKind, Field};
 
-use super::{Fault, Function, Operand, Span};
+use super::{Dialect, Fault, Function, Operand, Span, lex::Parser};
 
 /// A part of an output format.
 #[derive(Clone, Debug)]
@@ -16,7 +16,8 @@ pub(crate) enum Piece {
     },
 }
 
-const CALL_DEPTH_MAX: usize = 16;
+/// No field's name is as long.
+const NAME_BYTES_MAX: usize = 128;
 
 /// Reads a format. There is no `%%`: a `%` always begins a field, the longest that exists.
 pub(crate) fn output(text: &str) -> Result<Vec<Piece>, Fault> {
@@ -33,7 +34,7 @@ pub(crate) fn output(text: &str) -> Result<Vec<Piece>, Fault> {
         }
         let mut reader = Reader { text, at: percent + 1 };
         let width = reader.width();
-        let operand = reader.operand(0)?;
+        let operand = reader.operand(percent)?;
         pieces.push(Piece::Value { operand, width });
         at = reader.at;
     }
@@ -53,76 +54,108 @@ impl<'a> Reader<'a> {
         &self.text[self.at..]
     }
 
+    /// Reads a width; none and 0 leave a value as it is.
     fn width(&mut self) -> Option<u16> {
         let rest = self.rest();
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         self.at += digits;
-        rest[..digits].parse().ok()
-    }
-
-    fn operand(&mut self, depth: usize) -> Result<Operand, Fault> {
-        let start = self.at;
-        for function in Function::ALL {
-            let after = self.rest().strip_prefix(function.word());
-            if after.is_some_and(|rest| rest.starts_with('(')) && depth < CALL_DEPTH_MAX {
-                self.at += function.word().len() + 1;
-                let operand = self.operand(depth + 1)?;
-                if !self.rest().starts_with(')') {
-                    let span = Span::new(self.at, (self.at + 1).min(self.text.len()));
-                    return Err(Fault::new(span, "expected `)`"));
-                }
-                self.at += 1;
-                let span = Span::new(start, self.at);
-                let arguments = vec![operand];
-                return Ok(Operand::Call { function: *function, arguments, argument: None, span });
-            }
+        if digits == 0 {
+            return None;
         }
-        self.field()
+        Some(rest[..digits].parse().unwrap_or(u16::MAX)).filter(|width| *width > 0)
     }
 
-    fn field(&mut self) -> Result<Operand, Fault> {
+    fn operand(&mut self, percent: usize) -> Result<Operand, Fault> {
+        let start = self.at;
+        let mut parser = self.parser(start);
+        let Some(function) = parser.called() else { return self.field(percent) };
+        let arguments = parser.call_arguments(function)?;
+        // Behind any other call a bracket is text.
+        let argument = match function {
+            Function::GetOpt => parser.argument()?,
+            _ => None,
+        };
+        self.at = parser.at;
+        Ok(Operand::Call { function, arguments, argument, span: Span::new(start, self.at) })
+    }
+
+    /// Returns a parser of the language at a place in the format.
+    fn parser(&self, at: usize) -> Parser<'a> {
+        let mut parser = Parser::new(self.text, Dialect::Events);
+        parser.at = at;
+        parser
+    }
+
+    /// Takes the longest name that is a field's; what is left of the word is text.
+    fn field(&mut self, percent: usize) -> Result<Operand, Fault> {
         let start = self.at;
         let rest = self.rest();
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
-        let length = rest.as_bytes().iter().take_while(|byte| is_part(byte)).count();
-        let mut cut = length;
-        while cut > 0 {
-            let name = &rest[..cut];
-            let argument = bracketed(&rest[cut..]);
-            if let Some((argument, bracket)) = argument.filter(|_| cut == length)
-                && Field::resolve(name, Some(argument)).is_ok()
-            {
-                self.at += cut + bracket;
-                let argument = Some(argument.into());
-                let span = Span::new(start, self.at);
-                return Ok(Operand::Field { name: name.into(), argument, span });
-            }
-            if Field::resolve(name, None).is_ok() {
-                self.at += cut;
-                let span = Span::new(start, self.at);
-                return Ok(Operand::Field { name: name.into(), argument: None, span });
-            }
-            cut = name.rfind('.').unwrap_or(0);
+        let length = dotted(rest);
+        let field = |argument: Option<Box<str>>, name: &str, end: usize| Operand::Field {
+            name: name.into(),
+            argument,
+            span: Span::new(start, end),
+        };
+        let mut parser = self.parser(start + length);
+        if let Ok(Some(argument)) = parser.argument()
+            && Field::resolve(&rest[..length], Some(&argument)).is_ok()
+        {
+            self.at = parser.at;
+            return Ok(field(Some(argument), &rest[..length], self.at));
         }
-        let span = Span::new(start.saturating_sub(1), start + length);
-        if length == 0 {
-            let fault = Fault::new(span, "a `%` must be followed by a field");
-            return Err(fault.hint("there is no escape for `%`: write `percent`"));
+        let names = || (1..=length.min(NAME_BYTES_MAX)).rev().map(|cut| &rest[..cut]);
+        // What no event knows as an argument may still be one, in the whole.
+        let found =
+            names().find(|name| is_known(name)).or_else(|| names().find(|name| exists(name)));
+        if let Some(name) = found {
+            self.at += name.len();
+            return Ok(field(None, name, self.at));
         }
-        let name = rest[..length].trim_end_matches('.');
-        let fault = Fault::new(span, format!("unknown field `{name}`"));
-        Err(match crate::ir::nearest_field(name) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault,
-        })
+        Err(unknown(&rest[..length], Span::new(percent, (start + length).max(percent + 1))))
     }
 }
 
-/// Returns the text in brackets and its length with them.
-fn bracketed(rest: &str) -> Option<(&str, usize)> {
-    let inner = rest.strip_prefix('[')?;
-    let end = inner.find(']')?;
-    let argument = &inner[..end];
-    let valid = !argument.is_empty() && !argument.contains(['[', '%', '\n']);
-    valid.then_some((argument, end + 2))
+fn exists(name: &str) -> bool {
+    !name.ends_with('.') && Field::resolve(name, None).is_ok()
+}
+
+/// Returns whether a name is a field's, and if that of an argument, of one that some event has.
+fn is_known(name: &str) -> bool {
+    match Field::resolve(name, None) {
+        Ok((Field::EvtArg | Field::EvtRawarg, Argument::Key(key))) => {
+            EventKind::ALL.into_iter().any(|kind| kind.parameter_index(&key).is_some())
+        }
+        other => other.is_ok(),
+    }
+}
+
+fn unknown(name: &str, span: Span) -> Fault {
+    if name.is_empty() {
+        let fault = Fault::new(span, "a `%` must be followed by a field");
+        return fault.hint("there is no escape for `%`: write `percent`");
+    }
+    if let Err(fault @ alert::FieldError::ArgumentMissing(_)) = Field::resolve(name, None) {
+        return Fault::new(span, fault.to_string());
+    }
+    let fault = Fault::new(span, format!("unknown field `{name}`"));
+    match crate::ir::nearest_field(name) {
+        Some(near) => fault.hint(format!("did you mean `{near}`?")),
+        None => fault,
+    }
+}
+
+/// Returns the length of a name: parts joined by dots, each of which begins with a letter.
+fn dotted(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut end = 0;
+    loop {
+        let start = end + usize::from(end > 0);
+        if end > 0 && bytes.get(end) != Some(&b'.')
+            || !bytes.get(start).is_some_and(u8::is_ascii_alphabetic)
+        {
+            return end;
+        }
+        let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+        end = start + bytes[start..].iter().take_while(part).count();
+    }
 }
