@@ -22,8 +22,8 @@ pub use event::{
     Mount, OpenFile, Parameter, ParameterKind, ParameterValue, PodQos, Process, ProcessExtra,
     ProcessKey, Role, StandardStream, Usage, event_name_is_known, event_names,
     symbol::{
-        Symbol, capabilities, capability_bit, capability_names, error_number, number_of, open_flag,
-        open_flags, ptrace_request, signal_number,
+        Symbol, capabilities, capability_bit, capability_names, error_number, mode_bit, number_of,
+        open_flag, open_flags, ptrace_request, signal_number,
     },
 };
 pub use field::{Argument, ArgumentRule, EventSource, Field, FieldError, Origin, Type};

@@ -68,6 +68,11 @@ pub(crate) fn mode_names(mode: u32) -> String {
     flag_names(MODE_BITS, mode.into()).unwrap_or_else(|| mode.to_string())
 }
 
+/// Returns the permission bit of this name.
+pub fn mode_bit(name: &str) -> Option<u32> {
+    number_of(MODE_BITS, name).and_then(|bit| u32::try_from(bit).ok())
+}
+
 /// Returns the name of a request of ptrace(2), or its number.
 pub fn ptrace_request(request: u64) -> Cow<'static, str> {
     choice_names(PTRACE_REQUESTS, request).unwrap_or_else(|| request.to_string().into())

@@ -86,7 +86,10 @@ impl Event {
     pub(super) fn given(&self, index: usize, parameter: &Parameter) -> Option<Given<'_>> {
         let name = parameter.name;
         if name == "res" {
-            return Some(Given::Number(self.result));
+            return Some(match (&self.detail, parameter.kind) {
+                (Detail::Call(call), ParameterKind::Descriptor) => call.descriptor_or(self.result),
+                _ => Given::Number(self.result),
+            });
         }
         match &self.detail {
             Detail::Open(file) => file.given(name, self.result),
