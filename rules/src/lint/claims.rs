@@ -44,10 +44,18 @@ pub(super) struct Conjunction<'a> {
     pub(super) choices: Vec<Choice<'a>>,
     /// A part that is false before any event, as `evt.num = 0` is.
     pub(super) folded: Option<Span>,
+    visited: usize,
 }
 
-/// No condition is taken further apart than this.
-const PARTS_MAX: usize = 10_000;
+impl Conjunction<'_> {
+    /// Returns how much work it was to take the condition apart.
+    pub(super) const fn work(&self) -> usize {
+        self.visited
+    }
+}
+
+/// No condition is taken further apart than this: macros that name macros grow fast.
+const VISITED_MAX: usize = 10_000;
 
 /// Adds what must hold for `part` to be true, or false if not `positive`.
 pub(super) fn conjunction<'a>(
@@ -57,7 +65,8 @@ pub(super) fn conjunction<'a>(
     within: Option<Span>,
     into: &mut Conjunction<'a>,
 ) {
-    if into.asked.len() + into.choices.len() > PARTS_MAX {
+    into.visited += 1;
+    if into.visited > VISITED_MAX {
         return;
     }
     match (&part.shape, positive) {

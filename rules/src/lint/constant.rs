@@ -10,17 +10,21 @@ use super::{
 };
 use crate::{diagnostic::Place, ir::Term, parse::Span};
 
-/// How many parts of one condition are looked at; a larger one is given up.
-const STEPS_MAX: usize = 20_000;
+/// Parts of one condition that are held against each other; a larger one is given up.
+const WORK_MAX: usize = 20_000;
+/// The same for all conditions together.
+const TOTAL_WORK_MAX: usize = 1_000_000;
 
 /// Rules that can never match, and macros that can never be true.
 pub(super) fn never_true(subject: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut total = TOTAL_WORK_MAX;
     let macros = subject.macros.iter().map(|written| (written, None));
     let rules = subject.rules.iter().map(|rule| (&rule.condition, Some(rule)));
     for (written, rule) in macros.chain(rules) {
-        let mut search = Search::new(subject);
+        let mut search = Search::new(subject, total);
         let outcome = search.look(&written.root, true, None, &mut Vec::new());
+        total = total.saturating_sub(search.work);
         let what = if rule.is_some() { "the rule can never match" } else { "this is never true" };
         let item = rule.map(|rule| rule.place.clone());
         let (span, message) = match outcome {
@@ -45,9 +49,12 @@ pub(super) fn never_true(subject: &Subject) -> Vec<Finding> {
 /// Alternatives of an `or` that the rest of the condition rules out.
 pub(super) fn dead_branch(subject: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut total = TOTAL_WORK_MAX;
     for (written, item) in conditions(subject) {
-        let mut search = Search::new(subject);
-        if !matches!(search.look(&written.root, true, None, &mut Vec::new()), Outcome::Possible) {
+        let mut search = Search::new(subject, total);
+        let outcome = search.look(&written.root, true, None, &mut Vec::new());
+        total = total.saturating_sub(search.work);
+        if !matches!(outcome, Outcome::Possible) {
             continue;
         }
         for conflict in search.dead {
@@ -151,12 +158,13 @@ enum Outcome {
 struct Search<'a> {
     subject: &'a Subject,
     dead: Vec<Conflict>,
-    steps: usize,
+    work: usize,
+    work_max: usize,
 }
 
 impl<'a> Search<'a> {
-    const fn new(subject: &'a Subject) -> Self {
-        Self { subject, dead: Vec::new(), steps: 0 }
+    fn new(subject: &'a Subject, left: usize) -> Self {
+        Self { subject, dead: Vec::new(), work: 0, work_max: left.min(WORK_MAX) }
     }
 
     /// Says whether a part can be true while all of `context` holds.
@@ -167,8 +175,7 @@ impl<'a> Search<'a> {
         within: Option<Span>,
         context: &mut Vec<Asked<'a>>,
     ) -> Outcome {
-        self.steps += 1;
-        if self.steps > STEPS_MAX {
+        if self.work >= self.work_max {
             return Outcome::Possible;
         }
         let mut parts = Conjunction::default();
@@ -177,6 +184,7 @@ impl<'a> Search<'a> {
             return Outcome::Folded(span);
         }
         let known = context.len();
+        self.work += known + parts.work();
         context.append(&mut parts.asked);
         let outcome = match self.conflict(context, known) {
             Some(conflict) => Outcome::Impossible(conflict),
