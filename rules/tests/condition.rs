@@ -139,18 +139,18 @@ fn a_fault_is_shown_with_its_place() {
     check(
         "prioritty = x",
         expect![[r#"
-        error[LOAD_ERR_COMPILE_CONDITION]: `prioritty` is no field
-         --> condition:1:1
-          |
-        1 | prioritty = x
-          | ^^^^^^^^^
-          |
-          = help: a field has a dot, as in `proc.name = …`; without one it is a macro"#]],
+            error[LOAD_ERR_COMPILE_CONDITION]: `prioritty` is no field
+             --> condition:1:1
+              |
+            1 | prioritty = x
+              | ^^^^^^^^^
+              |
+              = help: did you mean `priority`?"#]],
     );
     check(
         "rule = a and",
         expect![[r#"
-            error[LOAD_ERR_COMPILE_CONDITION]: expected a field, a macro or `(`, found the end
+            error[LOAD_ERR_COMPILE_CONDITION]: expected a field or `(`, found the end
              --> condition:1:13
               |
             1 | rule = a and

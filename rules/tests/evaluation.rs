@@ -7,7 +7,7 @@ use alert::{Alert, AlertId, Priority};
 use rules::{Condition, Source, Subject, Verdict};
 
 /// The tables hold at least this many cases, so that none is skipped unseen.
-const CASES_MIN: usize = 560;
+const CASES_MIN: usize = 569;
 
 struct Case<'a> {
     line: usize,

@@ -422,7 +422,10 @@ fn read(written: &Written, value_type: Type) -> Result<Literal, Fault> {
                 let names = alert::Priority::ALL.map(alert::Priority::name);
                 let fault = Fault::new(written.span, "expected a priority");
                 let lower: Vec<_> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-                let near = nearest(&text.to_ascii_lowercase(), lower.iter().map(|name| &**name));
+                let (text, mut names) =
+                    (text.to_ascii_lowercase(), lower.iter().map(|name| &**name));
+                let begun = names.clone().find(|name| text.len() > 1 && name.starts_with(&text));
+                let near = begun.or_else(|| nearest(&text, &mut names));
                 return Err(match near {
                     Some(near) => fault.hint(format!("did you mean `{near}`?")),
                     None => fault.hint(format!("the priorities are {}", lower.join(" "))),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use alert::{Argument, ArgumentRule, Event, Field, Type, Value};
 
-use super::getopt::getopt;
+use super::{getopt::getopt, nearest};
 use crate::parse::Function;
 
 /// One value of the record a condition is asked about.
@@ -62,6 +62,20 @@ impl AlertField {
 
     pub(crate) fn is_plain(name: &str) -> bool {
         Self::plain_names().any(|plain| plain == name)
+    }
+
+    /// Returns what to write instead of a name that is none.
+    pub(crate) fn hint(name: &str) -> String {
+        match nearest(name, Self::plain_names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                let names: Vec<_> = Self::plain_names().collect();
+                format!(
+                    "a field has a dot, as in `proc.name`; those without are {}",
+                    names.join(" ")
+                )
+            }
+        }
     }
 
     pub(crate) fn from_name(name: &str) -> Self {
@@ -131,6 +145,7 @@ impl Term {
         match self {
             Self::Leaf(Leaf::Event(field, _)) => match field {
                 Field::FdIp | Field::FdNet | Field::FdPort | Field::FdProto => Elements::Ends,
+                Field::ProcAenv => Elements::Any,
                 field if field.argument() == ArgumentRule::Ancestor => Elements::Any,
                 _ => Elements::List,
             },

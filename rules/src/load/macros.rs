@@ -369,13 +369,6 @@ pub(crate) struct NoMacros;
 impl Macros for NoMacros {
     fn resolve(&mut self, _: &mut Graph, name: &Name, _: usize) -> Result<NodeId, Remark> {
         let fault = Fault::new(name.span, format!("unknown field `{}`", name.text));
-        let names = crate::ir::AlertField::plain_names();
-        Err(Remark::Error(match nearest(&name.text, names) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault.hint(
-                "fields without a dot: priority rule source hostname output tags \
-                score count fingerprint state",
-            ),
-        }))
+        Err(Remark::Error(fault.hint(crate::ir::AlertField::hint(&name.text))))
     }
 }

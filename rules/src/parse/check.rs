@@ -12,7 +12,10 @@ impl Parser<'_> {
             return self.check(left);
         }
         let Some(name) = self.name() else {
-            return Err(self.fault("expected a field, a macro or `(`"));
+            return Err(self.fault(match self.dialect {
+                Dialect::Events => "expected a field, a macro or `(`",
+                Dialect::Alerts => "expected a field or `(`",
+            }));
         };
         let before = self.at;
         if self.peek() == Some(b'(') {
@@ -21,10 +24,13 @@ impl Parser<'_> {
         self.blank();
         if let Some((operator, _)) = self.operator() {
             let fault = Fault::new(name.span, format!("`{}` is no field", name.text));
-            return Err(fault.hint(format!(
-                "a field has a dot, as in `proc.name {} …`; without one it is a macro",
-                operator.word()
-            )));
+            return Err(fault.hint(match self.dialect {
+                Dialect::Events => format!(
+                    "a field has a dot, as in `proc.name {} …`; without one it is a macro",
+                    operator.word()
+                ),
+                Dialect::Alerts => crate::ir::AlertField::hint(&name.text),
+            }));
         }
         self.at = before;
         Ok(Expression::Macro(name))
