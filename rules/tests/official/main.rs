@@ -1,0 +1,64 @@
+//! Falco's stable rules load unmodified, and match what they are about.
+
+use std::path::PathBuf;
+
+use expect_test::expect;
+use rules::{Diagnostic, RuleSet, Source, test};
+
+const CASES: &str = include_str!("cases.yaml");
+
+/// The file is data we test against and do not ship: it is named by `SAKER_FALCO_RULES`, or lies
+/// in a folder `shared` beside the worktree. Where there is such a folder it must hold the file.
+fn official() -> Option<Source> {
+    let named = std::env::var_os("SAKER_FALCO_RULES").map(PathBuf::from);
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let shared = here.ancestors().map(|folder| folder.join("shared")).find(|path| path.is_dir());
+    let expected = named.is_some() || (shared.is_some() && std::env::var_os("CI").is_some());
+    let near = shared.map(|folder| folder.join("rules/falco_rules.yaml"));
+    let Some(path) = named.or(near).filter(|path| path.is_file()) else {
+        assert!(!expected, "falco_rules.yaml is not where it should be");
+        eprintln!("NOT TESTED: falco_rules.yaml is not here; set SAKER_FALCO_RULES to its path");
+        return None;
+    };
+    let text = std::fs::read_to_string(&path).expect("the file is readable");
+    Some(Source { name: "falco_rules.yaml".to_owned(), text })
+}
+
+fn told(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect()
+}
+
+#[test]
+fn the_official_rules_load_unmodified() {
+    let Some(source) = official() else { return };
+    let loaded = RuleSet::load(&[source]).unwrap_or_else(|errors| panic!("{}", told(&errors)));
+    assert_eq!(loaded.rules.rules().len(), 25);
+    let warnings: String = loaded.warnings.iter().map(summary).collect();
+    expect![[r#"
+        line 973: SAKER_UNOBSERVABLE: no event of a kind that is observed can match this rule
+        line 985: SAKER_UNOBSERVABLE: no event of a kind that is observed can match this rule
+        line 1000: SAKER_UNOBSERVABLE: no event of a kind that is observed can match this rule
+        line 1029: SAKER_UNOBSERVABLE: no event of a kind that is observed can match this rule
+    "#]]
+    .assert_eq(&warnings);
+}
+
+/// Returns where a warning is, its code and what it says.
+fn summary(warning: &Diagnostic) -> String {
+    format!("line {}: {}: {}\n", warning.line, warning.code.name(), warning.message)
+}
+
+#[test]
+fn every_official_rule_matches_what_it_is_about_and_not_what_is_near() {
+    let Some(source) = official() else { return };
+    let cases = Source { name: "cases.yaml".to_owned(), text: CASES.to_owned() };
+    let report = test(&[source, cases]);
+    let failures: String = report.failures.iter().map(|failure| format!("{failure}\n")).collect();
+    assert!(report.passed(), "{failures}");
+    assert_eq!(report.untested, Vec::<String>::new());
+    assert_eq!(report.rules, 25);
+    for test in CASES.split("\n- test: ").skip(1) {
+        let name = test.lines().next().unwrap_or_default();
+        assert!(test.contains("\n  match:\n") && test.contains("\n  ignore:\n"), "{name}");
+    }
+}
