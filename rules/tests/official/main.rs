@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use expect_test::expect;
 use rules::{Diagnostic, RuleSet, Source, test};
 
+const NOT_TESTED: &str =
+    "NOT TESTED: falco_rules.yaml is not here; set SAKER_FALCO_RULES to its path";
+
 const CASES: &str = include_str!("cases.yaml");
 
 /// The file is data we test against and do not ship: it is named by `SAKER_FALCO_RULES`, or lies
@@ -17,7 +20,6 @@ fn official() -> Option<Source> {
     let near = shared.map(|folder| folder.join("rules/falco_rules.yaml"));
     let Some(path) = named.or(near).filter(|path| path.is_file()) else {
         assert!(!expected, "falco_rules.yaml is not where it should be");
-        eprintln!("NOT TESTED: falco_rules.yaml is not here; set SAKER_FALCO_RULES to its path");
         return None;
     };
     let text = std::fs::read_to_string(&path).expect("the file is readable");
@@ -30,7 +32,7 @@ fn told(diagnostics: &[Diagnostic]) -> String {
 
 #[test]
 fn the_official_rules_load_unmodified() {
-    let Some(source) = official() else { return };
+    let Some(source) = official() else { return eprintln!("{NOT_TESTED}") };
     let loaded = RuleSet::load(&[source]).unwrap_or_else(|errors| panic!("{}", told(&errors)));
     assert_eq!(loaded.rules.rules().len(), 25);
     let warnings: String = loaded.warnings.iter().map(summary).collect();
@@ -50,7 +52,7 @@ fn summary(warning: &Diagnostic) -> String {
 
 #[test]
 fn every_official_rule_matches_what_it_is_about_and_not_what_is_near() {
-    let Some(source) = official() else { return };
+    let Some(source) = official() else { return eprintln!("{NOT_TESTED}") };
     let cases = Source { name: "cases.yaml".to_owned(), text: CASES.to_owned() };
     let report = test(&[source, cases]);
     let failures: String = report.failures.iter().map(|failure| format!("{failure}\n")).collect();
