@@ -39,6 +39,35 @@ fn every_rule_file_in_the_manual_loads() {
 }
 
 #[test]
+fn every_test_in_the_manual_that_stands_beside_its_rule_holds() {
+    let mut cases = 0;
+    for (name, page) in pages() {
+        for (_, text) in blocks(&page).into_iter().filter(|(language, _)| *language == "yaml") {
+            if !text.contains("- rule:") {
+                continue;
+            }
+            let report = rules::test(&[Source { name: name.clone(), text: text.to_owned() }]);
+            assert!(report.passed(), "{}\nin\n{text}", report.failures[0]);
+            cases += report.cases;
+        }
+    }
+    assert!(cases >= 3, "the manual has tests");
+}
+
+#[test]
+fn the_error_that_the_manual_shows_is_the_one_told() {
+    let (_, page) = pages().into_iter().find(|(name, _)| name.ends_with("README.md")).expect("it");
+    let of = |wanted: &str| {
+        let block = blocks(&page).into_iter().find(|(language, _)| *language == wanted);
+        block.expect("an example").1.to_owned()
+    };
+    let text = of("yaml").replacen("fd.name", "fd.nmae", 1);
+    let errors = RuleSet::load(&[Source { name: "my-rules.yaml".to_owned(), text }])
+        .expect_err("the field does not exist");
+    assert_eq!(errors[0].to_string().trim_end(), of("text").trim_end());
+}
+
+#[test]
 fn every_condition_in_the_manual_compiles() {
     let mut seen = 0;
     for (name, page) in pages() {
