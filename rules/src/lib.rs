@@ -28,7 +28,7 @@ pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};
 pub use lint::{Lint, LintOptions, lint, lints};
-pub use load::{FileReport, LoadOptions, LoadReport, Pick, Selection};
+pub use load::{AppendOutput, ExtraField, FileReport, LoadOptions, LoadReport, Pick, Selection};
 pub use matcher::{
     KindPlan, Lifetime, Matcher, Plan, PredicateCost, PredicatePlan, RuleCost, StepPlan,
 };

@@ -7,10 +7,14 @@ mod expand;
 mod item;
 mod macros;
 mod options;
+#[cfg(test)]
+mod options_tests;
+mod output;
 mod paste;
 mod report;
 mod required;
 mod source;
+mod statics;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -27,7 +31,7 @@ pub(crate) use compile::{Compiled, compile};
 pub(crate) use expand::with_exceptions;
 pub(crate) use item::{Item, read_items};
 pub(crate) use macros::NoMacros;
-pub use options::{LoadOptions, Pick, Selection};
+pub use options::{AppendOutput, ExtraField, LoadOptions, Pick, Selection};
 pub(crate) use paste::Lists;
 pub use report::{FileReport, LoadReport};
 

@@ -61,6 +61,7 @@ pub struct Rule {
     pub(crate) warn_event_types: bool,
     pub(crate) place: Place,
     pub(crate) segments: Arc<[Segment]>,
+    pub(crate) extras: Arc<[Extra]>,
 }
 
 /// What a rule says about one event.
@@ -81,6 +82,17 @@ pub(crate) enum Segment {
         /// the function's result.
         fields: Box<[Named]>,
     },
+}
+
+/// A field that an alert has because the configuration says so.
+#[derive(Clone, Debug)]
+pub(crate) enum Extra {
+    /// The fields of the segment, which is a value.
+    Fields(Segment),
+    /// A text by its name.
+    Format(Box<str>, Box<[Segment]>),
+    /// A text that no event changes, by its name.
+    Constant(Box<str>, Box<str>),
 }
 
 /// A field and its name in an alert.
@@ -126,9 +138,30 @@ impl Rule {
     /// and is `null`. Both are bounded: values and the text are cut, which a `…` tells.
     pub fn render(&self, event: &Event) -> Rendered {
         let view = EventView { event, path: PathView::Written };
-        let mut output = String::new();
         let mut fields = Fields::new();
-        for segment in &*self.segments {
+        let output = Self::print(&self.segments, &view, &mut fields);
+        for extra in &*self.extras {
+            match extra {
+                Extra::Fields(segment) => {
+                    Self::print(std::slice::from_ref(segment), &view, &mut fields);
+                }
+                Extra::Format(name, segments) => {
+                    let text = Self::print(segments, &view, &mut Fields::new());
+                    fields.insert(name.to_string(), text.into());
+                }
+                Extra::Constant(name, value) => {
+                    fields.insert(name.to_string(), (**value).into());
+                }
+            }
+        }
+        self.add_common_fields(event, &mut fields);
+        Rendered { output, fields }
+    }
+
+    /// Returns the text of a format, and adds the fields it names.
+    fn print(segments: &[Segment], view: &EventView<'_>, fields: &mut Fields) -> String {
+        let mut output = String::new();
+        for segment in segments {
             let (term, width, named) = match segment {
                 Segment::Text(text) => {
                     output.push_str(text);
@@ -137,16 +170,15 @@ impl Rule {
                 Segment::Value { term, width, fields } => (term, *width, fields),
             };
             if output.len() <= print::OUTPUT_BYTES_MAX {
-                print::text(&mut output, term, term.value(&view).as_ref(), width);
+                print::text(&mut output, term, term.value(view).as_ref(), width);
             }
             for Named { name, leaf } in named {
-                let value = print::json(leaf, view.value(leaf).as_ref(), event.time_ns);
+                let value = print::json(leaf, view.value(leaf).as_ref(), view.event.time_ns);
                 fields.insert(name.to_string(), value);
             }
         }
         print::cut(&mut output, print::OUTPUT_BYTES_MAX);
-        self.add_common_fields(event, &mut fields);
-        Rendered { output, fields }
+        output
     }
 
     fn add_common_fields(&self, event: &Event, fields: &mut Fields) {
@@ -171,7 +203,12 @@ impl Rule {
 
     /// Calls `visit` for every field its output reads.
     pub(crate) fn output_leaves(&self, visit: &mut dyn FnMut(&Leaf)) {
-        for segment in &*self.segments {
+        let extras = self.extras.iter().flat_map(|extra| match extra {
+            Extra::Fields(segment) => std::slice::from_ref(segment),
+            Extra::Format(_, segments) => segments,
+            Extra::Constant(..) => &[],
+        });
+        for segment in self.segments.iter().chain(extras) {
             if let Segment::Value { term, .. } = segment {
                 term.leaves(visit);
             }

@@ -245,6 +245,11 @@ fn always(predicate: &Predicate, machine: &Machine) -> Option<bool> {
     if none {
         return Some(false);
     }
+    let mut reads = false;
+    predicate.leaves(&mut |_| reads = true);
+    if !reads {
+        return Some(predicate.test(machine, &Nothing) == Some(true));
+    }
     let Term::Leaf(Leaf::Event(field, _)) = &predicate.term else { return None };
     match (field, &predicate.test) {
         (Field::EvtNum, Test::Equal(Literal::Number(0))) => Some(false),
@@ -253,6 +258,15 @@ fn always(predicate: &Predicate, machine: &Machine) -> Option<bool> {
         (Field::EvtDir, Test::Exists) => Some(true),
         (Field::EvtDir, _) => Some(predicate.holds(machine, &Value::text("<"))),
         _ => None,
+    }
+}
+
+/// A record without values, for what reads none.
+struct Nothing;
+
+impl Record for Nothing {
+    fn value(&self, _: &Leaf) -> Option<Value<'_>> {
+        None
     }
 }
 

@@ -8,13 +8,13 @@ use super::{
     macros::{MacroTable, Parsed, diagnostic},
     paste::Lists,
     source::is_known,
+    statics::Statics,
 };
 use crate::{
-    diagnostic::{Code, Diagnostic, ItemType, Location},
+    diagnostic::{Code, Diagnostic, ItemType},
     ir::{Graph, NodeId, Remark},
-    parse::{Fault, Operand, Piece, output},
-    rule::{Rule, Segment},
-    text::{Files, Text},
+    rule::{Extra, Rule},
+    text::Files,
 };
 
 /// Compiled rules with the nodes of their conditions.
@@ -25,18 +25,6 @@ pub(crate) struct Compiled {
     pub(crate) rules: Vec<(Rule, NodeId)>,
 }
 
-/// Fields of times that Falco no longer measures.
-const DEPRECATED_FIELDS: [&str; 6] = [
-    "evt.dir",
-    "evt.latency",
-    "evt.latency.s",
-    "evt.latency.ns",
-    "evt.latency.human",
-    "evt.wait_latency",
-];
-/// Stood for the container's fields once; now every alert has them.
-const CONTAINER_INFO: &str = "%container.info";
-
 /// Compiles all rules; a disabled one too, so that its faults are told.
 pub(crate) fn compile(
     files: &Files,
@@ -45,7 +33,8 @@ pub(crate) fn compile(
     found: &mut Vec<Diagnostic>,
 ) -> Compiled {
     let lists = Lists::new(files, &collection.lists, found);
-    let macros = MacroTable::new(files, collection, &lists, found);
+    let statics = Statics(&options.static_fields);
+    let macros = MacroTable::new(files, collection, &lists, statics, found);
     let mut graph = Graph::default();
     let mut rules = Vec::new();
     for definition in &collection.rules {
@@ -55,8 +44,11 @@ pub(crate) fn compile(
                 files,
                 lists: &lists,
                 macros: &macros,
+                options,
+                statics,
                 graph: &mut graph,
                 definition,
+                constants: Vec::new(),
                 found,
             };
             work.rule()
@@ -90,12 +82,17 @@ fn unused_selections(collection: &Collection, options: &LoadOptions, found: &mut
     }
 }
 
-struct Work<'a> {
-    files: &'a Files,
+/// The work on one rule.
+pub(super) struct Work<'a> {
+    pub(super) files: &'a Files,
     lists: &'a Lists,
     macros: &'a MacroTable<'a>,
-    graph: &'a mut Graph,
-    definition: &'a RuleDefinition,
+    pub(super) options: &'a LoadOptions,
+    pub(super) statics: Statics<'a>,
+    pub(super) graph: &'a mut Graph,
+    pub(super) definition: &'a RuleDefinition,
+    /// Values of the configuration that the output names.
+    pub(super) constants: Vec<Extra>,
     found: &'a mut Vec<Diagnostic>,
 }
 
@@ -111,6 +108,7 @@ impl Work<'_> {
             return None;
         }
         let segments = self.output();
+        let extras = self.extra_fields();
         let node = self.condition();
         let rule = Rule {
             name: definition.name.as_str().to_owned(),
@@ -121,12 +119,13 @@ impl Work<'_> {
             warn_event_types: definition.warn_event_types,
             place: self.files.place(definition.node.file, definition.node.span.clone()),
             segments: segments?.into(),
+            extras: extras?.into(),
         };
         Some((rule, node?))
     }
 
     /// Does `work` inside a part of the rule.
-    fn part<T>(
+    pub(super) fn part<T>(
         &mut self,
         item_type: ItemType,
         work: impl FnOnce(&mut Self, &mut Vec<Diagnostic>) -> T,
@@ -142,65 +141,12 @@ impl Work<'_> {
         result
     }
 
-    fn output(&mut self) -> Option<Vec<Segment>> {
-        self.part(ItemType::RuleOutput, |work, found| {
-            let text = work.without_container_info(found);
-            let compiled = work.segments(&text, found);
-            let code = match work.definition.skip_if_unknown_filter {
-                true => Code::UnknownFilter,
-                false => Code::CompileOutput,
-            };
-            compiled.map_err(|fault| found.push(work.in_output(&text, code, fault))).ok()
-        })
-    }
-
-    fn in_output(&self, text: &Text, code: Code, fault: Fault) -> Diagnostic {
-        let place = text.place(self.files, fault.span.start..fault.span.end);
-        let mut diagnostic = Diagnostic::at(code, &place, fault.message).hints(fault.hint);
-        diagnostic.inside(Location::new(ItemType::RuleOutputExpression, "", &place));
-        diagnostic
-    }
-
-    fn without_container_info(&self, found: &mut Vec<Diagnostic>) -> Text {
-        let output = &self.definition.output;
-        let mut text = Text::default();
-        let mut at = 0;
-        while let Some(offset) = output.as_str()[at..].find(CONTAINER_INFO) {
-            let start = at + offset;
-            text.push_part(output, at..start);
-            at = start + CONTAINER_INFO.len();
-            let place = output.place(self.files, start..at);
-            let message = "`%container.info` is deprecated and stands for nothing";
-            let warning = Diagnostic::at(Code::DeprecatedItem, &place, message);
-            found.push(warning.hint("every alert has the container's fields"));
-        }
-        text.push_part(output, at..output.as_str().len());
-        text
-    }
-
-    fn segments(
-        &mut self,
-        text: &Text,
-        found: &mut Vec<Diagnostic>,
-    ) -> Result<Vec<Segment>, Fault> {
-        let pieces = output(text.as_str())?;
-        for piece in &pieces {
-            if let Piece::Value { operand: Operand::Field { name, span, .. }, .. } = piece
-                && DEPRECATED_FIELDS.contains(&&**name)
-            {
-                let fault = Fault::new(*span, format!("`{name}` is deprecated"));
-                found.push(self.in_output(text, Code::DeprecatedItem, fault));
-            }
-        }
-        pieces.into_iter().map(|piece| Segment::compile(self.graph, piece)).collect()
-    }
-
     fn condition(&mut self) -> Option<NodeId> {
         self.part(ItemType::RuleCondition, |work, found| {
             let definition = work.definition;
             let exceptions = &definition.exceptions;
             let text = with_exceptions(work.files, &definition.condition, exceptions, found)?;
-            let parsed = Parsed::new(work.files, work.lists, &text, found)?;
+            let parsed = Parsed::new(work.files, work.lists, work.statics, &text, found)?;
             work.macros.look_up(&parsed, usize::MAX, found)?;
             let (node, remarks) = work.macros.compile(work.graph, &parsed, 0);
             found.extend(work.macros.warnings(&parsed, &remarks));

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{collect::Collection, inside, paste::Lists, warn};
+use super::{collect::Collection, inside, paste::Lists, statics::Statics, warn};
 use crate::{
     diagnostic::{Code, Diagnostic, ItemType, Location},
     ir::{Compiler, Graph, Macros, NodeId, Remark, nearest},
@@ -28,6 +28,7 @@ impl Parsed {
     pub(super) fn new(
         files: &Files,
         lists: &Lists,
+        statics: Statics<'_>,
         condition_text: &Text,
         found: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
@@ -40,7 +41,10 @@ impl Parsed {
             }
         };
         match condition(text.as_str(), Dialect::Events) {
-            Ok(expression) => Some(Self { text, expression }),
+            Ok(mut expression) => {
+                statics.fold(&mut expression);
+                Some(Self { text, expression })
+            }
             Err(faults) => {
                 let code = Code::CompileCondition;
                 found.extend(faults.into_iter().map(|fault| diagnostic(files, &text, code, fault)));
@@ -105,6 +109,7 @@ impl<'a> MacroTable<'a> {
         files: &'a Files,
         collection: &'a Collection,
         lists: &Lists,
+        statics: Statics<'_>,
         found: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut table = Self {
@@ -115,7 +120,7 @@ impl<'a> MacroTable<'a> {
         };
         for (name, definition) in table.in_order() {
             let parsed = around(files, name, definition, found, |found| {
-                Parsed::new(files, lists, &definition.condition, found)
+                Parsed::new(files, lists, statics, &definition.condition, found)
             });
             let (is_used, state) = (Cell::new(false), RefCell::new(State::Waiting));
             table.entries.insert(name, Entry { definition, parsed, is_used, state });

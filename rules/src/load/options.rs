@@ -1,9 +1,8 @@
 //! What the configuration makes of rules, after their files had their say.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use alert::Priority;
-use serde::{Deserialize, Serialize};
 
 /// What the configuration makes of rules.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,19 +11,47 @@ pub struct LoadOptions {
     pub selections: Vec<Selection>,
     /// Less severe rules are compiled, so that their faults are told, but are not in the set.
     pub priority_min: Option<Priority>,
+    /// What is appended to outputs and alerts, in this order.
+    pub append_output: Vec<AppendOutput>,
+    /// Values that conditions and outputs may name as `static.KEY`.
+    pub static_fields: BTreeMap<String, String>,
+}
+
+/// What is appended to the outputs of some rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppendOutput {
+    /// Only to the rule of this name.
+    pub rule: Option<String>,
+    /// Only to rules of this source.
+    pub source: Option<String>,
+    /// Only to rules that have all of these tags.
+    pub tags: Vec<String>,
+    /// A format, appended behind a blank.
+    pub extra_output: Option<String>,
+    /// Fields that alerts have besides, which their text does not show.
+    pub extra_fields: Vec<ExtraField>,
+    /// Append container and pod, as Falco's container plugin suggests.
+    pub suggested_output: bool,
+}
+
+/// A field that alerts have besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExtraField {
+    /// A field of the event with its type.
+    Field(String),
+    /// A text of a format.
+    Format { name: String, format: String },
 }
 
 /// Enables or disables rules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     Enable(Pick),
     Disable(Pick),
 }
 
 /// Which rules are meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pick {
     /// A rule's name, in which `*` stands for any text.
     Rule(String),

@@ -96,6 +96,12 @@ impl<'a> Reader<'a> {
             argument,
             span: Span::new(start, end),
         };
+        // Fields of the configuration are not known here: the whole name is taken.
+        if rest[..length].starts_with("static.") {
+            let name = rest[..length].trim_end_matches('.');
+            self.at += name.len();
+            return Ok(field(None, name, self.at));
+        }
         let mut parser = self.parser(start + length);
         if let Ok(Some(argument)) = parser.argument()
             && Field::resolve(&rest[..length], Some(&argument)).is_ok()
