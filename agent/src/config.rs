@@ -1,6 +1,8 @@
 //! The agent's part of the configuration file. Every default suits one machine without a file.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+mod rules;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use alert::Priority;
 use schemars::JsonSchema;
@@ -14,6 +16,10 @@ use crate::{
     detect::Limits,
     sensor::{ContainerOptions, SensorOptions},
     uplink::UplinkOptions,
+};
+
+pub use rules::{
+    AppendOutputConfig, ExtraFieldConfig, OutputMatchConfig, PickConfig, SelectionConfig,
 };
 
 const HOLD_MAX: Duration = Duration::from_secs(1);
@@ -30,6 +36,12 @@ pub struct AgentConfig {
     /// Rules less severe than this raise no alerts.
     #[schemars(with = "String")]
     pub priority: Priority,
+    /// Enables and disables rules, whatever their files say; a later entry beats an earlier one.
+    pub rule_selection: Vec<SelectionConfig>,
+    /// What is appended to outputs and alerts of rules, in this order.
+    pub append_output: Vec<AppendOutputConfig>,
+    /// Values that conditions and outputs may name as `static.KEY`.
+    pub static_fields: BTreeMap<String, String>,
     /// The name in alerts; the machine's own if absent.
     pub hostname: Option<String>,
     /// Address of `/live`, `/ready`, `/metrics` and `/status`.
@@ -50,6 +62,9 @@ impl Default for AgentConfig {
             rules: Vec::new(),
             builtin_rules: false,
             priority: Priority::Debug,
+            rule_selection: Vec::new(),
+            append_output: Vec::new(),
+            static_fields: BTreeMap::new(),
             hostname: None,
             admin: SocketAddr::from(([127, 0, 0, 1], 2803)),
             limits: LimitsConfig::default(),
@@ -246,7 +261,6 @@ impl AgentConfig {
         Limits {
             rate: self.limits.rule_alerts_per_second_max.into(),
             burst: self.limits.rule_alerts_burst_max.max(1).into(),
-            priority_min: self.priority,
         }
     }
 }

@@ -39,13 +39,11 @@ pub struct Limits {
     pub rate: f64,
     /// Alerts at once.
     pub burst: f64,
-    /// Rules less severe than this raise none.
-    pub priority_min: Priority,
 }
 
 impl Limits {
     pub const fn none() -> Self {
-        Self { rate: f64::INFINITY, burst: f64::INFINITY, priority_min: Priority::Debug }
+        Self { rate: f64::INFINITY, burst: f64::INFINITY }
     }
 }
 
@@ -155,9 +153,6 @@ impl Detector {
         let (now_ns, limits) = (event.time_ns, self.limits);
         let (buckets, hostname, counts) = (&mut self.buckets, &self.hostname, &self.counts);
         self.matcher.matches(event, &mut |rule| {
-            if rule.priority < limits.priority_min {
-                return;
-            }
             let allowed = match buckets.get_mut(&rule.name) {
                 Some(bucket) => bucket.take(limits, now_ns),
                 None => {
@@ -316,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_rule_may_raise_a_burst_and_then_its_rate() {
-        let limits = Limits { rate: 2.0, burst: 3.0, priority_min: Priority::Debug };
+        let limits = Limits { rate: 2.0, burst: 3.0 };
         let mut bucket = Bucket::new(limits, 0);
         let mut raised =
             |from: u64, count: u64| (0..count).filter(|n| bucket.take(limits, from + n)).count();
@@ -329,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_silences_nothing() {
-        let limits = Limits { rate: 1.0, burst: 1.0, priority_min: Priority::Debug };
+        let limits = Limits { rate: 1.0, burst: 1.0 };
         let mut bucket = Bucket::new(limits, 9000 * SECOND);
         assert!(!bucket.take(limits, 100 * SECOND), "no time passed");
         assert!(bucket.take(limits, 101 * SECOND), "it goes on from the new time");

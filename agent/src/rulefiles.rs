@@ -1,26 +1,30 @@
 //! The rule files in use: found, loaded, loaded again when they change.
 
 use std::{
-    fs, io,
+    collections::BTreeMap,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use rules::{Diagnostic, Loaded, RuleSet, Source};
+use rules::{Diagnostic, LoadOptions, Loaded, RuleSet, Source};
 use serde::{Deserialize, Serialize};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::config::AgentConfig;
 
 /// Diagnostics kept and logged of one loading; a broken file may have thousands.
 const DIAGNOSTICS_MAX: usize = 20;
+/// What is read of a file, one byte more than the loader takes: the loader says that it is too much.
+const FILE_BYTES_MAX: u64 = (16 << 20) + 1;
 
 /// Why rules could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    #[error("failed to read rules from `{}`", path.display())]
+    #[error("LOAD_ERR_FILE_READ: failed to read rules from `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{}", printed(.0))]
     Invalid(Vec<Diagnostic>),
@@ -54,6 +58,7 @@ pub struct RulesStatus {
 pub(crate) struct RuleFiles {
     paths: Vec<PathBuf>,
     builtin: bool,
+    options: LoadOptions,
     current: Arc<ArcSwap<RuleSet>>,
     status: Mutex<RulesStatus>,
 }
@@ -62,10 +67,11 @@ impl RuleFiles {
     /// Loads the rules the configuration names.
     pub(crate) fn load(config: &AgentConfig) -> Result<Self, RulesError> {
         let (paths, builtin) = (config.rules.clone(), config.builtin_rules);
-        let (loaded, files) = read(&paths, builtin)?;
+        let options = config.load_options();
+        let (loaded, files) = read(&paths, builtin, &options)?;
         let status = status_of(&loaded, files);
         let current = Arc::new(ArcSwap::new(loaded.rules));
-        Ok(Self { paths, builtin, current, status: Mutex::new(status) })
+        Ok(Self { paths, builtin, options, current, status: Mutex::new(status) })
     }
 
     pub(crate) fn current(&self) -> Arc<ArcSwap<RuleSet>> {
@@ -84,7 +90,7 @@ impl RuleFiles {
     /// Loads the files again and puts the result in force. If they are bad, says so and keeps what
     /// was in force. Returns whether it changed.
     pub(crate) fn reload(&self) -> bool {
-        let result = read(&self.paths, self.builtin);
+        let result = read(&self.paths, self.builtin, &self.options);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok((loaded, files)) => {
@@ -104,9 +110,7 @@ impl RuleFiles {
 }
 
 fn status_of(loaded: &Loaded, files: Vec<String>) -> RulesStatus {
-    for warning in loaded.warnings.iter().take(DIAGNOSTICS_MAX) {
-        warn!(file = %warning.file, line = warning.line, code = warning.code.name(), "{}", warning.message);
-    }
+    log_warnings(&loaded.warnings);
     if loaded.rules.rules().is_empty() {
         warn!("no rule is in force, nothing can raise an alert");
     }
@@ -119,20 +123,53 @@ fn status_of(loaded: &Loaded, files: Vec<String>) -> RulesStatus {
     }
 }
 
-fn read(paths: &[PathBuf], builtin: bool) -> Result<(Loaded, Vec<String>), RulesError> {
+/// Logs one line for each code; who wants all asks for `debug` or `saker rules check`.
+fn log_warnings(warnings: &[Diagnostic]) {
+    let mut by_code: BTreeMap<_, Vec<&Diagnostic>> = BTreeMap::new();
+    for warning in warnings {
+        by_code.entry(warning.code).or_default().push(warning);
+    }
+    for (code, warnings) in by_code {
+        let first = warnings[0];
+        let place = format!("{}:{}", first.file, first.line);
+        warn!(
+            code = code.name(),
+            count = warnings.len(),
+            first = %place,
+            "rules were loaded with warnings, `saker rules check` shows them: {}",
+            code.meaning()
+        );
+        for warning in warnings.into_iter().take(DIAGNOSTICS_MAX) {
+            debug!(file = %warning.file, line = warning.line, code = code.name(), "{}", warning.message);
+        }
+    }
+}
+
+fn read(
+    paths: &[PathBuf],
+    builtin: bool,
+    options: &LoadOptions,
+) -> Result<(Loaded, Vec<String>), RulesError> {
     let mut sources = match builtin || paths.is_empty() {
         true => rules::builtin(),
         false => Vec::new(),
     };
     for path in paths {
         for file in files(path)? {
-            let text = fs::read_to_string(&file)
-                .map_err(|source| RulesError::Read { path: file.clone(), source })?;
+            let text =
+                text_of(&file).map_err(|source| RulesError::Read { path: file.clone(), source })?;
             sources.push(Source { name: file.display().to_string(), text });
         }
     }
-    let loaded = RuleSet::load(&sources).map_err(RulesError::Invalid)?;
+    let report = RuleSet::load_with(&sources, options);
+    let loaded = report.into_result().map_err(RulesError::Invalid)?;
     Ok((loaded, sources.into_iter().map(|source| source.name).collect()))
+}
+
+fn text_of(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(file)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Returns a file itself, or a folder's YAML files by name.

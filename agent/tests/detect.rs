@@ -39,7 +39,7 @@ fn event(after_ns: u64, argument: &str) -> Event {
 }
 
 fn limits(burst: f64) -> Limits {
-    Limits { rate: 1.0, burst, priority_min: Priority::Debug }
+    Limits { rate: 1.0, burst }
 }
 
 fn observe(detector: &mut Detector, event: &Event) -> Vec<Alert> {
@@ -103,13 +103,6 @@ fn replaced_rules_hold_from_the_next_event_on() {
     assert_eq!(observe(&mut detector, &event(1, "x")), []);
     current.store(rules("CRITICAL", "/a"));
     assert_eq!(observe(&mut detector, &event(2, "x"))[0].priority, Priority::Critical);
-}
-
-#[test]
-fn less_severe_rules_than_asked_for_raise_nothing() {
-    let limits = Limits { priority_min: Priority::Error, ..Limits::none() };
-    let mut detector = Detector::new(rules("WARNING", "/a"), "here".to_owned(), limits);
-    assert_eq!(observe(&mut detector, &event(1, "x")), []);
 }
 
 #[test]

@@ -86,6 +86,52 @@ fn a_recording_is_replayed_as_falco_prints_it() {
 }
 
 #[test]
+fn the_configuration_has_the_last_word_about_rules() {
+    let (dir, rules, events) = folder();
+    let replay = |config: &str| {
+        let file = dir.path().join("saker.yaml");
+        fs::write(&file, config).expect("configuration");
+        let mut command = program();
+        command.arg("--config").arg(&file).arg("--rules").arg(&rules).arg("--replay").arg(&events);
+        run(&mut command)
+    };
+    for (config, alerts) in [
+        ("agent: {}", 2),
+        ("agent: { priority: error }", 0),
+        ("agent: { rule_selection: [ disable: { rule: 'Shadow*' } ] }", 0),
+        ("agent: { rule_selection: [ disable: { rule: '*' }, enable: { tag: b } ] }", 2),
+    ] {
+        let (code, out, err) = replay(config);
+        assert_eq!((code, out.lines().count()), (0, alerts), "{config}: {err}");
+    }
+    let (_, out, err) = replay(
+        "agent:\n  static_fields: { site: north }\n  append_output:\n    - match: { tags: [a] }\n      \
+         extra_output: 'in %static.site'\n      \
+         extra_fields: [proc.vpid, { who: '%user.name in %static.site' }]\n",
+    );
+    let alert: Value = serde_json::from_str(out.lines().next().expect(&err)).expect("json");
+    assert!(alert["output"].as_str().expect("output").ends_with(" in north"), "{alert}");
+    assert_eq!(alert["output_fields"]["static.site"], "north");
+    assert_eq!(alert["output_fields"]["who"], "root in north");
+    assert_eq!(alert["output_fields"]["proc.vpid"], 42);
+    let (code, _, err) = replay("agent: { append_output: [ { extra_output: '%nothing' } ] }");
+    assert_eq!(code, 2);
+    assert!(err.contains("append_output"), "{err}");
+}
+
+#[test]
+fn warnings_are_told_in_one_line_for_each_kind() {
+    let (_dir, rules, events) = folder();
+    let unused =
+        "- list: a\n  items: []\n- list: b\n  items: []\n- macro: m\n  condition: evt.num=0\n";
+    fs::write(&rules, format!("{unused}{RULE}")).expect("rules");
+    let (_, _, err) = run(program().arg("--rules").arg(&rules).arg("--replay").arg(&events));
+    assert_eq!(err.matches("LOAD_UNUSED_LIST").count(), 1, "{err}");
+    assert_eq!(err.matches("count=2").count(), 1, "{err}");
+    assert_eq!(err.matches("LOAD_UNUSED_MACRO").count(), 1, "{err}");
+}
+
+#[test]
 fn bad_rules_end_it_with_2_and_their_place() {
     let (_dir, rules, events) = folder();
     fs::write(&rules, RULE.replace("fd.name", "fd.nmae")).expect("rules");
