@@ -173,6 +173,7 @@ impl<'a> Reader<'a> {
             Kind::Scalar { value, .. } if !node.is_null() && !value.as_str().is_empty() => {
                 return true;
             }
+            Kind::Scalar { .. } => "a value must not be empty".to_owned(),
             _ => format!("expected a value, found {}", node.what()),
         };
         inside(self.files, found, ItemType::ExceptionValue, "", node, |found| {

@@ -216,7 +216,10 @@ fn name(files: &Files, node: &Node, what: &str, found: &mut Vec<Diagnostic>) -> 
     match node.scalar() {
         Some(name) if !node.is_null() && !name.as_str().is_empty() => Some(Rc::clone(name)),
         _ => {
-            let message = format!("the name of a {what} must be a text, found {}", node.what());
+            let message = match node.str() {
+                Some("") if !node.is_null() => format!("the name of a {what} must not be empty"),
+                _ => format!("the name of a {what} must be a text, found {}", node.what()),
+            };
             found.push(node.error(files, Code::YamlValidate, message));
             None
         }
