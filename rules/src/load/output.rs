@@ -1,8 +1,6 @@
 //! Outputs of rules, with what the configuration appends to them.
 
-use super::{
-    AppendOutput, ExtraField, LoadOptions, RuleDefinition, compile::Work,
-};
+use super::{AppendOutput, ExtraField, LoadOptions, RuleDefinition, compile::Work};
 use crate::{
     diagnostic::{Code, Diagnostic, ItemType, Location},
     parse::{Fault, Operand, Piece, output},
@@ -86,7 +84,7 @@ impl Work<'_> {
                     extras.push(extra);
                 }
             }
-            // Those of the texts that are none of the alert's fields among them.
+            // What the texts name of the configuration are fields of the alert too.
             extras.append(&mut work.constants);
             Some(extras)
         })
