@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Mutations for each target where nobody asks for more.
-const RUNS: usize = 400;
+const RUNS: usize = 250;
 /// A larger input is cut: what grows faster than its input shows long before.
 const INPUT_BYTES_MAX: usize = 16 << 10;
 /// One input takes milliseconds; a debug build on a busy machine may take seconds.

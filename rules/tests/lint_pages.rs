@@ -105,8 +105,8 @@ fn the_index_is_current() {
          ```yaml\n# saker-lint: ignore forgeable-exception (the name is all we have)\n\
          - rule: Shadow file read\n  # …\n```\n\n\
          The comment stands in the item or above it, names one lint or several with commas between \
-         them, and ends with the reason in parentheses. It covers the item and what is found for \
-         it in the macros it uses.\n\n\
+         them, and ends with the reason in parentheses. \
+         It covers what is found in that item only: a macro has silences of its own.\n\n\
          | lint | meaning | runs |\n| --- | --- | --- |\n",
     );
     for lint in lints() {

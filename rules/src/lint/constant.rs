@@ -102,14 +102,15 @@ fn negated<'a>(asked: &Asked<'a>) -> Asked<'a> {
 fn covered<'a>(subject: &Subject, asked: &[Asked<'a>]) -> Option<(Asked<'a>, Asked<'a>)> {
     for (number, one) in asked.iter().enumerate() {
         for other in &asked[number + 1..] {
-            let claims = [one.claim, other.claim];
-            if one.own
-                && other.own
-                && term(subject, one.claim) == term(subject, other.claim)
-                && is_single(term(subject, one.claim))
-                && one.claim.predicate != other.claim.predicate
-                && contradict_given_a_value(&subject.graph, &claims)
-            {
+            let term = term(subject, one.claim);
+            let opposite = negated(one).claim == other.claim;
+            let excludes = || {
+                term == self::term(subject, other.claim)
+                    && is_single(term)
+                    && one.claim.predicate != other.claim.predicate
+                    && contradict_given_a_value(&subject.graph, &[one.claim, other.claim])
+            };
+            if one.own && other.own && (opposite || excludes()) {
                 return Some((*one, *other));
             }
         }

@@ -186,6 +186,13 @@ fn of_field(field: Field, argument: &Argument, operator: Operator, value: &str) 
         Field::FdL4proto if whole && !PROTOCOLS.contains(&value) => {
             reason("it is tcp, udp, icmp or raw", "write one of them, in small letters")
         }
+        Field::EvtType if whole && !alert::event_name_is_known(value) => {
+            let hint = match crate::ir::nearest(value, alert::event_names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "kinds of event are called as their system calls".to_owned(),
+            };
+            reason("there is no such event", hint)
+        }
         Field::EvtDir if value == ">" => reason(
             "only the end of a call is reported",
             "remove it: events have no direction any more",
@@ -239,11 +246,13 @@ fn of_argument(argument: &Argument, operator: Operator, value: &str) -> Option<R
     if let Ok(number) = value.parse::<u64>() {
         return of_number(key, operator, number);
     }
-    let known: Option<Vec<_>> = parameters(key).map(symbols).collect();
-    let known: Vec<_> = known?.into_iter().flatten().collect();
+    let known: Vec<_> = parameters(key).filter_map(symbols).flatten().collect();
     let fits = |word: &str| known.iter().any(|name| name.contains(word));
+    // Some kinds show other things under this name; what begins like no symbol may be one of these.
+    let family = value.split_inclusive('_').next().filter(|family| family.ends_with('_'))?;
+    let like_symbols = known.iter().any(|name| name.starts_with(family));
     let whole = matches!(operator, Operator::Equal | Operator::Contains);
-    if known.is_empty() || !whole || value.is_empty() || value.split('|').all(fits) {
+    if !like_symbols || !whole || value.split('|').all(fits) {
         return None;
     }
     let hint = match crate::ir::nearest(value, known.iter().copied()) {
