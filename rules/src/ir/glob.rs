@@ -67,6 +67,7 @@ fn bracket(mut rest: Chars<'_>, character: char, fold: bool) -> Option<(bool, Ch
         rest.next();
     }
     let mut inside = false;
+    // Behind what decides, a name that means nothing does no harm.
     let mut valid = true;
     let mut first = true;
     loop {
@@ -75,32 +76,48 @@ fn bracket(mut rest: Chars<'_>, character: char, fold: bool) -> Option<(bool, Ch
             return Some((valid && inside != negated, rest));
         }
         first = false;
-        if low == '[' {
-            if let Some((name, next)) = class(&rest) {
+        let named = if low == '[' { named(&rest) } else { None };
+        let by_name = matches!(named, Some((Named::Symbol(_), _)));
+        match named {
+            Some((Named::Class(name), next)) => {
                 match class_holds(name, character) {
                     Some(holds) => inside |= holds,
-                    None => valid = false,
+                    None => valid &= inside,
                 }
                 rest = next;
                 continue;
             }
-            if let Some((only, next)) = symbol(&rest) {
-                (low, rest) = (only, next);
+            Some((Named::Equal(only), next)) => {
+                inside |= only == character;
+                rest = next;
+                continue;
             }
-        } else if low == '\\' {
-            low = rest.next()?;
+            Some((Named::Symbol(Some(only)), next)) => (low, rest) = (only, next),
+            Some((Named::Symbol(None), next)) => {
+                valid &= inside;
+                rest = next;
+                continue;
+            }
+            // What is left of the pattern is a name without an end.
+            Some((Named::Unclosed, rest)) => return Some((false, rest)),
+            None if low == '\\' => low = rest.next()?,
+            None => {}
         }
-        let high = range_end(&mut rest)?.unwrap_or(low);
-        inside |= within(low, high, character, fold);
+        inside |= match range_end(&mut rest)? {
+            Some(high) => within(low, high, character, fold),
+            // The case of a name is its own.
+            None if by_name => low == character,
+            None => same(low, character, fold),
+        };
     }
 }
 
 fn within(low: char, high: char, character: char, fold: bool) -> bool {
-    let range = low..=high;
-    range.contains(&character)
-        || (fold
-            && (range.contains(&character.to_ascii_lowercase())
-                || range.contains(&character.to_ascii_uppercase())))
+    let folded = |character: char| match fold {
+        true => character.to_ascii_lowercase(),
+        false => character,
+    };
+    (folded(low)..=folded(high)).contains(&folded(character))
 }
 
 /// Reads `-x` behind a first character; a dash before `]` stands for itself. `None` if the pattern
@@ -114,7 +131,7 @@ fn range_end(rest: &mut Chars<'_>) -> Option<Option<char>> {
     if high == '\\' {
         high = ahead.next()?;
     } else if high == '['
-        && let Some((only, next)) = symbol(&ahead)
+        && let Some((Named::Symbol(Some(only)), next)) = named(&ahead)
     {
         (high, ahead) = (only, next);
     }
@@ -122,19 +139,40 @@ fn range_end(rest: &mut Chars<'_>) -> Option<Option<char>> {
     Some(Some(high))
 }
 
-/// Reads the `:name:]` of a character class.
-fn class<'a>(rest: &Chars<'a>) -> Option<(&'a str, Chars<'a>)> {
-    let inner = rest.as_str().strip_prefix(':')?;
-    let (name, after) = inner.split_once(":]")?;
-    name.bytes().all(|byte| byte.is_ascii_lowercase()).then(|| (name, after.chars()))
+/// What stands in `[:…:]`, `[=…=]` or `[.….]` inside a bracket.
+#[derive(Clone, Copy)]
+enum Named<'a> {
+    Class(&'a str),
+    Equal(char),
+    /// A character by its name: only its own is known.
+    Symbol(Option<char>),
+    /// A symbol without its end.
+    Unclosed,
 }
 
-/// Reads `.x.]` or `=x=]`, which both mean the character itself.
-fn symbol<'a>(rest: &Chars<'a>) -> Option<(char, Chars<'a>)> {
-    let mut ahead = rest.clone();
-    let mark = ahead.next().filter(|mark| matches!(mark, '.' | '='))?;
-    let only = ahead.next()?;
-    (ahead.next()? == mark && ahead.next()? == ']').then_some((only, ahead))
+/// Reads what follows the inner `[`.
+fn named<'a>(rest: &Chars<'a>) -> Option<(Named<'a>, Chars<'a>)> {
+    let text = rest.as_str();
+    let single = |name: &str| {
+        let mut characters = name.chars();
+        characters.next().filter(|_| characters.next().is_none())
+    };
+    if let Some(inner) = text.strip_prefix(':') {
+        let (name, after) = inner.split_once(":]")?;
+        let lower = name.bytes().all(|byte| byte.is_ascii_lowercase());
+        return lower.then(|| (Named::Class(name), after.chars()));
+    }
+    if let Some(inner) = text.strip_prefix('=') {
+        let mut ahead = inner.chars();
+        let only = ahead.next()?;
+        let after = ahead.as_str().strip_prefix("=]")?;
+        return Some((Named::Equal(only), after.chars()));
+    }
+    let inner = text.strip_prefix('.')?;
+    Some(match inner.split_once(".]") {
+        Some((name, after)) => (Named::Symbol(single(name)), after.chars()),
+        None => (Named::Unclosed, "".chars()),
+    })
 }
 
 /// Returns whether a character is of a class, as in the C locale; `None` if there is no such class.
@@ -229,6 +267,10 @@ mod tests {
                 ("[[.a.]]", "a", true),
                 ("[[=a=]]", "a", true),
                 ("[[.a.]-c]", "b", true),
+                ("[b[:nosuch:]]", "b", true),
+                ("[[:nosuch:]b]", "b", false),
+                ("[[.ab.]]", "a", false),
+                ("[[.a]", "a", false),
                 ("[[:a]", ":", true),
                 ("[[]", "[", true),
                 ("[a/b]", "/", true),
@@ -268,6 +310,9 @@ mod tests {
                 ("[!A-C]", "b", false),
                 ("É", "é", false),
                 ("\\A", "a", true),
+                ("[Z-a]", "_", false),
+                ("[[=A=]]", "a", false),
+                ("[[:upper:]]", "a", false),
             ],
         );
     }

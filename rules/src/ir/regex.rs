@@ -36,12 +36,14 @@ struct Rewriter<'a> {
     out: String,
     /// Parentheses that are open.
     depth: usize,
+    /// Nothing that is left ends a class: it is looked for once.
+    no_more_classes: bool,
 }
 
 impl<'a> Rewriter<'a> {
     fn new(pattern: &'a str) -> Self {
         let out = String::with_capacity(pattern.len() + 8);
-        Self { rest: pattern.chars().peekable(), out, depth: 0 }
+        Self { rest: pattern.chars().peekable(), out, depth: 0, no_more_classes: false }
     }
 
     fn pattern(mut self) -> Result<String, String> {
@@ -246,14 +248,28 @@ impl<'a> Rewriter<'a> {
 
     /// Reads `:alpha:]` or `:^alpha:]`; false if this is no class.
     fn class(&mut self) -> Result<bool, String> {
-        let ahead: String = self.rest.clone().skip(1).take(16).collect();
-        let Some((name, _)) = ahead.split_once(":]") else { return Ok(false) };
-        if !CLASSES.contains(&name.trim_start_matches('^')) {
-            return Err(format!("there is no class `[:{name}:]`"));
+        if self.no_more_classes {
+            return Ok(false);
         }
-        for _ in 0..name.chars().count() + 3 {
-            self.rest.next();
+        let mut ahead = self.rest.clone();
+        ahead.next();
+        let mut name = String::new();
+        loop {
+            match ahead.next() {
+                Some(':') if ahead.peek() == Some(&']') => break,
+                Some(character) => name.push(character),
+                None => {
+                    self.no_more_classes = true;
+                    return Ok(false);
+                }
+            }
         }
+        if !CLASSES.contains(&name.strip_prefix('^').unwrap_or(&name)) {
+            let shown: String = name.chars().take(20).collect();
+            return Err(format!("there is no class `[:{shown}:]`"));
+        }
+        ahead.next();
+        self.rest = ahead;
         self.out.push_str(&format!("[:{name}:]"));
         Ok(true)
     }
@@ -307,6 +323,7 @@ mod tests {
             ("[]a]", "]", true),
             ("[^]a]", "]", false),
             ("[[a]", "[", true),
+            ("[[:a]", ":", true),
             ("[a&&b]", "&", true),
             ("[a~~b]", "~", true),
             ("[a\\]b]", "]", true),
@@ -352,6 +369,7 @@ mod tests {
             "[a-b-c]",
             "[b-a]",
             "[[:nosuch:]]",
+            "[[:a[:alpha:]]",
             "[\\d]",
             "a{1001}",
             "a{2,1}",
