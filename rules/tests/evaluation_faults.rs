@@ -33,7 +33,7 @@ fn a_value_that_the_field_cannot_have() {
         "14 expected a priority | the priorities are debug informational notice warning error \
          critical alert emergency",
     );
-    check("score = abc", "9 expected a decimal number that is not negative, found `abc`");
+    check("score = abc", "9 expected a decimal number, found `abc`");
     check("rule regex '('", "12 a `(` is not closed");
     check("rule regex '\\\\d+'", "12 `\\d` is not POSIX syntax: write `[0-9]`");
     check(

@@ -124,7 +124,11 @@ impl Compiler<'_> {
     fn check(&mut self, check: &Check) -> Result<NodeId, Remark> {
         let term = self.term(&check.left)?;
         self.operator_fits(check, &term).map_err(Remark::Error)?;
-        let value_type = term.value_type();
+        let value_type = match (self.dialect, term.value_type()) {
+            // Only Falco's fields wrap: `score > -1` is what it says.
+            (Dialect::Alerts, Type::Unsigned) => Type::Signed,
+            (_, value_type) => value_type,
+        };
         let literal = |written: &Written| read(written, value_type).map_err(Remark::Error);
         let test = match (&check.right, check.operator) {
             (Right::Nothing, _) => Test::Exists,
