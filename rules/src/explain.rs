@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{Rule, RuleSet, ir::Leaf};
 
-pub(crate) use print::{leaf, predicate};
+pub(crate) use print::{leaf, predicate, whole};
 pub use step::{Operator, Seen, Step};
 pub use trace::Trace;
 

@@ -6,7 +6,7 @@ use alert::{Argument, Field};
 
 use super::step::{Operator, Step};
 use crate::{
-    ir::{Leaf, Literal, Predicate, Term, Test},
+    ir::{Graph, Leaf, Literal, Node, NodeId, Predicate, Term, Test},
     parse::{self, Function},
 };
 
@@ -42,8 +42,39 @@ fn term(value: &Term) -> String {
     }
 }
 
-/// Returns a check as a condition of its own.
+/// Returns a check as a condition of its own; a long list is cut.
 pub(crate) fn predicate(predicate: &Predicate) -> String {
+    checked(predicate, LIST_BYTES_MAX)
+}
+
+/// Returns a condition as text, whole; `None` if it is longer than `bytes_max`.
+pub(crate) fn whole(graph: &Graph, root: NodeId, bytes_max: usize) -> Option<String> {
+    let joined = |word: &str, children: &[NodeId]| {
+        let mut text = String::from("(");
+        for (place, child) in children.iter().enumerate() {
+            if place > 0 {
+                text.push_str(word);
+            }
+            text.push_str(&whole(graph, *child, bytes_max)?);
+            if text.len() > bytes_max {
+                return None;
+            }
+        }
+        text.push(')');
+        Some(text)
+    };
+    match graph.node(root) {
+        Node::True => Some("evt.num != 0".to_owned()),
+        Node::False => Some("evt.num = 0".to_owned()),
+        Node::Not(child) => Some(format!("not ({})", whole(graph, *child, bytes_max)?)),
+        Node::And(children) => joined(" and ", children),
+        Node::Or(children) => joined(" or ", children),
+        Node::Predicate(number) => Some(checked(graph.predicate_of(*number).0, usize::MAX)),
+    }
+}
+
+fn checked(predicate: &Predicate, list_bytes_max: usize) -> String {
+    let list = |items: &mut dyn Iterator<Item = String>| list(items, list_bytes_max);
     let left = term(&predicate.term);
     match &predicate.test {
         Test::Exists => format!("{left} exists"),
@@ -51,13 +82,15 @@ pub(crate) fn predicate(predicate: &Predicate) -> String {
         Test::NotEqual(wanted) => format!("{left} != {}", literal(wanted)),
         Test::Order(operator, wanted) => format!("{left} {} {}", operator.word(), literal(wanted)),
         Test::Text(operator, text) => format!("{left} {} {}", operator.word(), quoted(text)),
-        Test::In(items) => format!("{left} in {}", list(items.iter().map(literal))),
-        Test::Intersects(items) => format!("{left} intersects {}", list(items.iter().map(literal))),
+        Test::In(items) => format!("{left} in {}", list(&mut items.iter().map(literal))),
+        Test::Intersects(items) => {
+            format!("{left} intersects {}", list(&mut items.iter().map(literal)))
+        }
         Test::PathMatch(paths) => {
-            format!("{left} pmatch {}", list(paths.iter().map(|path| quoted(path))))
+            format!("{left} pmatch {}", list(&mut paths.iter().map(|path| quoted(path))))
         }
         Test::Modified(modifier, operator, items) => {
-            let items = list(items.iter().map(literal));
+            let items = list(&mut items.iter().map(literal));
             format!("{left} {} {} {items}", operator.word(), modifier.word())
         }
         Test::Term(operator, right) => match right {
@@ -78,11 +111,11 @@ fn literal(literal: &Literal) -> String {
     }
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
+fn list(items: &mut dyn Iterator<Item = String>, bytes_max: usize) -> String {
     let mut text = String::from("(");
     let mut left = 0;
     for item in items {
-        if text.len() > LIST_BYTES_MAX {
+        if text.len() > bytes_max {
             left += 1;
             continue;
         }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     RuleSet,
-    explain::{leaf as leaf_text, predicate as text},
+    explain::{leaf as leaf_text, predicate as text, whole},
     ir::{Node, NodeId},
 };
 
@@ -100,6 +100,14 @@ impl RuleSet {
         }
         let kinds = kinds.into_iter().map(|(_, plan)| plan).collect();
         Some(Plan { rule: rule.to_owned(), kinds })
+    }
+
+    /// Returns the condition of a rule with lists and macros in their places; `None` if no enabled
+    /// rule has this name, or if the text would be longer than 16 MiB.
+    pub fn expanded(&self, rule: &str) -> Option<String> {
+        const BYTES_MAX: usize = 16 << 20;
+        let number = self.rules().iter().position(|known| known.name == rule)?;
+        whole(self.graph(), self.root(number), BYTES_MAX)
     }
 
     fn kind_plan(&self, kind: EventKind, rule: usize) -> Option<KindPlan> {
