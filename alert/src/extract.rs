@@ -154,6 +154,10 @@ impl Event {
     fn descriptor_value(&self, field: Field) -> Option<Value<'_>> {
         match &self.detail {
             Detail::Open(file) => file.value(field, self.result),
+            // What a connect that succeeded leaves behind.
+            Detail::Connect(Connection { connected: None, .. }) if field == Field::FdConnected => {
+                Some(Value::Bool(self.result >= 0))
+            }
             Detail::Connect(connection) => connection.value(field),
             Detail::Call(call) => call.descriptor.as_ref()?.value(field),
             _ => None,

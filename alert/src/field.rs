@@ -67,6 +67,8 @@ impl fmt::Display for Argument {
 pub enum FieldError {
     #[error("unknown field `{0}`")]
     Unknown(String),
+    #[error("field `{0}` is of events of the source `{1}`")]
+    OtherSource(&'static str, &'static str),
     #[error("field `{0}` needs an argument, for example `{0}[1]`")]
     ArgumentMissing(&'static str),
     #[error("field `{0}` takes no argument")]
@@ -87,8 +89,23 @@ const SUFFIXED: [Field; 7] = [
 ];
 
 impl Field {
-    /// Resolves a name and its bracketed argument. `evt.arg.flags` is `evt.arg[flags]`.
+    /// Returns the fields of events of this source.
+    pub fn of(source: EventSource) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |field| field.source() == source)
+    }
+
+    /// Resolves a name and its bracketed argument for events of the kernel. `evt.arg.flags` is
+    /// `evt.arg[flags]`.
     pub fn resolve(name: &str, argument: Option<&str>) -> Result<(Self, Argument), FieldError> {
+        let (field, argument) = Self::resolve_any(name, argument)?;
+        match field.source() {
+            EventSource::Syscall => Ok((field, argument)),
+            source => Err(FieldError::OtherSource(field.name(), source.name())),
+        }
+    }
+
+    /// Resolves a name and its bracketed argument, whatever events have the field.
+    pub fn resolve_any(name: &str, argument: Option<&str>) -> Result<(Self, Argument), FieldError> {
         let found = Self::ALL.iter().copied().find(|field| field.name() == name);
         let Some(field) = found else {
             let suffixed = SUFFIXED.into_iter().find_map(|field| {
@@ -139,7 +156,8 @@ mod tests {
     fn every_field_resolves_to_itself_and_has_a_sentence() {
         for field in Field::ALL {
             let argument = (field.argument() == ArgumentRule::Required).then_some("x");
-            assert_eq!(Field::resolve(field.name(), argument).map(|(found, _)| found), Ok(*field));
+            let found = Field::resolve_any(field.name(), argument);
+            assert_eq!(found.map(|(found, _)| found), Ok(*field));
             assert!(field.doc().ends_with('.'), "{}", field.name());
             assert!(field.origin().sentence().ends_with('.'), "{}", field.name());
         }
@@ -159,7 +177,7 @@ mod tests {
             Ok(Field::EvtTypeIs)
         );
         assert_eq!(
-            Field::resolve("ka.req.pod.containers.image", Some("1")),
+            Field::resolve_any("ka.req.pod.containers.image", Some("1")),
             Ok((Field::KaReqPodContainersImage, Argument::Index(1)))
         );
         let home = Argument::Key("HOME".into());
@@ -168,7 +186,11 @@ mod tests {
             Field::resolve("proc.aenv", Some("2")),
             Ok((Field::ProcAenv, Argument::Index(2)))
         );
-        assert!(Field::resolve("ka.req.pod.containers.image", Some("x")).is_err());
+        assert!(Field::resolve_any("ka.req.pod.containers.image", Some("x")).is_err());
+        assert_eq!(
+            Field::resolve("ka.verb", None),
+            Err(FieldError::OtherSource("ka.verb", "k8s_audit"))
+        );
         assert!(Field::resolve("proc.aname", Some("x")).is_err());
         assert!(Field::resolve("proc.name", Some("1")).is_err());
         assert!(Field::resolve("proc.nmae", None).is_err());

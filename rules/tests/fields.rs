@@ -15,14 +15,14 @@ fn page() -> String {
     for source in EventSource::ALL {
         page += &format!("\n## Source `{}`\n", source.name());
         let mut family = "";
-        for field in Field::ALL.iter().filter(|field| field.source() == source) {
+        for field in Field::of(source) {
             let of = field.name().split('.').next().unwrap_or_default();
             if of != family {
                 family = of;
                 page += &format!("\n### {of}\n\n| field | type | meaning | from |\n");
                 page += "| --- | --- | --- | --- |\n";
             }
-            page += &row(*field);
+            page += &row(field);
         }
     }
     page

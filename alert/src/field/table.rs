@@ -173,7 +173,7 @@ fields! {
     FdRproto "fd.rproto" Port one None event Syscall yes Socket "The same as `fd.rport`.";
     FdRipName "fd.rip.name" Text one None event Syscall no Resolver "A name whose look-up gave the remote address.";
     FdIsServer "fd.is_server" Bool one None event Syscall yes Socket "Whether the socket belongs to the server.";
-    FdConnected "fd.connected" Bool one None event Syscall no Socket "Whether the socket is connected.";
+    FdConnected "fd.connected" Bool one None event Syscall yes Socket "Whether the socket is connected.";
     FdNameChanged "fd.name_changed" Bool one None event Syscall no Socket "Whether the event gave the socket other ends.";
     FdUid "fd.uid" Text one None event Syscall yes Derived "Thread id and `fd.num`, joined.";
     FdContainername "fd.containername" Text one None event Syscall yes Derived "`container.id` and `fd.name`, joined by `:`.";

@@ -349,9 +349,11 @@ impl Compiler<'_> {
                 Ok(Term::Leaf(Leaf::Event(field, argument)))
             }
             Err(error) => {
-                let unknown = matches!(error, FieldError::Unknown(_));
+                let unknown = matches!(error, FieldError::Unknown(_) | FieldError::OtherSource(..));
                 let mut fault = Fault::new(span, error.to_string());
-                if let Some(near) = nearest_field(name).filter(|_| unknown) {
+                if let Some(near) =
+                    nearest_field(name).filter(|_| matches!(error, FieldError::Unknown(_)))
+                {
                     fault = fault.hint(format!("did you mean `{near}`?"));
                 }
                 Err(if unknown { Remark::UnknownField(fault) } else { Remark::Error(fault) })

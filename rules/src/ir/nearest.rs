@@ -1,6 +1,6 @@
 //! Finds the word that was meant.
 
-use alert::Field;
+use alert::{EventSource, Field};
 
 /// Returns the candidate that takes the fewest edits, if they are few for the word's length.
 pub(crate) fn nearest<'a>(
@@ -20,7 +20,7 @@ pub(crate) fn nearest<'a>(
 
 /// Returns the field whose name is nearest.
 pub(crate) fn nearest_field(name: &str) -> Option<&'static str> {
-    nearest(name, Field::ALL.iter().map(|field| field.name()))
+    nearest(name, Field::of(EventSource::Syscall).map(Field::name))
 }
 
 /// Edits to turn one word into the other; exchanging two neighbours is one edit.

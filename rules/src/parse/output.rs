@@ -1,7 +1,7 @@
 //! Reads an output format: text in which `%field`, `%field[argument]` and `%function(…)` stand for
 //! values.
 
-use alert::{Argument, EventKind, Field};
+use alert::{Argument, EventKind, Field, FieldError};
 
 use super::{Dialect, Fault, Function, Operand, Span, lex::Parser};
 
@@ -140,7 +140,9 @@ fn unknown(name: &str, span: Span) -> Fault {
         let fault = Fault::new(span, "a `%` must be followed by a field");
         return fault.hint("there is no escape for `%`: write `percent`");
     }
-    if let Err(fault @ alert::FieldError::ArgumentMissing(_)) = Field::resolve(name, None) {
+    if let Err(fault @ (FieldError::ArgumentMissing(_) | FieldError::OtherSource(..))) =
+        Field::resolve(name, None)
+    {
         return Fault::new(span, fault.to_string());
     }
     let fault = Fault::new(span, format!("unknown field `{name}`"));
