@@ -5,6 +5,7 @@
 
 mod claims;
 mod constant;
+mod domain;
 mod exceptions;
 mod kinds;
 mod lists;

@@ -153,51 +153,58 @@ fn operators() -> String {
     page
 }
 
-/// What to do about a diagnostic.
+/// What to do about a diagnostic; a lint's page says it at length.
+const REMEDIES: &[(Code, &str)] = &[
+    (Code::FileRead, "Look at the path and its permissions."),
+    (Code::Extension, "Nothing: no extension gives it here."),
+    (Code::WarningExtension, "Nothing: no extension gives it here."),
+    (Code::UnsafeNaCheck, "Write `field exists` instead of comparing with `<NA>`."),
+    (Code::SelectionUnused, "Correct the name or the tag in the configuration."),
+    (
+        Code::YamlParse,
+        "Mend the YAML at the place told: mostly a missing quote or wrong indentation.",
+    ),
+    (
+        Code::YamlValidate,
+        "Give the key the value told. [README.md](README.md#a-rule-file) lists the keys.",
+    ),
+    (
+        Code::CompileCondition,
+        "Mend the condition at the place told; the hint names the likely cause. Fields are in \
+             [fields.md](../fields.md), operators in [operators.md](operators.md).",
+    ),
+    (Code::CompileOutput, "Mend the output: every `%` must begin a field."),
+    (Code::Validate, "Define what is named, put it before what changes it, or end the loop."),
+    (
+        Code::UnknownSource,
+        "Nothing, if the events of that source come from elsewhere; else remove the rule.",
+    ),
+    (
+        Code::NoEventType,
+        "Restrict the rule, as in `evt.type = execve and …`, or set `warn_evttypes: false`.",
+    ),
+    (Code::UnknownFilter, "Nothing: the rule asked to be skipped. Look for a newer version."),
+    (Code::UnusedMacro, "Remove it, or use it."),
+    (Code::UnusedList, "Remove it, or use it."),
+    (Code::UnknownItem, "Correct the word; the hint tells the nearest one."),
+    (Code::UnknownKey, "Correct the word; the hint tells the nearest one."),
+    (Code::DeprecatedItem, "Write it the way the hint tells."),
+    (Code::AppendNoValues, "Give the exception `values`, or remove it."),
+    (Code::ExceptionNameNotUnique, "Rename one of the two."),
+    (Code::InvalidMacroName, "Use a letter, then letters, digits and underscores."),
+    (Code::InvalidListName, "Use no blanks, quotes, parentheses, commas or equals signs."),
+    (Code::Suspicious, "Read the hint: most often `val(field)` was meant, or a simpler operator."),
+    (Code::Unobservable, "Remove the rule, or use an agent whose sensor reports such events."),
+    (Code::CaseFailed, "Mend the rule or its test."),
+];
+
 fn remedy(code: Code) -> String {
-    let text = match code {
-        Code::FileRead => "Look at the path and its permissions.",
-        Code::Extension | Code::WarningExtension => "Nothing: no extension gives it here.",
-        Code::UnsafeNaCheck => "Write `field exists` instead of comparing with `<NA>`.",
-        Code::SelectionUnused => "Correct the name or the tag in the configuration.",
-        Code::YamlParse => {
-            "Mend the YAML at the place told: mostly a missing quote or wrong indentation."
-        }
-        Code::YamlValidate => {
-            "Give the key the value told. [README.md](README.md#a-rule-file) lists the keys."
-        }
-        Code::CompileCondition => {
-            "Mend the condition at the place told; the hint names the likely cause. Fields are in \
-             [fields.md](../fields.md), operators in [operators.md](operators.md)."
-        }
-        Code::CompileOutput => "Mend the output: every `%` must begin a field.",
-        Code::Validate => "Define what is named, put it before what changes it, or end the loop.",
-        Code::UnknownSource => {
-            "Nothing, if the events of that source come from elsewhere; else remove the rule."
-        }
-        Code::NoEventType => {
-            "Restrict the rule, as in `evt.type = execve and …`, or set `warn_evttypes: false`."
-        }
-        Code::UnknownFilter => "Nothing: the rule asked to be skipped. Look for a newer version.",
-        Code::UnusedMacro | Code::UnusedList => "Remove it, or use it.",
-        Code::UnknownItem | Code::UnknownKey => "Correct the word; the hint tells the nearest one.",
-        Code::DeprecatedItem => "Write it the way the hint tells.",
-        Code::AppendNoValues => "Give the exception `values`, or remove it.",
-        Code::ExceptionNameNotUnique => "Rename one of the two.",
-        Code::InvalidMacroName => "Use a letter, then letters, digits and underscores.",
-        Code::InvalidListName => "Use no blanks, quotes, parentheses, commas or equals signs.",
-        Code::Suspicious => {
-            "Read the hint: most often `val(field)` was meant, or a simpler operator."
-        }
-        Code::Unobservable => "Remove the rule, or use an agent whose sensor reports such events.",
-        Code::CaseFailed => "Mend the rule or its test.",
-        lint => {
-            let lint = crate::lints().iter().find(|known| known.code == lint);
-            let name = lint.map(|lint| lint.name).expect("a new code tells here what to do");
-            return format!("See [{name}](lint/{name}.md).");
-        }
-    };
-    text.to_owned()
+    if let Some((_, text)) = REMEDIES.iter().find(|(known, _)| *known == code) {
+        return (*text).to_owned();
+    }
+    let lint = crate::lints().iter().find(|lint| lint.code == code);
+    let name = lint.map(|lint| lint.name).expect("a new code tells here what to do");
+    format!("See [{name}](lint/{name}.md).")
 }
 
 fn diagnostics() -> String {
