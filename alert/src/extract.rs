@@ -160,6 +160,7 @@ impl Event {
             }
             Detail::Connect(connection) => connection.value(field),
             Detail::Call(call) => call.descriptor.as_ref()?.value(field),
+            Detail::Module { file: Some(file), .. } => file::value_of_path(file, field),
             _ => None,
         }
     }
@@ -170,3 +171,6 @@ impl Event {
         Some(Value::Text(format!("{container}:{name}").into()))
     }
 }
+
+#[cfg(test)]
+mod tests;

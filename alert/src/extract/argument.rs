@@ -111,9 +111,12 @@ impl Event {
                 "pid" => Some(Given::Number((*pid).into())),
                 _ => None,
             },
-            Detail::Module { parameters, .. } => {
-                (name == "uargs").then_some(Given::Text(Cow::Borrowed(parameters)))
-            }
+            Detail::Module { parameters, file } => match (name, file) {
+                ("uargs", _) => Some(Given::Text(Cow::Borrowed(parameters))),
+                // The descriptor's number is not told, its file is.
+                ("fd", Some(file)) => Some(Given::Text(format!("<f>{file}").into())),
+                _ => None,
+            },
             Detail::Unlink { path: full, raw, directory } => match parameter.kind {
                 ParameterKind::Path(_) => Some(path(raw, full)),
                 ParameterKind::Flags(_) => {

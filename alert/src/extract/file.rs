@@ -66,6 +66,18 @@ impl FileType {
     }
 }
 
+/// Reads a file of which no more than its path is known.
+pub(super) fn value_of_path(path: &str, field: Field) -> Option<Value<'_>> {
+    Some(Value::text(match field {
+        Field::FdName => path,
+        Field::FdDirectory => split_path(path).0,
+        Field::FdFilename => split_path(path).1,
+        Field::FdType => FileType::File.name(),
+        Field::FdTypechar => FileType::File.letter(),
+        _ => return None,
+    }))
+}
+
 pub(super) fn split_path(path: &str) -> (&str, &str) {
     match path.rsplit_once('/') {
         Some(("", filename)) => ("/", filename),

@@ -1,0 +1,150 @@
+//! What the details that sensors tell show as parameters and descriptors.
+
+use std::sync::Arc;
+
+use crate::{
+    Argument, Connection, Detail, Event, EventKind, Field, FileType, OpenFile, Process, ProcessKey,
+};
+
+fn event(kind: EventKind, result: i64, detail: Detail) -> Event {
+    let parent = Process {
+        key: ProcessKey { pid: 7, start_boot_ns: 1 },
+        name: "bash".into(),
+        ..Process::default()
+    };
+    let process = Process {
+        key: ProcessKey { pid: 9, start_boot_ns: 2 },
+        ppid: 7,
+        name: "cat".into(),
+        arguments: ["cat".into(), "-n".into(), "/x".into()].into(),
+        cwd: "/srv".into(),
+        user: Some("root".into()),
+        parent: Some(Arc::new(parent)),
+        ..Process::default()
+    };
+    let (number, time_ns, tid) = (1, 1_500_000_000, 9);
+    let via_io_uring = false;
+    Event { number, time_ns, kind, result, tid, via_io_uring, process: Arc::new(process), detail }
+}
+
+fn shown(event: &Event, name: &str) -> Option<String> {
+    let (name, argument) = match name.trim_end_matches(']').split_once('[') {
+        Some((name, argument)) => (name, Some(argument)),
+        None => (name, None),
+    };
+    let (field, argument) = Field::resolve(name, argument).unwrap();
+    event.value(field, &argument).map(|value| value.to_string())
+}
+
+fn check(event: &Event, expected: &[(&str, &str)]) {
+    for (name, value) in expected {
+        assert_eq!(shown(event, name).as_deref(), Some(*value), "{name}");
+    }
+}
+
+#[test]
+fn an_open_is_shown_with_its_file() {
+    let open = |result| {
+        let detail = Detail::Open(OpenFile {
+            raw: "x".into(),
+            path: "/srv/x".into(),
+            resolved: None,
+            flags: 0o101,
+            mode: 0o644,
+            file_type: FileType::File,
+            inode: 5,
+            device: 0xfd00,
+        });
+        event(EventKind::OpenAt, result, detail)
+    };
+    check(
+        &open(3),
+        &[
+            (
+                "evt.args",
+                "fd=3(<f>/srv/x) name=x(/srv/x) flags=65(O_CREAT|O_WRONLY) \
+                 mode=0644(S_IROTH|S_IRGRP|S_IWUSR|S_IRUSR) dev=FD00 ino=5",
+            ),
+            ("evt.arg.fd", "<f>/srv/x"),
+            ("evt.rawarg.fd", "3"),
+            ("evt.rawarg.name", "x"),
+            ("evt.abspath", "/srv/x"),
+            ("fs.path.nameraw", "x"),
+            ("fd.dev.major", "253"),
+            ("fd.dev.minor", "0"),
+            ("evt.datetime", "1970-01-01 00:00:01.500000000"),
+        ],
+    );
+    let failed = open(-13);
+    check(&failed, &[("evt.arg.fd", "EACCES"), ("evt.count.error.file", "1")]);
+    assert_eq!(shown(&failed, "fs.path.name"), None);
+    assert_eq!(shown(&failed, "evt.count.error.net"), None);
+}
+
+#[test]
+fn an_exec_tells_of_its_process() {
+    let exec = event(EventKind::Execve, 0, Detail::Exec { filename: "/bin/cat".into() });
+    check(
+        &exec,
+        &[
+            ("evt.arg.args", "-n./x."),
+            ("evt.arg.ptid", "bash"),
+            ("evt.rawarg.ptid", "7"),
+            ("evt.arg.uid", "root"),
+            ("evt.arg.loginuid", "<NONE>"),
+            ("evt.arg[30]", "/bin/cat"),
+            ("evt.type.is.execve", "1"),
+            ("evt.type.is.open", "0"),
+        ],
+    );
+    assert_eq!(shown(&exec, "evt.arg[31]"), None);
+    assert_eq!(shown(&exec, "evt.arg.fdlimit"), None);
+}
+
+#[test]
+fn a_module_is_shown_by_its_file() {
+    let detail = Detail::Module { parameters: "a=1".into(), file: Some("/tmp/x.ko".into()) };
+    let load = event(EventKind::FinitModule, 0, detail);
+    check(
+        &load,
+        &[
+            ("evt.args", "res=0 fd=<f>/tmp/x.ko uargs=a=1"),
+            ("fd.name", "/tmp/x.ko"),
+            ("fd.type", "file"),
+        ],
+    );
+}
+
+#[test]
+fn a_connect_is_connected_when_it_succeeded() {
+    let connect = |result| {
+        let (local, remote) = ("10.0.0.1:40000".parse().ok(), "10.0.0.2:443".parse().ok());
+        let socket = Connection { descriptor: 5, local, remote, ..Connection::default() };
+        event(EventKind::Connect, result, Detail::Connect(socket))
+    };
+    check(
+        &connect(0),
+        &[
+            ("fd.connected", "true"),
+            ("evt.arg.tuple", "10.0.0.1:40000->10.0.0.2:443"),
+            ("evt.arg.addr", "10.0.0.2:443"),
+            ("fd.is_server", "false"),
+        ],
+    );
+    check(&connect(-115), &[("fd.connected", "false"), ("evt.res", "EINPROGRESS")]);
+}
+
+#[test]
+fn a_recorded_event_of_before_reads_as_it_was() {
+    let text = r#"{"number":1,"time_ns":2,"kind":"connect","result":0,"tid":9,"process":{
+        "key":{"pid":9,"start_boot_ns":1},"ppid":1,"vpid":9,"sid":9,"start_ns":1,"name":"curl",
+        "executable":{"path":"/usr/bin/curl","inode":1,"ctime_ns":1,"mtime_ns":1},"arguments":["curl"],
+        "cwd":"/","tty":0,"uid":0,"gid":0,"user":null,"group":null,"login_uid":null,
+        "login_user":null,"capabilities":0,"container":null,"parent":null},
+        "detail":{"connect":{"descriptor":3,"local":null,"remote":"10.0.0.2:443"}}}"#;
+    let event: Event = serde_json::from_str(text).unwrap();
+    check(&event, &[("fd.sip", "10.0.0.2"), ("evt.type", "connect")]);
+    let again = serde_json::to_string(&event).unwrap();
+    assert!(!again.contains("role") && !again.contains("extra"), "{again}");
+    assert_eq!(event.value(Field::ProcPgid, &Argument::None), None);
+}
