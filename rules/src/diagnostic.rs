@@ -70,6 +70,7 @@ codes! {
     InvalidListName "LOAD_INVALID_LIST_NAME" Warning "A list's name has unusual letters.";
     Suspicious "LOAD_COMPILE_CONDITION" Warning "A condition is valid but hardly what was meant.";
     Unobservable "SAKER_UNOBSERVABLE" Warning "The rule needs an event that no sensor reports yet.";
+    FieldUnsupplied "SAKER_FIELD_UNSUPPLIED" Warning "The rule reads a field that nothing supplies yet.";
     SelectionUnused "SAKER_SELECTION_UNUSED" Warning "A choice of rules in the configuration matches none.";
     CaseFailed "SAKER_CASE_FAILED" Error "A rule's test case does not hold.";
     LintNeverTrue "SAKER_LINT_NEVER_TRUE" Warning "A condition can never be true.";

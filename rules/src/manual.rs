@@ -195,6 +195,11 @@ const REMEDIES: &[(Code, &str)] = &[
     (Code::InvalidListName, "Use no blanks, quotes, parentheses, commas or equals signs."),
     (Code::Suspicious, "Read the hint: most often `val(field)` was meant, or a simpler operator."),
     (Code::Unobservable, "Remove the rule, or use an agent whose sensor reports such events."),
+    (
+        Code::FieldUnsupplied,
+        "Nothing, if the rest of the rule decides without the field; else wait for a version \
+             that supplies it. [fields.md](../fields.md) tells which do.",
+    ),
     (Code::CaseFailed, "Mend the rule or its test."),
 ];
 

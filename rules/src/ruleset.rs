@@ -1,8 +1,11 @@
 //! Rule files compiled into one set.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use alert::EventKind;
@@ -59,6 +62,22 @@ pub struct Requirements {
     pub container_metadata: bool,
 }
 
+/// A rule that is asked about more kinds of event is warned about. Falco draws the line at 100 of
+/// its codes, of which a kind has two or more.
+const KINDS_MAX: usize = 50;
+/// Names listed in a warning.
+const NAMES_MAX: usize = 8;
+
+/// Returns names in a row, not too many.
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let count = names.len();
+    let mut shown = names.take(NAMES_MAX).collect::<Vec<_>>().join(", ");
+    if count > NAMES_MAX {
+        shown.push_str(&format!(" and {} more", count - NAMES_MAX));
+    }
+    shown
+}
+
 impl RuleSet {
     /// Compiles rule files in the order given. Returns every error found, or the set.
     pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
@@ -79,7 +98,7 @@ impl RuleSet {
         let failed = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         let set = (!failed).then(|| Arc::new(Self::new(compiled)));
         if let Some(set) = &set {
-            set.note_kinds(&mut found);
+            set.note_reach(&mut found);
         }
         let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
         LoadReport::new(&names, set, found)
@@ -178,32 +197,59 @@ impl RuleSet {
         }
     }
 
-    /// Warns about rules that no event can match, or every kind of event.
-    fn note_kinds(&self, warnings: &mut Vec<Diagnostic>) {
-        let mut counts = vec![(0, 0); self.rules.len()];
+    /// Warns about rules that no event can match, about those that are asked about too many kinds
+    /// of event, and about those that read what nothing supplies.
+    fn note_reach(&self, warnings: &mut Vec<Diagnostic>) {
+        let mut kinds = vec![Vec::new(); self.rules.len()];
         for kind in EventKind::ALL {
             for entry in self.program.entries(kind) {
-                let (all, reported) = &mut counts[entry.rule as usize];
-                *all += 1;
-                *reported += usize::from(kind.is_reported());
+                kinds[entry.rule as usize].push(kind);
             }
         }
-        for (rule, (all, reported)) in self.rules.iter().zip(counts) {
-            let (code, message) = if reported == 0 {
-                let message = "no event of a kind that is observed can match this rule";
-                (Code::Unobservable, message)
-            } else if all == EventKind::ALL.len() && rule.warn_event_types {
-                (Code::NoEventType, "the rule is asked about every kind of event")
-            } else {
-                continue;
+        for ((rule, root), kinds) in self.rules.iter().zip(&self.roots).zip(kinds) {
+            let mut warn = |code, message: String, hint: &str| {
+                let warning = Diagnostic::at(code, &rule.place, message);
+                let mut warning = warning.hints((!hint.is_empty()).then(|| hint.to_owned()));
+                warning.inside(Location::new(ItemType::Rule, &rule.name, &rule.place));
+                warnings.push(warning);
             };
-            let mut warning = Diagnostic::at(code, &rule.place, message);
-            warning.inside(Location::new(ItemType::Rule, &rule.name, &rule.place));
-            warnings.push(match code {
-                Code::NoEventType => warning.hint("restrict it, as in `evt.type = execve and …`"),
-                _ => warning,
-            });
+            if kinds.is_empty() {
+                warn(Code::Unobservable, "no event can match this rule".to_owned(), "");
+            } else if !kinds.iter().any(|kind| kind.is_reported()) {
+                let names = listed(kinds.iter().map(|kind| kind.name()));
+                let message = format!("no sensor reports the events this rule needs: {names}");
+                warn(Code::Unobservable, message, "");
+            } else if kinds.len() > KINDS_MAX && rule.warn_event_types {
+                let message = match kinds.len() == EventKind::ALL.len() {
+                    true => "the rule is asked about every kind of event".to_owned(),
+                    false => format!("the rule is asked about {} kinds of event", kinds.len()),
+                };
+                warn(Code::NoEventType, message, "restrict it, as in `evt.type = execve and …`");
+            }
+            let fields = self.unsupplied(rule, *root);
+            if !fields.is_empty() {
+                let names = listed(fields.into_iter());
+                let message = format!("nothing supplies these fields yet: {names}");
+                let hint = "they are missing in every event, so that comparisons with them are \
+                            false; docs/fields.md says where they will come from";
+                warn(Code::FieldUnsupplied, message, hint);
+            }
         }
+    }
+
+    /// Returns the fields of a rule that nothing supplies, in the order of their names.
+    fn unsupplied(&self, rule: &Rule, root: NodeId) -> BTreeSet<&'static str> {
+        let mut names = BTreeSet::new();
+        let mut visit = |leaf: &Leaf| {
+            if let Leaf::Event(field, _) = leaf
+                && !field.supplied()
+            {
+                names.insert(field.name());
+            }
+        };
+        self.condition_leaves(root, &mut visit);
+        rule.output_leaves(&mut visit);
+        names
     }
 
     /// Answers the rules by walking their trees, for tests to compare with the matcher.
