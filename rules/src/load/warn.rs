@@ -104,3 +104,34 @@ fn regex(check: &Check) -> Option<Fault> {
     let fault = Fault::new(literal.span, "the regular expression is a plain comparison");
     Some(fault.hint(format!("`{operator} {pattern}` says the same and is faster")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{Dialect, condition};
+
+    #[test]
+    fn what_is_hardly_meant_is_told_where_it_stands() {
+        for (text, expected) in [
+            ("ka.verb = get", ""),
+            ("ka.user.name exists", ""),
+            ("proc.name = <NA>", ""),
+            ("ka.user.name contains <NA>", ""),
+            ("ka.user.name = <NA>", "LOAD_UNSAFE_NA_CHECK <NA>"),
+            ("not (ka.user.name == \"<NA>\")", "LOAD_UNSAFE_NA_CHECK \"<NA>\""),
+            ("ka.verb = get and jevt.value[/a] != <NA>", "LOAD_UNSAFE_NA_CHECK <NA>"),
+            ("ka.user.groups intersects (a, <NA>)", "LOAD_UNSAFE_NA_CHECK <NA>"),
+            ("ka.uri pmatch (<NA>)", "LOAD_UNSAFE_NA_CHECK <NA>"),
+            ("proc.name regex ca?t", ""),
+            ("proc.name regex cat", "LOAD_COMPILE_CONDITION cat"),
+            ("proc.name in (cat, fd.name)", "LOAD_COMPILE_CONDITION fd.name"),
+            ("proc.name in (cat, fd.x, a.b)", ""),
+        ] {
+            let expression = condition(text, Dialect::Events).expect("it parses");
+            let told = look(&expression).into_iter().map(|(code, fault)| {
+                format!("{} {}", code.name(), &text[fault.span.start..fault.span.end])
+            });
+            assert_eq!(told.collect::<Vec<_>>().join(", "), expected, "{text}");
+        }
+    }
+}

@@ -43,7 +43,7 @@ fn the_official_rules_load_unmodified() {
         line 1000: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: socket
         line 1029: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: dup, dup2, dup3
         line 1185: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: container.start_ts
-        line 1224: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: fd.connected, fd.name_changed
+        line 1224: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: fd.name_changed
         line 1253: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: container.start_ts
     "#]]
     .assert_eq(&warnings);
