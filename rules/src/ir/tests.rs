@@ -83,6 +83,23 @@ fn data_is_compared_byte_by_byte() {
 }
 
 #[test]
+fn in_asks_every_element_of_a_list_and_any_ancestor() {
+    let list = || Some(Value::List(["a", "b"].map(Value::text).into()));
+    for (check, of_a_list, of_ancestors) in [
+        ("in (a, b, c)", true, true),
+        ("in (a)", false, true),
+        ("in (c)", false, false),
+        ("intersects (a, c)", true, true),
+        ("intersects (c)", false, false),
+        ("exists", true, true),
+    ] {
+        assert_eq!(answer(&format!("fdlist.names {check}"), list()), Some(of_a_list), "{check}");
+        assert_eq!(answer(&format!("proc.aname {check}"), list()), Some(of_ancestors), "{check}");
+    }
+    assert_eq!(answer("len(fdlist.names) = 2", list()), Some(true));
+}
+
+#[test]
 fn a_list_without_elements_satisfies_nothing() {
     let empty = || Some(Value::List(Vec::new()));
     for (condition, expected) in [

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     RuleSet, Source,
+    parse::{Span, output},
     sample::{exec, family},
 };
 
@@ -64,6 +65,28 @@ fn control_characters_stay_inside_the_json_text() {
 }
 
 proptest! {
+    #[test]
+    fn any_format_is_read_or_refused_with_its_place(
+        parts in prop::collection::vec(
+            prop_oneof![
+                "%[0-9]{0,3}(proc\\.name|proc\\.aname|evt\\.arg|proc|fd\\.nam)[.a-z\\[\\]0-9\"]{0,6}",
+                "%(toupper|len|join|getopt|concat)\\([a-z.,\"() -]{0,14}\\)?\\[?[a-z]?\\]?",
+                ".{0,6}",
+            ],
+            0..6,
+        ),
+    ) {
+        let format = parts.concat();
+        match output(&format) {
+            Ok(_) => prop_assert!(!format.ends_with('%')),
+            Err(fault) => {
+                let Span { start, end } = fault.span;
+                prop_assert!(start <= end && end <= format.len() && !fault.message.is_empty());
+                prop_assert!(format.is_char_boundary(start) && format.is_char_boundary(end));
+            }
+        }
+    }
+
     #[test]
     fn hostile_values_are_printed_within_bounds(
         name in "\\PC{0,40}|[\\x00-\\x1f%*(){}\\[\\]]{0,40}",
