@@ -226,7 +226,7 @@ impl<'a> Search<'a> {
     }
 
     /// Returns what of `context` from `known` on cannot hold with the rest.
-    fn conflict(&self, context: &[Asked<'a>], known: usize) -> Option<Conflict> {
+    fn conflict(&mut self, context: &[Asked<'a>], known: usize) -> Option<Conflict> {
         let mut by_term: HashMap<&Term, Vec<Asked<'a>>> = HashMap::new();
         for asked in &context[known..] {
             by_term.entry(term(self.subject, asked.claim)).or_default();
@@ -239,6 +239,8 @@ impl<'a> Search<'a> {
         for asked in &context[known..] {
             let term = term(self.subject, asked.claim);
             let Some(group) = by_term.remove(term) else { continue };
+            // Each is held against each.
+            self.work += group.len() * group.len();
             let claims: Vec<_> = group.iter().map(|asked| asked.claim).collect();
             let same = group.iter().find_map(|one| {
                 let opposite = negated(one).claim;
