@@ -49,7 +49,8 @@ impl Matcher {
         let bits = || vec![0; words].into_boxed_slice();
         let room = Room::new(program, Tally::new(rules.counters()));
         let matched = Vec::with_capacity(rules.rules().len());
-        Self { room, candidates: bits(), narrowed: bits(), matched, rules }
+        let narrowed = vec![0; 2 * words].into();
+        Self { room, candidates: bits(), narrowed, matched, rules }
     }
 
     /// Has a sample of the evaluations timed with a clock that counts nanoseconds: see

@@ -9,7 +9,8 @@ use alert::{
 use anyhow::Context;
 
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/demo/events.ndjson.zst");
-const EVENTS: usize = 100_000;
+/// Events of a batch: as few as lie in a cache, where an agent's events lie when it matches them.
+const EVENTS: usize = 1_000;
 const PROCESSES: usize = 500;
 
 /// Whether processes come again or every event has one that was never seen.
@@ -79,9 +80,10 @@ impl Trace {
         Self { name: named(name, processes), pattern, processes }
     }
 
-    /// Returns the events of one round.
-    pub(super) fn events(&self) -> Vec<Event> {
-        let events = self.pattern.iter().cycle().take(EVENTS);
+    /// Returns the events of one batch.
+    pub(super) fn events(&self, batch: usize) -> Vec<Event> {
+        let from = batch * EVENTS % self.pattern.len();
+        let events = self.pattern.iter().cycle().skip(from).take(EVENTS);
         events
             .map(|event| match self.processes {
                 Processes::Known => event.clone(),

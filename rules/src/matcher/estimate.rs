@@ -1,7 +1,7 @@
 //! Guesses what a condition costs and how often it holds, to ask first what decides soonest. A bad
 //! guess costs time, never an answer.
 
-use alert::{Field, Type};
+use alert::{Argument, Field, Type};
 
 use super::index::Index;
 use crate::{
@@ -93,9 +93,10 @@ pub(super) fn leaf_cost(leaf: &Leaf) -> f32 {
     match leaf {
         Leaf::Event(field, argument) => match field {
             Field::ProcCmdline | Field::ProcPcmdline | Field::ProcArgs => 60.0,
+            Field::ProcEnv if *argument != Argument::None => 40.0,
             Field::ProcEnv | Field::EvtArgs | Field::ThreadCapEffective => 200.0,
             Field::EvtArg => 150.0,
-            Field::ProcAcmdline => 300.0,
+            Field::ProcAcmdline => 120.0,
             Field::FdName | Field::FdResolved => 20.0,
             field if field.yields_list(argument) => 60.0,
             _ => 5.0,

@@ -2,6 +2,7 @@
 
 mod address;
 mod number;
+mod pattern;
 mod radix;
 mod text;
 

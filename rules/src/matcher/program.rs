@@ -83,7 +83,7 @@ impl Program {
             process_bits: layout.process_bits,
             path_bit: layout.path_bit,
         };
-        let chooser = Chooser { graph, layout: &layout, indexes: &program.indexes };
+        let chooser = Chooser { graph, layout: &layout };
         let mut groups = Vec::with_capacity(distinct.len());
         for conditions in distinct {
             let entry = |(rule, root): &(u32, NodeId)| Entry {

@@ -5,6 +5,8 @@
 //! the rules that dimension leaves possible; most events leave none. Everything is arrays and masks
 //! on purpose: the same classification can run where there are no pointers, in the kernel.
 
+mod choose;
+
 use super::{
     bounds::{Below, Lanes},
     estimate::Class,
@@ -14,12 +16,11 @@ use super::{
 };
 use crate::ir::{Graph, NodeId};
 
+pub(super) use choose::Chooser;
+use choose::Dimension;
+
 /// Predicates of one table; it has two to the power of this many rows, which fit the 64 lanes.
 const TABLE_PREDICATES_MAX: usize = 6;
-/// A predicate that costs more, in nanoseconds, is no part of a table.
-const TABLE_COST_MAX: f32 = 16.0;
-/// Nanoseconds to evaluate a rule that a look would have ruled out, roughly.
-const EVALUATION_COST: f32 = 40.0;
 /// The cases in which the predicates of a table hold, by their place in it.
 const ROWS: [u64; TABLE_PREDICATES_MAX] = [
     0xaaaa_aaaa_aaaa_aaaa,
@@ -68,8 +69,12 @@ enum Look {
 #[derive(Debug)]
 struct Narrowing {
     index: u32,
+    /// The rules that read it.
+    readers: Box<[u64]>,
     /// The rules that are possible if no predicate of the index holds.
     quiet: Box<[u64]>,
+    /// The rules that are possible if no predicate holds of this index and of those before it.
+    all_quiet: Box<[u64]>,
     /// Where the changes of each predicate begin, and where the last ends.
     starts: Box<[u32]>,
     changes: Box<[Change]>,
@@ -92,7 +97,7 @@ struct Table {
 
 impl Selector {
     /// Leaves in `candidates` the rules that `evaluation`'s event can match; never leaves out one
-    /// that matches. `room` is as long.
+    /// that matches. `room` is twice as long.
     pub(super) fn select(
         &self,
         evaluation: &mut Evaluation<'_>,
@@ -100,12 +105,14 @@ impl Selector {
         room: &mut [u64],
     ) -> Possible {
         candidates.copy_from_slice(&self.all);
+        let words = candidates.len();
+        let mut room = Hits { enabled: &mut room[..2 * words], any: false };
         for (place, step) in self.steps.iter().enumerate() {
             if step.class == Class::Process && !evaluation.recall() {
                 return Possible::NoRule;
             }
             let left = match &step.look {
-                Look::Index(narrowing) => narrowing.keep(evaluation, candidates, room),
+                Look::Index(narrowing) => narrowing.keep(evaluation, candidates, &mut room),
                 Look::Table(table) => table.keep(evaluation, candidates),
             };
             if !left {
@@ -150,16 +157,23 @@ impl Selector {
     }
 }
 
+/// What the predicates that hold, of all indexes asked so far, make possible.
+struct Hits<'a> {
+    /// The rules that they make possible; then room for those of one index.
+    enabled: &'a mut [u64],
+    any: bool,
+}
+
 impl Narrowing {
     #[inline]
     fn keep(
         &self,
         evaluation: &mut Evaluation<'_>,
         candidates: &mut [u64],
-        room: &mut [u64],
+        hits: &mut Hits<'_>,
     ) -> bool {
-        // A look that rules out none of these is not worth its cost.
-        if candidates.iter().zip(&self.quiet).all(|(left, quiet)| left & !quiet == 0) {
+        // For a rule that does not read the field it makes no difference what is there.
+        if candidates.iter().zip(&self.readers).all(|(left, readers)| left & readers == 0) {
             return true;
         }
         let index = evaluation.ask(self.index);
@@ -167,18 +181,27 @@ impl Narrowing {
         for (word, mask) in &index.mask {
             quiet &= evaluation.answers()[*word as usize] & mask == 0;
         }
-        if quiet {
-            return keep(candidates, &self.quiet);
+        if quiet && !hits.any {
+            return keep(candidates, &self.all_quiet);
         }
-        let room = &mut room[..candidates.len()];
-        room.copy_from_slice(&self.quiet);
+        let (enabled, own) = hits.enabled.split_at_mut(candidates.len());
+        if !hits.any {
+            enabled.fill(0);
+            hits.any = true;
+        }
+        own.copy_from_slice(&self.quiet);
         for change in self.changed(index, evaluation.answers()) {
-            room[change.word as usize] |= change.enabled;
+            own[change.word as usize] |= change.enabled;
+            enabled[change.word as usize] |= change.enabled;
         }
         for change in self.changed(index, evaluation.answers()) {
-            room[change.word as usize] &= !change.disabled;
+            own[change.word as usize] &= !change.disabled;
         }
-        keep(candidates, room)
+        // A rule that reads no predicate that holds is as if all were quiet.
+        for ((own, enabled), all_quiet) in own.iter_mut().zip(enabled).zip(&self.all_quiet) {
+            *own &= *all_quiet | *enabled;
+        }
+        keep(candidates, own)
     }
 
     /// Returns the changes of the predicates that hold.
@@ -196,7 +219,7 @@ impl Narrowing {
         })
     }
 
-    fn new(number: u32, index: &Index, asked: &[u32], below: &Below, quiet: Box<[u64]>) -> Self {
+    fn new(dimension: Dimension, asked: &[u32], below: &Below) -> Self {
         let mut starts = vec![0];
         let mut changes: Vec<Change> = Vec::new();
         for some in asked.chunks(64) {
@@ -225,8 +248,14 @@ impl Narrowing {
                 starts.push(u32::try_from(changes.len()).unwrap_or(u32::MAX));
             }
         }
-        debug_assert_eq!(starts.len(), index.predicates.len() + 1);
-        Self { index: number, quiet, starts: starts.into(), changes: changes.into() }
+        Self {
+            index: u32::try_from(dimension.index).unwrap_or(u32::MAX),
+            readers: dimension.readers,
+            all_quiet: dimension.quiet.clone(),
+            quiet: dimension.quiet,
+            starts: starts.into(),
+            changes: changes.into(),
+        }
     }
 }
 
@@ -290,171 +319,4 @@ pub(super) struct Shown<'a> {
     pub(super) bits: &'a [u32],
     /// The rules that are possible if no predicate holds.
     pub(super) quiet: &'a [u64],
-}
-
-/// Chooses the steps for the rules of one kind.
-pub(super) struct Chooser<'a> {
-    pub(super) graph: &'a Graph,
-    pub(super) layout: &'a Layout<'a>,
-    pub(super) indexes: &'a [Index],
-}
-
-/// An index, and the rules that are possible if none of its predicates holds.
-struct Dimension {
-    index: usize,
-    class: Class,
-    quiet: Box<[u64]>,
-}
-
-/// A cheap predicate, and how many rules its answer rules out, on average.
-struct Cheap {
-    predicate: u32,
-    class: Class,
-    worth: f32,
-}
-
-impl Chooser<'_> {
-    pub(super) fn choose(&self, roots: &[NodeId]) -> Selector {
-        let words = roots.len().div_ceil(64);
-        let mut of_process = vec![0; words];
-        for (rule, root) in roots.iter().enumerate() {
-            let own = self.layout.estimates[root].class == Class::Process;
-            of_process[rule / 64] |= u64::from(own) << (rule % 64);
-        }
-        let below = Below::new(self.graph, roots.iter().copied());
-        let mut all = vec![u64::MAX; words];
-        if let Some(last) = all.last_mut() {
-            *last >>= (64 - roots.len() % 64) % 64;
-        }
-        let dimensions = self.cover(&all, self.dimensions(&below, words));
-        // A file's path and a socket's ends decide most at once. Where there are none, the process
-        // decides, and its part is remembered.
-        let process_first = dimensions.iter().all(|dimension| dimension.class == Class::Process);
-        let cheap = self.cheap(&below);
-        let rank = |class: Class| match (class, process_first) {
-            (Class::Process, true) => 0,
-            (Class::Event, _) => 1,
-            (Class::Path, _) => 2,
-            (Class::Process, false) => 3,
-        };
-        let mut steps: Vec<Step> = Vec::new();
-        for dimension in dimensions {
-            let (number, index) = (dimension.index, &self.indexes[dimension.index]);
-            let asked = self.layout.indexed(number);
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
-            let narrowing = Narrowing::new(number, index, asked, &below, dimension.quiet);
-            steps.push(Step { class: dimension.class, look: Look::Index(narrowing) });
-        }
-        for class in [Class::Event, Class::Process] {
-            let chosen: Vec<u32> = cheap
-                .iter()
-                .filter(|cheap| cheap.class == class)
-                .map(|cheap| cheap.predicate)
-                .take(TABLE_PREDICATES_MAX)
-                .collect();
-            if !chosen.is_empty() {
-                let table = Table::new(&chosen, self.layout, &below, words);
-                steps.push(Step { class, look: Look::Table(table) });
-            }
-        }
-        steps.sort_by_key(|step| rank(step.class));
-        let steps_of_process = match process_first {
-            true => steps.iter().take_while(|step| step.class == Class::Process).count(),
-            false => 0,
-        };
-        Selector {
-            all: all.into(),
-            steps: steps.into(),
-            steps_of_process,
-            of_process: of_process.into(),
-        }
-    }
-
-    /// Returns the indexes that these conditions read.
-    fn dimensions(&self, below: &Below, words: usize) -> Vec<Dimension> {
-        let mut numbers: Vec<usize> =
-            below.predicates().filter_map(|predicate| self.layout.index_of(predicate)).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut dimensions = Vec::new();
-        for some in numbers.chunks(64) {
-            let lane_of = |predicate: u32| {
-                let index = self.layout.index_of(predicate)?;
-                some.binary_search(&index).ok()
-            };
-            let roots = below.roots(&|predicate| match lane_of(predicate) {
-                Some(lane) => Lanes::known(0, 1 << lane),
-                None => Lanes::UNKNOWN,
-            });
-            for (lane, index) in some.iter().enumerate() {
-                let mut quiet = vec![0; words];
-                for (rule, lanes) in roots.iter().enumerate() {
-                    quiet[rule / 64] |= (lanes.may >> lane & 1) << (rule % 64);
-                }
-                let class = self.layout.index_class(*index);
-                dimensions.push(Dimension { index: *index, class, quiet: quiet.into() });
-            }
-        }
-        dimensions
-    }
-
-    /// Picks dimensions, the one that rules out most for its cost first, until to evaluate what
-    /// those before leave is cheaper than another look.
-    fn cover(&self, all: &[u64], mut dimensions: Vec<Dimension>) -> Vec<Dimension> {
-        let mut left = all.to_vec();
-        let mut chosen = Vec::new();
-        loop {
-            let worth = |dimension: &Dimension| {
-                let gone = left.iter().zip(&dimension.quiet).map(|(left, quiet)| left & !quiet);
-                let gone = gone.map(u64::count_ones).sum::<u32>();
-                gone as f32 / self.layout.index_cost(dimension.index)
-            };
-            let best = dimensions
-                .iter()
-                .enumerate()
-                .map(|(place, dimension)| (worth(dimension), place))
-                .max_by(|left, right| left.0.total_cmp(&right.0));
-            let Some((worth, place)) = best else { return chosen };
-            if worth * EVALUATION_COST < 1.0 {
-                return chosen;
-            }
-            let dimension = dimensions.swap_remove(place);
-            keep(&mut left, &dimension.quiet);
-            chosen.push(dimension);
-        }
-    }
-
-    /// Returns the cheap predicates that no index answers and that rule out at least a rule, the
-    /// best first.
-    fn cheap(&self, below: &Below) -> Vec<Cheap> {
-        let eligible = |predicate: &u32| {
-            let estimate = self.layout.predicate_estimate(*predicate);
-            self.layout.index_of(*predicate).is_none()
-                && estimate.class != Class::Path
-                && estimate.cost <= TABLE_COST_MAX
-        };
-        let predicates: Vec<u32> = below.predicates().filter(eligible).collect();
-        let mut cheap = Vec::new();
-        for some in predicates.chunks(32) {
-            let roots =
-                below.roots(&|predicate| match some.iter().position(|other| *other == predicate) {
-                    Some(place) => Lanes::known(1 << place, 1 << (place + 32)),
-                    None => Lanes::UNKNOWN,
-                });
-            for (place, predicate) in some.iter().enumerate() {
-                let gone = |lane: usize| {
-                    roots.iter().filter(|lanes| lanes.may >> lane & 1 == 0).count() as f32
-                };
-                let estimate = self.layout.predicate_estimate(*predicate);
-                let chance = estimate.chance;
-                let worth = chance * gone(place) + (1.0 - chance) * gone(place + 32);
-                if worth >= 0.5 {
-                    let worth = worth / estimate.cost;
-                    cheap.push(Cheap { predicate: *predicate, class: estimate.class, worth });
-                }
-            }
-        }
-        cheap.sort_by(|left, right| right.worth.total_cmp(&left.worth));
-        cheap
-    }
 }

@@ -6,9 +6,13 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use alert::Value;
 use hashbrown::HashMap;
 
-use super::{Bits, BitsBuilder, radix::Radix};
+use super::{
+    Bits, BitsBuilder,
+    pattern::{Certain, certain},
+    radix::Radix,
+};
 use crate::{
-    ir::{Graph, Literal, Predicate, Test},
+    ir::{Graph, Literal, Predicate, Test, path_match},
     parse::Operator,
 };
 
@@ -27,7 +31,6 @@ pub(crate) struct Texts {
     folders: Radix,
     inside: Option<Inside>,
     inside_any_case: Option<Inside>,
-    always: Box<[Check]>,
 }
 
 /// Finds all texts that a value contains.
@@ -57,14 +60,9 @@ impl Texts {
             Test::In(items) | Test::Intersects(items) => items.iter().all(text),
             Test::PathMatch(_) => true,
             Test::Text(Operator::Contains | Operator::IContains, wanted) => !wanted.is_empty(),
-            Test::Text(operator, _) => matches!(
-                operator,
-                Operator::StartsWith
-                    | Operator::EndsWith
-                    | Operator::Glob
-                    | Operator::IGlob
-                    | Operator::Regex
-            ),
+            Test::Text(Operator::StartsWith | Operator::EndsWith, _) => true,
+            // A pattern of which nothing is certain is left until it is needed.
+            Test::Text(operator, pattern) => certain(*operator, pattern).is_some(),
             _ => false,
         }
     }
@@ -73,9 +71,9 @@ impl Texts {
     pub(super) fn new(numbers: &[u32], predicates: &[(u32, &Predicate)]) -> Option<Self> {
         let mut sorted = Sorted::default();
         for ((bit, predicate), number) in predicates.iter().zip(numbers) {
-            sorted.add(Check { bit: *bit, predicate: *number }, predicate);
+            sorted.add(Check { bit: *bit, predicate: *number, path: None }, predicate);
         }
-        let Sorted { equal, prefixes, suffixes, folders, inside, any_case, always } = sorted;
+        let Sorted { equal, prefixes, suffixes, folders, inside, any_case } = sorted;
         let mut follow = Builder::default();
         Some(Self {
             lengths: equal.keys().fold(0, |lengths, text| lengths | length_bit(text.len())),
@@ -91,7 +89,6 @@ impl Texts {
             folders: radix(folders, &mut follow),
             inside: Inside::new(inside, false, &mut follow)?,
             inside_any_case: Inside::new(any_case, true, &mut follow)?,
-            always: always.into(),
             follow: follow.build(),
         })
     }
@@ -108,18 +105,18 @@ impl Texts {
         }
         self.prefixes.walk(bytes, |place, _| found(place));
         self.suffixes.walk_back(bytes, &mut found);
+        for inside in [&self.inside, &self.inside_any_case].into_iter().flatten() {
+            inside.search(text, &mut found);
+        }
         if !self.folders.is_empty() {
             let path = plain_path(text);
             self.folders.walk(path.as_bytes(), |place, end| {
                 if end == 0 || matches!(path.as_bytes().get(end), None | Some(b'/')) {
-                    found(place);
+                    self.follow.bits.set(place, answers);
                 }
+                self.follow.check(place, text, graph, answers);
             });
         }
-        for inside in [&self.inside, &self.inside_any_case].into_iter().flatten() {
-            inside.search(text, &mut found);
-        }
-        check(&self.always, text, graph, answers);
     }
 }
 
@@ -132,8 +129,6 @@ struct Sorted {
     folders: Wanted,
     inside: Wanted,
     any_case: Wanted,
-    /// Patterns that say nothing certain about a text that matches.
-    always: Vec<Check>,
 }
 
 impl Sorted {
@@ -146,18 +141,7 @@ impl Sorted {
             Test::In(items) | Test::Intersects(items) => {
                 items.iter().for_each(|item| bit(&mut self.equal, text_of(item)));
             }
-            Test::PathMatch(paths) if paths.iter().any(|path| is_pattern(path)) => {
-                for path in paths {
-                    let before = path.find(['?', '*', '[']).unwrap_or(path.len());
-                    let folders = path[..before].rsplit_once('/').map_or("", |(above, _)| above);
-                    let folders = if before == path.len() { path } else { folders };
-                    let follow = self.folders.entry(plain_path(folders).as_bytes().to_vec());
-                    follow.or_default().checks.push(own);
-                }
-            }
-            Test::PathMatch(paths) => {
-                paths.iter().for_each(|path| bit(&mut self.folders, plain_path(path).as_bytes()));
-            }
+            Test::PathMatch(paths) => self.add_paths(own, paths),
             Test::Text(Operator::StartsWith, text) => bit(&mut self.prefixes, text.as_bytes()),
             Test::Text(Operator::EndsWith, text) => bit(&mut self.suffixes, &reversed(text)),
             Test::Text(Operator::Contains, text) => bit(&mut self.inside, text.as_bytes()),
@@ -170,20 +154,28 @@ impl Sorted {
     /// Files a pattern under a text that whatever matches it has.
     fn add_pattern(&mut self, own: Check, operator: Operator, pattern: &str) {
         let (wanted, text) = match certain(operator, pattern) {
-            Certain::Prefix(text) => (&mut self.prefixes, text.into_bytes()),
-            Certain::Suffix(text) => (&mut self.suffixes, reversed(&text)),
-            Certain::Inside(text) => (&mut self.inside, text.into_bytes()),
-            Certain::Nothing => {
-                self.always.push(own);
-                return;
-            }
+            Some(Certain::Prefix(text)) => (&mut self.prefixes, text.into_bytes()),
+            Some(Certain::Suffix(text)) => (&mut self.suffixes, reversed(&text)),
+            Some(Certain::Inside(text)) => (&mut self.inside, text.into_bytes()),
+            None => return,
         };
         wanted.entry(text).or_default().checks.push(own);
     }
-}
 
-fn is_pattern(path: &str) -> bool {
-    path.contains(['?', '*', '['])
+    /// Files the paths of a `pmatch`: a plain one decides by itself, a pattern is compared where
+    /// what stands before its first special character is found.
+    fn add_paths(&mut self, own: Check, paths: &[Box<str>]) {
+        for (path, place) in paths.iter().zip(0..) {
+            let special = path.find(['?', '*', '[']);
+            let before = plain_path(&path[..special.unwrap_or(path.len())]);
+            // `plain_path` drops the slash before a pattern's component.
+            let follow = self.folders.entry(before.as_bytes().to_vec()).or_default();
+            match special {
+                None => follow.bits.push(own.bit),
+                Some(_) => follow.checks.push(Check { path: Some(place), ..own }),
+            }
+        }
+    }
 }
 
 fn text_of(literal: &Literal) -> &[u8] {
@@ -195,67 +187,6 @@ fn text_of(literal: &Literal) -> &[u8] {
 
 fn reversed(text: &str) -> Vec<u8> {
     text.bytes().rev().collect()
-}
-
-/// What every text that matches a pattern has.
-#[derive(Debug, PartialEq)]
-enum Certain {
-    Prefix(String),
-    Suffix(String),
-    Inside(String),
-    Nothing,
-}
-
-fn certain(operator: Operator, pattern: &str) -> Certain {
-    match operator {
-        Operator::Glob => certain_of_glob(pattern),
-        Operator::Regex => certain_of_regex(pattern),
-        _ => Certain::Nothing,
-    }
-}
-
-fn certain_of_glob(pattern: &str) -> Certain {
-    let special = ['*', '?', '[', '\\'];
-    let prefix = &pattern[..pattern.find(special).unwrap_or(pattern.len())];
-    if !prefix.is_empty() {
-        return Certain::Prefix(prefix.to_owned());
-    }
-    // Behind a bracket or a backslash a character may mean something else.
-    if pattern.contains(['[', '\\']) {
-        return Certain::Nothing;
-    }
-    let parts = pattern.split(['*', '?']);
-    match parts.clone().next_back() {
-        Some(last) if !last.is_empty() => Certain::Suffix(last.to_owned()),
-        _ => match parts.max_by_key(|part| part.len()) {
-            Some(part) if !part.is_empty() => Certain::Inside(part.to_owned()),
-            _ => Certain::Nothing,
-        },
-    }
-}
-
-fn certain_of_regex(pattern: &str) -> Certain {
-    if pattern.contains('|') {
-        return Certain::Nothing;
-    }
-    let mut prefix = String::new();
-    let mut rest = pattern.chars().peekable();
-    while let Some(character) = rest.next() {
-        let literal = match character {
-            '\\' => match rest.next() {
-                Some(escaped) if escaped.is_ascii_punctuation() => escaped,
-                _ => break,
-            },
-            '^' | '$' | '.' | '?' | '*' | '+' | '(' | ')' | '[' | ']' | '{' | '}' => break,
-            other => other,
-        };
-        // What may be repeated may be absent.
-        if matches!(rest.peek(), Some('?' | '*' | '{')) {
-            break;
-        }
-        prefix.push(literal);
-    }
-    if prefix.is_empty() { Certain::Nothing } else { Certain::Prefix(prefix) }
 }
 
 const fn length_bit(length: usize) -> u64 {
@@ -279,6 +210,8 @@ struct Follows {
 struct Check {
     bit: u32,
     predicate: u32,
+    /// The one path of a `pmatch` that is asked.
+    path: Option<u32>,
 }
 
 #[derive(Default)]
@@ -307,18 +240,28 @@ impl Follows {
     #[inline]
     fn apply(&self, place: u32, text: &str, graph: &Graph, answers: &mut [u64]) {
         self.bits.set(place, answers);
-        if let Some(checks) = self.checks.get(place as usize) {
-            check(checks, text, graph, answers);
+        self.check(place, text, graph, answers);
+    }
+
+    /// Compares the patterns of a place.
+    #[inline]
+    fn check(&self, place: u32, text: &str, graph: &Graph, answers: &mut [u64]) {
+        let Some(checks) = self.checks.get(place as usize) else { return };
+        for check in checks {
+            let (word, flag) = ((check.bit / 64) as usize, 1 << (check.bit % 64));
+            if answers[word] & flag == 0 && check.holds(text, graph) {
+                answers[word] |= flag;
+            }
         }
     }
 }
 
-fn check(checks: &[Check], text: &str, graph: &Graph, answers: &mut [u64]) {
-    for check in checks {
-        let (word, flag) = ((check.bit / 64) as usize, 1 << (check.bit % 64));
-        let (predicate, machine) = graph.predicate_of(check.predicate);
-        if answers[word] & flag == 0 && predicate.holds(machine, &Value::text(text)) {
-            answers[word] |= flag;
+impl Check {
+    fn holds(self, text: &str, graph: &Graph) -> bool {
+        let (predicate, machine) = graph.predicate_of(self.predicate);
+        match (self.path, &predicate.test) {
+            (Some(path), Test::PathMatch(paths)) => path_match(&paths[path as usize], text),
+            _ => predicate.holds(machine, &Value::text(text)),
         }
     }
 }
@@ -368,39 +311,4 @@ fn plain_path(path: &str) -> Cow<'_, str> {
         copy.push_str(component);
     }
     Cow::Owned(copy)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_is_filed_under_a_text_that_all_matches_have() {
-        let prefix = |text: &str| Certain::Prefix(text.to_owned());
-        let suffix = |text: &str| Certain::Suffix(text.to_owned());
-        let inside = |text: &str| Certain::Inside(text.to_owned());
-        for (operator, pattern, expected) in [
-            (Operator::Glob, "/root/.ssh/id_*", prefix("/root/.ssh/id_")),
-            (Operator::Glob, "/a", prefix("/a")),
-            (Operator::Glob, "/a[bc]", prefix("/a")),
-            (Operator::Glob, "*/id_rsa", suffix("/id_rsa")),
-            (Operator::Glob, "*a?bc*", inside("bc")),
-            (Operator::Glob, "?", Certain::Nothing),
-            (Operator::Glob, "*[a]b", Certain::Nothing),
-            (Operator::Glob, "\\*a", Certain::Nothing),
-            (Operator::IGlob, "/root*", Certain::Nothing),
-            (Operator::Regex, "abc.*", prefix("abc")),
-            (Operator::Regex, "abc*", prefix("ab")),
-            (Operator::Regex, "abc?", prefix("ab")),
-            (Operator::Regex, "ab{0,2}", prefix("a")),
-            (Operator::Regex, "ab+", prefix("ab")),
-            (Operator::Regex, "a\\.b(c)", prefix("a.b")),
-            (Operator::Regex, "a\\x41", prefix("a")),
-            (Operator::Regex, "a|b", Certain::Nothing),
-            (Operator::Regex, "(a|b)c", Certain::Nothing),
-            (Operator::Regex, "[ab]c", Certain::Nothing),
-        ] {
-            assert_eq!(certain(operator, pattern), expected, "{pattern}");
-        }
-    }
 }
