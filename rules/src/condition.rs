@@ -112,7 +112,7 @@ impl Condition {
             Compiler { graph: &mut graph, dialect, macros: &mut macros, remarks, depth: 0 };
         let node = compiler.expression(&expression);
         let fault = compiler.remarks.into_iter().find_map(|remark| match remark {
-            Remark::Error(fault) | Remark::UnknownField(fault) => Some(fault),
+            Remark::Error(fault) | Remark::Unknown(fault) => Some(fault),
             Remark::Macro { .. } | Remark::Deprecated(_) | Remark::Suspicious(_) => None,
         });
         match (node, fault) {

@@ -1,12 +1,16 @@
 //! What a condition means: typed predicates joined in a graph in which equal parts are one.
 
 mod check;
+mod fit;
 mod getopt;
 mod glob;
 mod graph;
+mod literal;
 mod nearest;
+mod operand;
 mod predicate;
 mod regex;
+mod suspicion;
 mod term;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use crate::{
 const NOTE: &str = "This page is written from the source; do not edit it.\n";
 
 const TYPES: [(Type, &str, &str); 10] = [
-    (Type::Text, "text", "abc"),
+    (Type::Text, "text", "open"),
     (Type::Path, "path", "/etc"),
     (Type::Signed, "number", "1"),
     (Type::Unsigned, "number ≥ 0", "1"),

@@ -16,7 +16,7 @@ pub(crate) use ast::{
     Check, Expression, Function, Literal, Modifier, Name, Operand, Operator, Right, Span,
 };
 pub(crate) use condition::condition;
-pub(crate) use lex::list_name_character;
+pub(crate) use lex::{list_name_character, shown};
 pub(crate) use output::{Piece, output};
 pub use tree::{ConditionFault, ConditionTree, parse_condition};
 

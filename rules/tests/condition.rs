@@ -128,13 +128,13 @@ fn a_fault_is_shown_with_its_place() {
     check(
         "priority >= critcal",
         expect![[r#"
-        error[LOAD_ERR_COMPILE_CONDITION]: expected a priority
-         --> condition:1:13
-          |
-        1 | priority >= critcal
-          |             ^^^^^^^
-          |
-          = help: did you mean `critical`?"#]],
+            error[LOAD_ERR_COMPILE_CONDITION]: expected a priority, found `critcal`
+             --> condition:1:13
+              |
+            1 | priority >= critcal
+              |             ^^^^^^^
+              |
+              = help: did you mean `critical`?"#]],
     );
     check(
         "prioritty = x",
@@ -159,11 +159,13 @@ fn a_fault_is_shown_with_its_place() {
     check(
         "score contains 7",
         expect![[r#"
-        error[LOAD_ERR_COMPILE_CONDITION]: `contains` cannot be used on a number
-         --> condition:1:1
-          |
-        1 | score contains 7
-          | ^^^^^^^^^^^^^^"#]],
+            error[LOAD_ERR_COMPILE_CONDITION]: `contains` cannot be used on `score`, which is a number
+             --> condition:1:7
+              |
+            1 | score contains 7
+              |       ^^^^^^^^
+              |
+              = help: it takes exists <= < >= > = != intersects in"#]],
     );
 }
 

@@ -26,11 +26,14 @@ fn a_name_that_is_no_field() {
 
 #[test]
 fn a_value_that_the_field_cannot_have() {
-    check("priority > warn", "12 expected a priority | did you mean `warning`?");
-    check("priority >= critcal", "13 expected a priority | did you mean `critical`?");
+    check("priority > warn", "12 expected a priority, found `warn` | did you mean `warning`?");
+    check(
+        "priority >= critcal",
+        "13 expected a priority, found `critcal` | did you mean `critical`?",
+    );
     check(
         "priority in (high)",
-        "14 expected a priority | the priorities are debug informational notice warning error \
+        "14 expected a priority, found `high` | the priorities are debug informational notice warning error \
          critical alert emergency",
     );
     check("score = abc", "9 expected a decimal number, found `abc`");
@@ -40,17 +43,30 @@ fn a_value_that_the_field_cannot_have() {
         "rule regex '(?i)x'",
         "12 `(?…)` is not POSIX syntax; for any case compare `tolower(…)`, or use `icontains` or `iglob`",
     );
-    check("proc.name bcontains 616", "21 expected hex digits in pairs");
+    check(
+        "proc.name bcontains 616",
+        "21 expected hex digits in pairs, found `616` | as in `evt.buffer bcontains cafebabe`",
+    );
 }
 
 #[test]
 fn an_operator_that_does_not_fit() {
-    check("priority contains crit", "1 `contains` cannot be used on a priority");
-    check("score startswith 1", "1 `startswith` cannot be used on a number");
-    check("score = val(rule)", "13 a number cannot be compared with a text");
+    let fitting = "it takes exists <= < >= > = != intersects in";
+    check(
+        "priority contains crit",
+        &format!("10 `contains` cannot be used on `priority`, which is a priority | {fitting}"),
+    );
+    check(
+        "score startswith 1",
+        &format!("7 `startswith` cannot be used on `score`, which is a number | {fitting}"),
+    );
+    check(
+        "score = val(rule)",
+        "13 a number cannot be compared with a text | both sides must have the same type",
+    );
     check(
         "rule in production",
-        "9 unknown list `production` | a list stands in parentheses: `(production)`",
+        "9 there is no list `production` | values stand in parentheses: `(production)`",
     );
     check(
         "getopt(rule, \"ab\") intersects (a)",
@@ -60,5 +76,5 @@ fn an_operator_that_does_not_fit() {
         "getopt(tags, \"ab\")[ab] = a",
         "1 in brackets behind `getopt` stands the letter of one option",
     );
-    check("len(score) = 3", "1 `len` takes one text or list");
+    check("len(score) = 3", "1 `len` takes a text, bytes or a list; `score` is a number");
 }

@@ -18,9 +18,14 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns the field whose name is nearest.
+/// Returns the shortest field that begins as `name` does, or the one whose name is nearest.
 pub(crate) fn nearest_field(name: &str) -> Option<&'static str> {
-    nearest(name, Field::of(EventSource::Syscall).map(Field::name))
+    /// Shorter beginnings fit too many fields.
+    const BEGINNING_BYTES_MIN: usize = 7;
+    let names = || Field::of(EventSource::Syscall).map(Field::name);
+    let begun = names().filter(|field| field.starts_with(name));
+    let begun = begun.filter(|_| name.len() >= BEGINNING_BYTES_MIN);
+    begun.min_by_key(|field| field.len()).or_else(|| nearest(name, names()))
 }
 
 /// Edits to turn one word into the other; exchanging two neighbours is one edit.
@@ -60,6 +65,8 @@ mod tests {
     fn a_typing_error_finds_its_field() {
         assert_eq!(nearest_field("proc.nmae"), Some("proc.name"));
         assert_eq!(nearest_field("user.nam"), Some("user.name"));
+        assert_eq!(nearest_field("proc.cm"), Some("proc.cmdline"));
+        assert_eq!(nearest_field("container.image.rep"), Some("container.image.repository"));
         assert_eq!(nearest_field("zzz"), None);
     }
 }

@@ -31,6 +31,11 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
         })
 }
 
+/// Says what of a pattern is not understood, without compiling it.
+pub(super) fn check(pattern: &str) -> Result<(), String> {
+    Rewriter::new(pattern).pattern().map(|_| ())
+}
+
 struct Rewriter<'a> {
     rest: Peekable<Chars<'a>>,
     out: String,

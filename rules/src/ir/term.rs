@@ -14,6 +14,13 @@ pub(crate) enum Leaf {
     Alert(AlertField),
 }
 
+impl Leaf {
+    /// Returns whether its value keeps from one exec to the next.
+    pub(crate) const fn is_process_state(&self) -> bool {
+        matches!(self, Self::Event(field, _) if field.is_process_state())
+    }
+}
+
 /// What of an alert a condition can name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum AlertField {

@@ -215,7 +215,7 @@ impl Expander<'_> {
     }
 
     fn check(&mut self, check: Box<Check>) -> Option<Part> {
-        let span = check.span();
+        let span = check.span;
         let expression = Expression::Check(check);
         let (dialect, remarks) = (Dialect::Events, Vec::new());
         let mut compiler =

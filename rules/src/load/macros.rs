@@ -186,6 +186,9 @@ impl<'a> MacroTable<'a> {
         if is_later {
             return fault.hint("it is defined after the macro that uses it");
         }
+        if matches!(&*name.text, "and" | "or" | "not") {
+            return fault.hint(format!("perhaps a condition is missing beside `{}`", name.text));
+        }
         match nearest(&name.text, self.entries.keys().copied().take(CANDIDATES_MAX)) {
             Some(near) => fault.hint(format!("did you mean `{near}`?")),
             None => fault,

@@ -38,7 +38,7 @@ fn a_fault_in_a_folded_condition_is_shown_where_it_stands() {
             8 |     and user.uid = x
               |
               = help: did you mean `proc.name`?
-            error[LOAD_ERR_COMPILE_CONDITION]: expected a decimal number that is not negative, found `x`
+            error[LOAD_ERR_COMPILE_CONDITION]: expected a decimal number, found `x`
              --> my.yaml:8:20
               |
             7 |     and proc.nmae = cat

@@ -1,10 +1,8 @@
 //! What is valid in a condition but hardly meant.
 
-use alert::Field;
-
 use crate::{
     diagnostic::Code,
-    parse::{Check, Expression, Fault, Function, Literal, Operand, Operator, Right},
+    parse::{Check, Expression, Fault, Literal, Operand, Operator, Right},
 };
 
 /// Fields that are missing rather than `<NA>`.
@@ -17,7 +15,6 @@ pub(super) fn look(expression: &Expression) -> Vec<(Code, Fault)> {
     let mut found = Vec::new();
     visit(expression, &mut |check| {
         found.extend(regex(check).map(|fault| (Code::Suspicious, fault)));
-        found.extend(listed_fields(check).map(|fault| (Code::Suspicious, fault)));
         found.extend(na(check).map(|fault| (Code::UnsafeNaCheck, fault)));
     });
     found
@@ -48,32 +45,6 @@ fn na(check: &Check) -> Option<Fault> {
     let literal = literals.iter().find(|literal| asks && &*literal.text == "<NA>")?;
     let fault = Fault::new(literal.span, format!("`{name}` is never `<NA>`, but may be missing"));
     Some(fault.hint(format!("ask `{name} exists`")))
-}
-
-/// A list's value that looks like a field or a function of one is compared as text. Single values
-/// are looked at where they get their types.
-fn listed_fields(check: &Check) -> impl Iterator<Item = Fault> {
-    let literals: &[Literal] = match &check.right {
-        Right::List(literals, _) => literals,
-        _ => &[],
-    };
-    literals.iter().filter(|literal| looks_like_field(&literal.text)).map(|literal| {
-        let message = format!("`{}` is compared as text, not as a field", literal.text);
-        Fault::new(literal.span, message)
-            .hint("to compare two fields write `= val(…)`, which a list cannot hold")
-    })
-}
-
-fn looks_like_field(text: &str) -> bool {
-    // Most values are no fields: addresses, paths and domains are told apart by their first part.
-    let is_part = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'8');
-    let first = text.split_once('.').map(|(first, _)| first);
-    if first.is_some_and(|first| first.len() <= 9 && !first.is_empty() && is_part(first)) {
-        return Field::resolve(text, None).is_ok();
-    }
-    let functions = Function::ALL.iter().map(|function| function.word());
-    let called = functions.filter_map(|word| text.strip_prefix(word)?.strip_prefix('('));
-    text.ends_with(')') && called.count() > 0
 }
 
 /// A regular expression must match the whole text, so that one of plain letters is a plain
@@ -124,8 +95,6 @@ mod tests {
             ("ka.uri pmatch (<NA>)", "LOAD_UNSAFE_NA_CHECK <NA>"),
             ("proc.name regex ca?t", ""),
             ("proc.name regex cat", "LOAD_COMPILE_CONDITION cat"),
-            ("proc.name in (cat, fd.name)", "LOAD_COMPILE_CONDITION fd.name"),
-            ("proc.name in (cat, fd.x, a.b)", ""),
         ] {
             let expression = condition(text, Dialect::Events).expect("it parses");
             let told = look(&expression).into_iter().map(|(code, fault)| {

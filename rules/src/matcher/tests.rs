@@ -93,7 +93,7 @@ fn comparisons_on_a_process() {
             ("evt.type != execve", false),
             ("evt.type in (execve, execveat)", true),
             ("evt.type in (open)", false),
-            ("evt.type = nosuchcall", false),
+            ("evt.type = kexec_load", false),
             ("evt.type startswith exec", true),
             ("evt.dir = <", true),
             ("evt.dir = >", false),

@@ -34,6 +34,7 @@ pub(crate) struct Name {
 /// A field, its operator and what it is compared with.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
+    pub(crate) span: Span,
     pub(crate) left: Operand,
     pub(crate) operator: Operator,
     pub(crate) operator_span: Span,
@@ -60,21 +61,21 @@ impl Expression {
             },
             Self::Not(_, span) => *span,
             Self::Macro(name) => name.span,
-            Self::Check(check) => check.span(),
+            Self::Check(check) => check.span,
         }
     }
 }
 
 impl Check {
-    pub(crate) fn span(&self) -> Span {
-        let end = match &self.right {
-            Right::Nothing => self.operator_span.end,
-            Right::Literal(literal) => literal.span.end,
-            Right::List(_, span) => span.end,
-            Right::Name(name) => name.span.end,
-            Right::Operand(operand) => operand.span().end,
-        };
-        Span::new(self.left.span().start, end)
+    /// Returns the place of the right side, or of the operator if there is none.
+    pub(crate) const fn right_span(&self) -> Span {
+        match &self.right {
+            Right::Nothing => self.operator_span,
+            Right::Literal(literal) => literal.span,
+            Right::List(_, span) => *span,
+            Right::Name(name) => name.span,
+            Right::Operand(operand) => operand.span(),
+        }
     }
 }
 

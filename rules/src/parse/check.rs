@@ -54,7 +54,9 @@ impl Parser<'_> {
                 None => (None, self.value_or_call()?),
             },
         };
-        Ok(Expression::Check(Box::new(Check { left, operator, operator_span, modifier, right })))
+        let span = Span::new(left.span().start, self.at);
+        let check = Check { span, left, operator, operator_span, modifier, right };
+        Ok(Expression::Check(Box::new(check)))
     }
 
     /// Takes an operator. A word that takes one value needs a blank behind it; symbols and words

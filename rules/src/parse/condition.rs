@@ -71,17 +71,13 @@ impl Parser<'_> {
                 let expression = group.expression();
                 if height > NESTING_MAX {
                     let message = format!("`and`, `or` and `not` nest deeper than {NESTING_MAX}");
-                    let fault = Fault::new(Span::new(open, open + 1), message);
-                    self.faults.push(fault.hint("put a part into a macro"));
-                    return Err(Stop);
+                    return Err(self.stop(open, &message, Some("put a part into a macro")));
                 }
                 if groups.is_empty() {
                     return Ok(expression);
                 }
                 if !self.symbol(b')') {
-                    self.faults
-                        .push(Fault::new(Span::new(open, open + 1), "the `(` is not closed"));
-                    return Err(Stop);
+                    return Err(self.stop(open, "the `(` is not closed", None));
                 }
                 self.depth -= 1;
                 operand = negate(expression, negated, Span::new(start, self.at));
@@ -89,12 +85,18 @@ impl Parser<'_> {
         }
     }
 
+    /// Notes a fault of the group that opens at `open`, after which nothing more is said.
+    fn stop(&mut self, open: usize, message: &str, hint: Option<&str>) -> Stop {
+        let mut fault = Fault::new(Span::new(open, open + 1), message);
+        fault.hint = hint.map(str::to_owned);
+        self.faults.push(fault);
+        Stop
+    }
+
     fn open(&mut self, groups: &mut Vec<Group>, start: usize, negated: bool) -> Result<(), Stop> {
         if self.depth == DEPTH_MAX {
             let message = format!("parentheses nest deeper than {DEPTH_MAX}");
-            let fault = Fault::new(self.here(), message);
-            self.faults.push(fault.hint("put a part into a macro"));
-            return Err(Stop);
+            return Err(self.stop(self.at, &message, Some("put a part into a macro")));
         }
         groups.push(Group::new(self.at, start, negated));
         self.depth += 1;
@@ -221,6 +223,9 @@ impl Parser<'_> {
                 if !check.operator.is_order() && self.text[..self.at].ends_with(is_white) =>
             {
                 Some("a value with a blank is put in quotes".to_owned())
+            }
+            Right::Name(_) if word == "," => {
+                Some("a list stands in parentheses: `in (…)`".to_owned())
             }
             Right::Name(name) if name.span.start == check.operator_span.end => {
                 let glued = &self.text[check.operator_span.start..name.span.end];

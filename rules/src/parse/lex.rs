@@ -40,6 +40,9 @@ pub(crate) const fn list_name_character(byte: u8) -> bool {
 /// Returns a piece of the text for an error, cut and with control characters escaped.
 pub(crate) fn shown(text: &str) -> String {
     const CHARACTERS_MAX: usize = 40;
+    if text.is_empty() {
+        return "`\"\"`".to_owned();
+    }
     let mut shown = String::from("`");
     for character in text.chars().take(CHARACTERS_MAX) {
         match character.is_control() {

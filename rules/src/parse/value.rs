@@ -71,7 +71,10 @@ impl Parser<'_> {
         let span = Span::new(start, self.at);
         match String::from_utf8(value) {
             Ok(text) => Ok(Literal { text: text.into(), span }),
-            Err(_) => Err(Fault::new(span, "the value is not UTF-8 text")),
+            Err(_) => {
+                let fault = Fault::new(span, "the value is not UTF-8 text");
+                Err(fault.hint("bytes are compared in hex: `bcontains`, `bstartswith`"))
+            }
         }
     }
 
