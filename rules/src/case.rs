@@ -2,10 +2,12 @@
 
 mod compare;
 mod event;
+mod events;
 mod item;
 mod report;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::sync::Arc;
 
@@ -20,9 +22,11 @@ use crate::{
     yaml::{self, Node},
 };
 
+pub use events::{NamedEvent, read_events};
 use item::{Case, Expected, ExpectedAlert};
 pub(crate) use item::{KEYS, Test, read};
 pub use report::{Difference, TestFailure, TestReport};
+pub use write::{CaseList, redact, write_case, write_head};
 
 /// Runs the cases found in `sources` against the rules found there.
 pub fn test(sources: &[Source]) -> TestReport {

@@ -177,6 +177,12 @@ impl Diagnostic {
         self.locations.insert(0, location);
     }
 
+    /// Returns the name of the rule it is about, if it is about one.
+    pub fn rule(&self) -> Option<&str> {
+        let rule = self.locations.iter().find(|location| location.item_type == ItemType::Rule);
+        rule.map(|location| location.item_name.as_str())
+    }
+
     /// Returns the faulty line with a caret under the place, without its surroundings.
     pub(crate) fn snippet(&self) -> String {
         self.excerpt.as_deref().map(Excerpt::snippet).unwrap_or_default()

@@ -6,7 +6,7 @@ mod trace;
 
 use std::collections::BTreeMap;
 
-use alert::{Argument, EventKind, Field, Priority};
+use alert::{EventKind, Priority};
 use serde::Serialize;
 
 use crate::{Rule, RuleSet, ir::Leaf};
@@ -41,6 +41,8 @@ pub struct FieldUse {
     pub name: String,
     pub in_condition: bool,
     pub in_output: bool,
+    /// Whether any sensor gives it a value today.
+    pub supplied: bool,
     /// Where its value comes from.
     pub from: &'static str,
 }
@@ -96,24 +98,12 @@ impl RuleSet {
 fn entry<'u>(uses: &'u mut BTreeMap<String, FieldUse>, leaf: &Leaf) -> Option<&'u mut FieldUse> {
     let Leaf::Event(field, argument) = leaf else { return None };
     let name = print::field(*field, argument);
-    let from = supplier(*field, argument);
-    let unused = FieldUse { name: name.clone(), in_condition: false, in_output: false, from };
+    let supplied = field.supplied();
+    let from =
+        if supplied { field.origin().sentence().trim_end_matches('.') } else { "nobody yet" };
+    let (in_condition, in_output) = (false, false);
+    let unused = FieldUse { name: name.clone(), in_condition, in_output, supplied, from };
     Some(uses.entry(name).or_insert(unused))
-}
-
-/// Says who knows a field's value.
-fn supplier(field: Field, argument: &Argument) -> &'static str {
-    let name = field.name();
-    let runtime = name.starts_with("k8s.")
-        || (name.starts_with("container.")
-            && !matches!(field, Field::ContainerId | Field::ContainerFullId));
-    match (field, argument) {
-        _ if !field.supplied() => "nobody yet",
-        _ if runtime => "the container runtime",
-        _ if name.starts_with("proc.a") && field.is_list() => "the process's ancestors",
-        _ if field.is_process_state() => "the process",
-        _ => "the event",
-    }
 }
 
 impl Explanation {

@@ -23,7 +23,10 @@ mod text;
 mod yaml;
 
 pub use builtin::{builtin, builtin_cases};
-pub use case::{Difference, TestFailure, TestReport, test, test_rules};
+pub use case::{
+    CaseList, Difference, NamedEvent, TestFailure, TestReport, read_events, redact, test,
+    test_rules, write_case, write_head,
+};
 pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};

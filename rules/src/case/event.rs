@@ -34,9 +34,7 @@ pub(super) fn read(files: &Files, node: &Node) -> Result<Event, Diagnostic> {
     };
     let given = Given { files, pairs };
     let kind = kind(&given, node)?;
-    let parameters =
-        kind.parameters().iter().map(|parameter| format!("evt.arg.{}", parameter.name));
-    let parameters: Vec<_> = parameters.filter(|key| can_be_given(kind, key)).collect();
+    let parameters = parameters(kind);
     let mut keys: Vec<&str> = keys::all().collect();
     keys.extend(parameters.iter().map(|key| &**key));
     check_keys(&given, &keys)?;
@@ -54,6 +52,16 @@ pub(super) fn read(files: &Files, node: &Node) -> Result<Event, Diagnostic> {
         detail: detail(&given, kind, result, &process)?,
         process: Arc::new(process),
     })
+}
+
+/// Returns what an event of a kind can be given by, the fields that others follow from first.
+pub(super) fn keys_of(kind: EventKind) -> Vec<String> {
+    keys::all().map(str::to_owned).chain(parameters(kind)).collect()
+}
+
+fn parameters(kind: EventKind) -> Vec<String> {
+    let all = kind.parameters().iter().map(|parameter| format!("evt.arg.{}", parameter.name));
+    all.filter(|key| can_be_given(kind, key)).collect()
 }
 
 /// Tells of the first key that is none of `known`.

@@ -53,7 +53,8 @@ pub(crate) struct ExpectedAlert {
     pub(crate) fields: Vec<(String, Node)>,
 }
 
-type Pairs = [(Node, Node)];
+type Pair = (Node, Node);
+type Pairs = [Pair];
 
 /// Reads the item called `name`; `None` after a fault.
 pub(crate) fn read(
@@ -98,9 +99,7 @@ impl Reader<'_> {
             let message = "an event is given by its fields, as in `proc.name: cat`";
             return self.fault(node, message);
         };
-        let is_ours = |key: &Node| CASE_KEYS.contains(&key.str().unwrap_or_default());
-        let (ours, fields): (Vec<_>, Vec<_>) =
-            pairs.iter().cloned().partition(|(key, _)| is_ours(key));
+        let (ours, fields) = split(pairs);
         let allowed: &[&str] = match list {
             "match" => &["name", "output", "priority", "fields"],
             "ignore" => &["name"],
@@ -182,6 +181,20 @@ impl Reader<'_> {
             Some((node, None)) => self.fault(node, format!("`{key}` must be a text")),
         }
     }
+}
+
+/// Tells the keys of a case from the fields of its event.
+fn split(pairs: &Pairs) -> (Vec<Pair>, Vec<Pair>) {
+    let is_ours = |key: &Node| CASE_KEYS.contains(&key.str().unwrap_or_default());
+    pairs.iter().cloned().partition(|(key, _)| is_ours(key))
+}
+
+/// Returns the name of a case and the node of its event alone.
+pub(super) fn without_case_keys(node: &Node) -> (Option<String>, Node) {
+    let Kind::Mapping(pairs) = &node.kind else { return (None, node.clone()) };
+    let (ours, fields) = split(pairs);
+    let name = get(&ours, "name").and_then(Node::str).map(str::to_owned);
+    (name, Node { kind: Kind::Mapping(fields.into()), ..node.clone() })
 }
 
 fn get<'n>(pairs: &'n Pairs, key: &str) -> Option<&'n Node> {

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 
-use super::{test, test_rules};
+use super::{read_events, test, test_rules};
 use crate::Source;
 
 const RULES: &str = "
@@ -218,4 +218,31 @@ fn only_the_cases_of_wanted_rules_run_and_rules_without_any_are_named() {
     assert_eq!((report.cases, report.rules, report.untested.len()), (3, 2, 0));
     let none = test(&sources(""));
     assert_eq!(none.untested, ["Shell", "Root shell"]);
+}
+
+#[test]
+fn events_are_read_by_themselves_as_a_list_or_from_tests() {
+    let read =
+        |text: &str| read_events(&Source { name: "e.yaml".to_owned(), text: text.to_owned() });
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, process)| ((*name).into(), (*process).into())).collect()
+    };
+    for (text, expected) in [
+        ("evt.type: execve\nproc.name: a", pairs(&[("", "a")])),
+        (
+            "- { name: one, evt.type: execve, proc.name: a }\n- { evt.type: execve, proc.name: b }",
+            pairs(&[("one", "a"), ("", "b")]),
+        ),
+        (
+            "- test: T\n  match: [{ evt.type: execve, proc.name: a }]\n  ignore: [{ name: n, evt.type: execve, proc.name: b }]",
+            pairs(&[("T", "a"), ("n", "b")]),
+        ),
+        ("", pairs(&[])),
+    ] {
+        let events = read(text).unwrap().into_iter();
+        let named = events
+            .map(|named| (named.name.unwrap_or_default(), named.event.process.name.to_string()));
+        assert_eq!(named.collect::<Vec<_>>(), expected, "{text}");
+    }
+    assert!(read("evt.type: nothing").is_err() && read("just text").is_err());
 }

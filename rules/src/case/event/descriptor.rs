@@ -26,7 +26,11 @@ pub(super) fn file(given: &Given<'_>, kind: EventKind, cwd: &str) -> Result<Open
         (None, None) => "".into(),
     };
     let raw = raw.map_or_else(|| full.clone(), Into::into);
-    let resolved = given.boxed("fd.resolved")?.unwrap_or_else(|| full.clone());
+    let resolved = match given.get("fd.resolved") {
+        // The kernel did not say.
+        Some(node) if node.is_null() => None,
+        _ => Some(given.boxed("fd.resolved")?.unwrap_or_else(|| full.clone())),
+    };
     let flags = match kind {
         EventKind::Creat => parameter::open_flags(given, "evt.arg.creat_flags", CREAT)?,
         _ => parameter::open_flags(given, "evt.arg.flags", "O_RDONLY")?,
@@ -34,7 +38,7 @@ pub(super) fn file(given: &Given<'_>, kind: EventKind, cwd: &str) -> Result<Open
     Ok(OpenFile {
         raw,
         path: full,
-        resolved: Some(resolved),
+        resolved,
         flags,
         mode: parameter::mode(given, "evt.arg.mode")?,
         file_type: file_type(given)?,
