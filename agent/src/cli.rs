@@ -27,7 +27,9 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{Agent, AgentConfig, AgentError, AgentHandle, Events, Setup, Sinks, sink::Lines};
+use crate::{
+    Agent, AgentConfig, AgentError, AgentHandle, Events, Setup, Sinks, sink::Lines, tap::Socket,
+};
 
 const READINESS_EVERY: Duration = Duration::from_secs(2);
 const RELOAD_DEBOUNCE: Duration = Duration::from_millis(200);
@@ -180,6 +182,7 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
             shutdown.clone(),
         );
         shutdown.spawn("admin", served);
+        serve_recorders(&config, handle.clone(), &shutdown);
     }
     if let Some(actions) = handle.actions() {
         let listener = listen(actions.listen(), "orders").await?;
@@ -213,12 +216,39 @@ async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, 
     Ok(listener)
 }
 
-/// Returns `/status` as JSON and `/status/text` for a person.
+/// Returns `/status` as JSON and `/status/text` for a person, and `/rules`: what each rule costs.
 pub fn status(handle: AgentHandle) -> Router {
-    let json = handle.clone();
+    let (json, costs) = (handle.clone(), handle.clone());
     Router::new()
+        .route("/rules", get(async move || Json(costs.rule_costs())))
         .route("/status", get(async move || Json(json.status())))
         .route("/status/text", get(async move || handle.status().to_string()))
+}
+
+/// Answers `/status` and `/rules` beside a router. The agent does without where it cannot.
+pub async fn serve_status(config: &AgentConfig, handle: AgentHandle, shutdown: &Shutdown) {
+    let listener = match listen(config.admin, "status").await {
+        Ok(listener) => listener,
+        Err(error) => return info!(error = %ErrorChain(&error), "the agent's status is not served"),
+    };
+    let (limits, connections) = (ServerLimits::default(), Connections::default());
+    let routes = status(handle);
+    let served = server::serve(listener, None, routes, limits, connections, shutdown.clone());
+    shutdown.spawn("status", served);
+}
+
+/// Lets `saker record` ask for events. The agent does without where it cannot.
+pub fn serve_recorders(config: &AgentConfig, handle: AgentHandle, shutdown: &Shutdown) {
+    let Some(path) = config.record.socket() else { return };
+    match Socket::bind(&path) {
+        Ok(socket) => {
+            info!(path = %path.display(), "events can be recorded");
+            shutdown.spawn("recorders", socket.serve(handle, shutdown.clone()));
+        }
+        Err(error) => {
+            info!(error = %ErrorChain(&error), "events cannot be recorded");
+        }
+    }
 }
 
 async fn follow(handle: AgentHandle, readiness: Readiness, shutdown: Shutdown) {

@@ -46,6 +46,7 @@ pub struct AgentConfig {
     pub hostname: Option<String>,
     /// Address of `/live`, `/ready`, `/metrics` and `/status`.
     pub admin: SocketAddr,
+    pub record: RecordConfig,
     pub limits: LimitsConfig,
     pub sensor: SensorConfig,
     pub containers: ContainersConfig,
@@ -67,6 +68,7 @@ impl Default for AgentConfig {
             static_fields: BTreeMap::new(),
             hostname: None,
             admin: SocketAddr::from(([127, 0, 0, 1], 2803)),
+            record: RecordConfig::default(),
             limits: LimitsConfig::default(),
             sensor: SensorConfig::default(),
             containers: ContainersConfig::default(),
@@ -74,6 +76,32 @@ impl Default for AgentConfig {
             spool: SpoolConfig::default(),
             actions: None,
         }
+    }
+}
+
+/// Where `saker record` asks for events. Only root and the agent's own user can.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordConfig {
+    /// Whether events can be asked for at all.
+    pub enabled: bool,
+    /// Absent: `/run/saker/agent.sock` for root, else below the user's runtime folder.
+    pub socket: Option<PathBuf>,
+}
+
+impl Default for RecordConfig {
+    fn default() -> Self {
+        Self { enabled: true, socket: None }
+    }
+}
+
+impl RecordConfig {
+    /// Returns the socket to listen on, if any.
+    pub fn socket(&self) -> Option<PathBuf> {
+        if !self.enabled {
+            return None;
+        }
+        self.socket.clone().or_else(crate::tap::default_path)
     }
 }
 

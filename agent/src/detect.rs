@@ -179,6 +179,8 @@ impl Detector {
         sink: &mut dyn AlertSink,
     ) {
         let now_ns = u64::try_from(now.as_nanosecond()).unwrap_or_default();
+        // A quiet machine would not show what its rules cost for minutes.
+        self.matcher.flush_costs();
         for (rule, count) in self.noisy_rules(now_ns) {
             let output = format!(
                 "Rule was too noisy, {count} of its alerts were held back (rule={rule} count={count})"

@@ -19,13 +19,15 @@ pub mod sensor;
 pub mod sink;
 pub mod spool;
 pub mod status;
+pub mod tap;
 pub mod uplink;
 
 pub use crate::{
     config::AgentConfig,
-    lifecycle::{Agent, AgentError, AgentHandle, Events, Setup},
-    recorder::replay,
-    rulefiles::{RulesError, RulesStatus},
+    lifecycle::{Agent, AgentError, AgentHandle, Events, RuleCosts, Setup},
+    recorder::{Recording, replay},
+    rulefiles::{RulesError, RulesStatus, files as rule_files},
+    sensor::hooks,
     sink::{AlertSink, Sinks},
     status::AgentStatus,
 };

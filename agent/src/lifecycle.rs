@@ -1,11 +1,13 @@
 //! Starts the parts of the agent, watches over them, and stops them without losing an alert.
 
+mod costs;
 mod supervisor;
+mod tapping;
 mod watch;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -18,6 +20,7 @@ use service::ErrorChain;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+pub use self::costs::RuleCosts;
 use self::{
     supervisor::{Source, Supervisor},
     watch::{Watch, Work, play},
@@ -97,6 +100,8 @@ pub struct Agent {
 pub struct AgentHandle {
     shared: Arc<Shared>,
     commands: Sender<Command>,
+    /// Weak: who only asks keeps nothing running.
+    work: Weak<Mutex<Work>>,
 }
 
 #[derive(Debug)]
@@ -191,7 +196,7 @@ impl Agent {
             finished: CancellationToken::new(),
             failure: Mutex::default(),
         });
-        let work = Arc::new(Mutex::new(Work { detector, sinks, recorder, actions }));
+        let work = Arc::new(Mutex::new(Work { detector, sinks, recorder, tap: None, actions }));
         let source = match setup.events {
             Events::Kernel => {
                 Source::Kernel(Watch::start(&shared, &work, config)?, Box::new(config.clone()))
@@ -202,13 +207,14 @@ impl Agent {
         };
 
         let (commands, inbox) = bounded(COMMANDS_MAX);
-        let supervisor = Supervisor { shared: Arc::clone(&shared), work, source, inbox, metrics };
+        let handle =
+            AgentHandle { shared: Arc::clone(&shared), commands, work: Arc::downgrade(&work) };
+        let supervisor = Supervisor { shared, work, source, inbox, metrics, counted: None };
         let supervisor = thread::Builder::new()
             .name("agent".to_owned())
             .spawn(|| supervisor.run())
             .map_err(AgentError::Thread)?;
         let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(drain.clone())));
-        let handle = AgentHandle { shared, commands };
         Ok(Self { handle, supervisor, spool, uplink, drain })
     }
 

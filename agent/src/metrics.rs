@@ -1,8 +1,11 @@
 //! What Prometheus learns about the agent. Names and meanings are declared here, once.
 
+mod rules;
+
 use alert::{EventKind, Missing, Priority};
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use self::rules::RuleMetrics;
 use crate::{detect::Counts, sensor::HoldEnd, status::AgentStatus};
 
 /// What serves hooks, by the letters of `docs/sensor.md`: system call hooks and trampolines.
@@ -24,6 +27,7 @@ pub(crate) struct Metrics {
     held_events_total: IntCounterVec,
     rules: IntGauge,
     rules_stale: IntGauge,
+    rule: RuleMetrics,
     spool_alerts: IntGauge,
     spool_lag_seconds: Gauge,
     spool_bytes: IntGauge,
@@ -98,6 +102,7 @@ impl Metrics {
                 "rules_stale",
                 "1 while changed rule files are bad and the old ones stay in force.",
             )?,
+            rule: RuleMetrics::new(registry)?,
             spool_alerts: gauge("spool_alerts", "Alerts the router does not have.")?,
             spool_lag_seconds,
             spool_bytes: gauge("spool_bytes", "Size of the spool.")?,
@@ -131,6 +136,11 @@ impl Metrics {
             metrics.held_events_total.with_label_values(&[end.name()]).reset();
         }
         Ok(metrics)
+    }
+
+    /// Takes over what each rule cost; `changed` says that these are other rules than before.
+    pub(crate) fn update_rules(&self, costs: &[::rules::RuleCost], changed: bool) {
+        self.rule.update(costs, changed);
     }
 
     pub(crate) fn update(&self, status: &AgentStatus, counts: &Counts) {

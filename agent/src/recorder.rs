@@ -183,15 +183,35 @@ impl std::fmt::Debug for Recording {
 }
 
 impl Recording {
+    /// How much of a file [`Self::is_one`] wants to see.
+    pub const START_BYTES: u64 = 64;
+
+    /// Returns the first line of a recording; its events follow, a line of JSON each.
+    pub fn header() -> String {
+        format!("{{\"saker_events\":{VERSION}}}")
+    }
+
     /// Opens a recording and checks its header.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        match File::open(path) {
+            Ok(file) => Self::read(path, Box::new(BufReader::new(file))),
+            Err(source) => Err(ReplayError::Open { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Returns whether a file that starts so is a recording.
+    pub fn is_one(start: &[u8]) -> bool {
+        start.starts_with(&ZSTD_MAGIC) || start.trim_ascii_start().starts_with(b"{\"saker_events\"")
+    }
+
+    /// Reads a recording from anywhere and checks its header; `path` is what errors call it.
+    pub fn read(path: &Path, mut file: Box<dyn BufRead + Send>) -> Result<Self, ReplayError> {
         let failed = |source| ReplayError::Open { path: path.to_owned(), source };
-        let mut file = BufReader::new(File::open(path).map_err(failed)?);
         let text: Box<dyn BufRead + Send> =
             if file.fill_buf().map_err(failed)?.starts_with(&ZSTD_MAGIC) {
                 Box::new(BufReader::new(zstd::Decoder::with_buffer(file).map_err(failed)?))
             } else {
-                Box::new(file)
+                file
             };
         let mut recording = Self { path: path.to_owned(), text, line: 0, ended: false };
         let header = recording.line()?.unwrap_or_default();

@@ -173,7 +173,7 @@ fn text_of(file: &Path) -> io::Result<String> {
 }
 
 /// Returns a file itself, or a folder's YAML files by name.
-fn files(path: &Path) -> Result<Vec<PathBuf>, RulesError> {
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, RulesError> {
     let failed = |source| RulesError::Read { path: path.to_owned(), source };
     if !fs::metadata(path).map_err(failed)?.is_dir() {
         return Ok(vec![path.to_owned()]);

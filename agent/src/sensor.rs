@@ -20,10 +20,12 @@ use aya::{
 use probe::layout::{Counters, Kind, counter};
 
 mod attach;
+mod hooks;
 mod intake;
 mod load;
 mod ring;
 
+pub use self::hooks::{HookNeed, hooks};
 use self::{
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
     intake::Intake,

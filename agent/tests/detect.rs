@@ -125,3 +125,13 @@ fn every_sink_gets_every_alert() {
     let got: Vec<_> = alerts.try_iter().collect();
     assert_eq!((got[0].0, got[1].0, got[0].1), ("a", "b", got[1].1));
 }
+
+#[test]
+fn a_tick_tells_what_rules_cost_so_far() {
+    let rules = rules("WARNING", "/a");
+    let mut detector = Detector::new(Arc::clone(&rules), "here".to_owned(), Limits::none());
+    observe(&mut detector, &event(5, "x"));
+    tick(&mut detector, SECOND, 0, 0);
+    let [cost] = &rules.costs()[..] else { panic!("one rule") };
+    assert_eq!((cost.evaluated, cost.matched), (1, 1));
+}

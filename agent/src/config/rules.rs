@@ -64,7 +64,7 @@ pub enum ExtraFieldConfig {
 
 impl AgentConfig {
     /// Returns what it makes of rules.
-    pub(crate) fn load_options(&self) -> LoadOptions {
+    pub fn load_options(&self) -> LoadOptions {
         LoadOptions {
             selections: self.rule_selection.iter().map(SelectionConfig::selection).collect(),
             priority_min: Some(self.priority),

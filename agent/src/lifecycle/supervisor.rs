@@ -7,6 +7,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rules::RuleSet;
 use tracing::info;
 
 use super::{
@@ -35,6 +36,8 @@ pub(super) struct Supervisor {
     pub(super) source: Source,
     pub(super) inbox: Receiver<Command>,
     pub(super) metrics: Metrics,
+    /// The rules whose costs were published last.
+    pub(super) counted: Option<Arc<RuleSet>>,
 }
 
 impl Supervisor {
@@ -68,6 +71,10 @@ impl Supervisor {
         }
         self.measure();
         self.metrics.update(&self.shared.status(), &self.shared.counts);
+        let rules = self.shared.rules.current().load_full();
+        let changed = self.counted.as_ref().is_none_or(|before| !Arc::ptr_eq(before, &rules));
+        self.metrics.update_rules(&rules.costs(), changed);
+        self.counted = Some(rules);
     }
 
     fn measure(&self) {

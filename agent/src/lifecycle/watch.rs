@@ -14,11 +14,12 @@ use tracing::{error, info, warn};
 
 use super::{AgentError, Shared, locked};
 use crate::{
-    AgentConfig, Sinks,
+    AgentConfig, AlertSink, Sinks,
     actions::Actions,
     detect::Detector,
     recorder::{Recorded, Recorder, Recording},
     sensor::Sensor,
+    tap::Tap,
 };
 
 /// What the thread that has an event does with it.
@@ -27,6 +28,7 @@ pub(super) struct Work {
     pub(super) detector: Detector,
     pub(super) sinks: Sinks,
     pub(super) recorder: Option<Recorder>,
+    pub(super) tap: Option<Tap>,
     pub(super) actions: Option<Actions>,
 }
 
@@ -48,7 +50,15 @@ impl Work {
                 }
             }
         }
-        self.detector.observe(event, &mut self.sinks);
+        let Self { detector, sinks, tap, .. } = self;
+        if tap.is_none() {
+            return detector.observe(event, sinks);
+        }
+        tap.take_if(|tap| !tap.event(event));
+        detector.observe(event, &mut |alert: &alert::Alert| {
+            tap.take_if(|tap| !tap.alert(&alert.rule, event));
+            sinks.alert(alert);
+        });
     }
 
     pub(super) fn end_recording(&mut self) {
