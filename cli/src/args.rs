@@ -1,10 +1,19 @@
 //! What can be typed.
 
+mod record;
+mod rules;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use response::plan::ResponseId;
 use service::config::HumanDuration;
+
+pub(crate) use record::{RecordArgs, RecordFormat};
+pub(crate) use rules::{
+    CheckArgs, ExplainRuleArgs, ImportArgs, LintArgs, ListArgs, ParseArgs, RuleFiles, RulesCommand,
+    TestArgs, TopArgs,
+};
 
 /// Runtime alerts, from the kernel to the person who must act.
 ///
@@ -53,7 +62,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  saker agent --record events.zst   # as root, then\n  saker replay events.zst --rules my-rules.yaml"
     )]
     Replay(ReplayArgs),
-    /// Check, test and list rules.
+    /// Record real events of the running agent as cases of a test.
+    Record(RecordArgs),
+    /// Check, test, list and explain rules.
     #[command(subcommand)]
     Rules(RulesCommand),
     /// Check the configuration and show its schema.
@@ -178,24 +189,6 @@ pub(crate) struct ReplayArgs {
     /// Rule files; the built-in rules without it.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) rules: Vec<PathBuf>,
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RulesCommand {
-    /// Compile rule files and show what is wrong with them.
-    Check(RuleFiles),
-    /// Run the tests beside rules.
-    Test(RuleFiles),
-    /// List rules.
-    List(RuleFiles),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RuleFiles {
-    /// Rule files; the built-in rules without one.
-    pub(crate) files: Vec<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }

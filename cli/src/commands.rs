@@ -6,6 +6,7 @@ mod deadletters;
 mod demo;
 mod explain;
 mod ledger;
+mod record;
 mod replay;
 mod responses;
 mod rules;
@@ -37,6 +38,7 @@ pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Tail(arguments) => wait(tail::execute(arguments)),
         Command::Explain(arguments) => wait(explain::execute(arguments)),
         Command::Replay(arguments) => replay::execute(&arguments),
+        Command::Record(arguments) => record::execute(&arguments),
         Command::Rules(command) => rules::execute(command),
         Command::Config(command) => config::execute(&command),
         Command::Silence(command) => wait(silence::execute(command)),

@@ -64,6 +64,7 @@ fn watched(agent: &AgentStatus, row: &mut impl FnMut(&str, &str)) {
     let kinds: std::collections::BTreeSet<&str> =
         agent.sensor.hooks.iter().flat_map(|hook| hook.kinds.iter().map(String::as_str)).collect();
     row("watching", &format!("{} with {} rules", agent.hostname, agent.rules.rules));
+    row("rules", "`saker rules list` shows them, `saker rules top` what they cost");
     row("events", &kinds.into_iter().collect::<Vec<_>>().join(" "));
     let hooks: Vec<String> = agent
         .sensor
@@ -76,7 +77,7 @@ fn watched(agent: &AgentStatus, row: &mut impl FnMut(&str, &str)) {
         row("not had", &format!("{}: {}", missing.what, missing.why));
     }
     if let Some(error) = &agent.rules.error {
-        row("rules", error);
+        row("not taken", error);
     }
 }
 

@@ -1,34 +1,70 @@
-//! `saker rules`: checks, tests and lists rules.
+//! `saker rules`: the tools of those who write rules.
 
-use std::{path::PathBuf, sync::Arc};
+mod check;
+mod events;
+mod explain;
+mod import;
+mod lint;
+mod list;
+mod parse;
+mod test;
+mod top;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
-use rules::{RuleSet, Source};
+use rules::{Diagnostic, RuleSet, Source};
 
 use crate::{
-    args::{Format, RuleFiles, RulesCommand},
+    args::{RuleFiles, RulesCommand},
     exit::{Code, fail},
-    print,
 };
 
 pub(crate) fn execute(command: RulesCommand) -> anyhow::Result<Code> {
     match command {
-        RulesCommand::Check(files) => check(&files),
-        RulesCommand::Test(files) => test(&files),
-        RulesCommand::List(files) => list(&files),
+        RulesCommand::Check(arguments) => check::execute(&arguments),
+        RulesCommand::Parse(arguments) => parse::execute(&arguments),
+        RulesCommand::Lint(arguments) => lint::execute(&arguments),
+        RulesCommand::Test(arguments) => test::execute(&arguments),
+        RulesCommand::List(arguments) => list::execute(&arguments),
+        RulesCommand::Top(arguments) => super::wait(top::execute(&arguments)),
+        RulesCommand::Import(arguments) => import::execute(&arguments),
+        RulesCommand::Explain(arguments) => explain::execute(&arguments),
     }
 }
 
-/// Returns the rule files' texts, or the built-in rules when none is named.
+impl RuleFiles {
+    /// Returns the texts to load, in their order.
+    fn sources(&self) -> anyhow::Result<Vec<Source>> {
+        with_builtin(&self.files, self.builtin)
+    }
+}
+
+fn with_builtin(files: &[PathBuf], builtin: bool) -> anyhow::Result<Vec<Source>> {
+    let mut all = if builtin && !files.is_empty() { rules::builtin() } else { Vec::new() };
+    all.extend(sources(files)?);
+    Ok(all)
+}
+
+/// Returns the rule files' texts, a folder's by name, or the built-in rules when none is named.
 pub(crate) fn sources(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
     if files.is_empty() {
         return Ok(rules::builtin());
     }
-    files.iter().map(|file| read(file)).collect()
+    let mut all = Vec::new();
+    for path in files {
+        for file in agent::rule_files(path)? {
+            all.push(read(&file)?);
+        }
+    }
+    Ok(all)
 }
 
 /// Reads one rule file.
-pub(crate) fn read(file: &std::path::Path) -> anyhow::Result<Source> {
+pub(crate) fn read(file: &Path) -> anyhow::Result<Source> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("failed to read the rule file {}", file.display()))?;
     Ok(Source { name: file.display().to_string(), text })
@@ -38,86 +74,49 @@ pub(crate) fn read(file: &std::path::Path) -> anyhow::Result<Source> {
 pub(crate) fn compile(sources: &[Source]) -> anyhow::Result<Arc<RuleSet>> {
     match RuleSet::load(sources) {
         Ok(loaded) => Ok(loaded.rules),
-        Err(diagnostics) => {
-            let texts: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
-            Err(fail(Code::Invalid, texts.join("\n")))
-        }
+        Err(diagnostics) => Err(wrong(&diagnostics)),
     }
 }
 
-fn check(files: &RuleFiles) -> anyhow::Result<Code> {
-    let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let (count, diagnostics) = match RuleSet::load(&sources(&files.files)?) {
-        Ok(loaded) => (Some(loaded.rules.rules().len()), loaded.warnings),
-        Err(errors) => (None, errors),
-    };
-    match files.format {
-        Format::Json => print::json(&serde_json::json!({
-            "valid": count.is_some(),
-            "rules": count,
-            "diagnostics": diagnostics,
-        }))?,
-        Format::Text => {
-            for diagnostic in &diagnostics {
-                print::note(diagnostic.render(color));
-            }
-            match count {
-                Some(count) => {
-                    print::line(format_args!("{count} rules, {} warnings", diagnostics.len()))
-                }
-                None => print::line(format_args!("invalid: {} errors", diagnostics.len())),
-            }
-        }
-    }
-    Ok(if count.is_some() { Code::Success } else { Code::Invalid })
+/// Returns faults as the error that ends the command.
+fn wrong(diagnostics: &[Diagnostic]) -> anyhow::Error {
+    let texts: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    fail(Code::Invalid, texts.join("\n"))
 }
 
-fn test(files: &RuleFiles) -> anyhow::Result<Code> {
-    let mut sources = sources(&files.files)?;
-    if files.files.is_empty() {
-        sources.extend(rules::builtin_cases());
-    }
-    let report = rules::test(&sources);
-    match files.format {
-        Format::Json => print::json(&serde_json::json!({
-            "passed": report.passed(),
-            "cases": report.cases,
-            "rules": report.rules,
-            "failures": report.failures,
-        }))?,
-        Format::Text => {
-            for failure in &report.failures {
-                print::note(failure);
-            }
-            let failed = report.failures.len();
-            print::line(format_args!(
-                "{} rules, {} cases, {failed} failed",
-                report.rules, report.cases
-            ));
+/// Returns whether `text` is `pattern`, in which `*` stands for any text; case does not count.
+fn like(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
         }
     }
-    Ok(if report.passed() { Code::Success } else { Code::Failure })
+    rest.ends_with(last)
 }
 
-fn list(files: &RuleFiles) -> anyhow::Result<Code> {
-    let rules = compile(&sources(&files.files)?)?;
-    if files.format == Format::Json {
-        for rule in rules.rules() {
-            print::json(&serde_json::json!({
-                "name": rule.name,
-                "priority": rule.priority,
-                "description": rule.description,
-                "source": rule.source,
-                "tags": rule.tags,
-            }))?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, expected) in [
+            ("read", "Read", true),
+            ("read", "read it", false),
+            ("*", "", true),
+            ("*shell*", "Terminal Shell in", true),
+            ("a*b", "ab", true),
+            ("a*ab", "ab", false),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "acb", false),
+        ] {
+            assert_eq!(like(pattern, text), expected, "{pattern} {text}");
         }
-        return Ok(Code::Success);
     }
-    let rows: Vec<Vec<String>> = rules
-        .rules()
-        .iter()
-        .map(|rule| vec![rule.priority.to_string(), print::plain(&rule.name), rule.tags.join(" ")])
-        .collect();
-    print::line(print::table(&["priority", "rule", "tags"], &rows));
-    Ok(Code::Success)
 }

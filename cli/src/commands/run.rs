@@ -58,7 +58,12 @@ pub(crate) async fn execute(arguments: RunArgs) -> anyhow::Result<Code> {
         Err("--no-agent was given".to_owned())
     } else {
         link(&mut agent_config, &running, tls, &data)?;
-        start_agent(agent_config).await?
+        let agent = start_agent(agent_config.clone()).await?;
+        if let Ok(agent) = &agent {
+            agent::cli::serve_recorders(&agent_config, agent.handle(), &shutdown);
+            agent::cli::serve_status(&agent_config, agent.handle(), &shutdown).await;
+        }
+        agent
     };
     let started = screen::Started {
         config: arguments.config.as_deref().and_then(Path::to_str),
