@@ -97,11 +97,39 @@ impl Field {
     /// Resolves a name and its bracketed argument for events of the kernel. `evt.arg.flags` is
     /// `evt.arg[flags]`.
     pub fn resolve(name: &str, argument: Option<&str>) -> Result<(Self, Argument), FieldError> {
+        Self::resolve_for(EventSource::Syscall, name, argument)
+    }
+
+    /// Resolves a name and its bracketed argument for events of a source.
+    pub fn resolve_for(
+        source: EventSource,
+        name: &str,
+        argument: Option<&str>,
+    ) -> Result<(Self, Argument), FieldError> {
         let (field, argument) = Self::resolve_any(name, argument)?;
-        match field.source() {
-            EventSource::Syscall => Ok((field, argument)),
-            source => Err(FieldError::OtherSource(field.name(), source.name())),
+        if field.source() == source || field.is_of_every_source() {
+            return Ok((field, argument));
         }
+        Err(FieldError::OtherSource(field.name(), field.source().name()))
+    }
+
+    /// Returns whether events of every source have it.
+    pub const fn is_of_every_source(self) -> bool {
+        matches!(
+            self,
+            Self::EvtNum
+                | Self::EvtTime
+                | Self::EvtTimeS
+                | Self::EvtTimeIso
+                | Self::EvtDatetime
+                | Self::EvtDatetimeS
+                | Self::EvtType
+                | Self::EvtCount
+                | Self::EvtPluginname
+                | Self::EvtPlugininfo
+                | Self::EvtSource
+                | Self::EvtHostname
+        )
     }
 
     /// Resolves a name and its bracketed argument, whatever events have the field.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use alert::{Alert, Fingerprint, Value};
+use alert::{Alert, EventSource, Fingerprint, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
@@ -108,8 +108,14 @@ impl Condition {
         let mut graph = Graph::default();
         let (mut macros, remarks) = (NoMacros, Vec::new());
         let dialect = Dialect::Alerts;
-        let mut compiler =
-            Compiler { graph: &mut graph, dialect, macros: &mut macros, remarks, depth: 0 };
+        let mut compiler = Compiler {
+            graph: &mut graph,
+            dialect,
+            source: EventSource::Syscall,
+            macros: &mut macros,
+            remarks,
+            depth: 0,
+        };
         let node = compiler.expression(&expression);
         let fault = compiler.remarks.into_iter().find_map(|remark| match remark {
             Remark::Error(fault) | Remark::Unknown(fault) => Some(fault),

@@ -13,7 +13,6 @@ mod output;
 mod paste;
 mod report;
 mod required;
-mod source;
 mod statics;
 #[cfg(test)]
 mod tests;

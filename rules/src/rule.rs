@@ -6,7 +6,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use alert::{Event, Field, Fields, Priority};
+use alert::{Event, EventSource, Field, Fields, Priority};
 use serde::Serialize;
 
 use crate::{
@@ -58,6 +58,8 @@ pub struct Rule {
     pub source: String,
     /// Sorted, each once.
     pub tags: Vec<String>,
+    /// Whose events it is about.
+    pub(crate) events: EventSource,
     pub(crate) warn_event_types: bool,
     pub(crate) place: Place,
     pub(crate) segments: Arc<[Segment]>,
@@ -103,14 +105,19 @@ pub(crate) struct Named {
 }
 
 impl Segment {
-    pub(crate) fn compile(graph: &mut Graph, piece: Piece) -> Result<Self, Fault> {
+    pub(crate) fn compile(
+        graph: &mut Graph,
+        piece: Piece,
+        source: EventSource,
+    ) -> Result<Self, Fault> {
         let (operand, width) = match piece {
             Piece::Text(text) => return Ok(Self::Text(text)),
             Piece::Value { operand, width } => (operand, width),
         };
         let mut macros = NoMacros;
         let (dialect, remarks) = (Dialect::Events, Vec::new());
-        let mut compiler = Compiler { graph, dialect, macros: &mut macros, remarks, depth: 0 };
+        let mut compiler =
+            Compiler { graph, dialect, source, macros: &mut macros, remarks, depth: 0 };
         let term = compiler.term(&operand).map_err(Remark::into_fault)?;
         let mut fields = Vec::new();
         term.leaves(&mut |leaf| {

@@ -8,12 +8,12 @@ use std::{
     },
 };
 
-use alert::EventKind;
+use alert::{EventKind, EventSource};
 
 use crate::{
     Diagnostic, LoadOptions, LoadReport, Matcher, Rule, Severity,
     diagnostic::{Code, ItemType, Location},
-    ir::{Graph, Leaf, Node, NodeId},
+    ir::{FALSE, Graph, Leaf, Node, NodeId},
     load::{Compiled, collect, compile, read_items},
     matcher::{Counters, Program},
     text::Files,
@@ -106,7 +106,13 @@ impl RuleSet {
 
     fn new(mut compiled: Compiled) -> Self {
         let roots: Vec<_> = compiled.rules.iter().map(|(_, root)| *root).collect();
-        let program = Program::new(&mut compiled.graph, &roots);
+        // What is about other events than a sensor's has no part in matching these.
+        let asked = compiled.rules.iter().map(|(rule, root)| match rule.events {
+            EventSource::Syscall => *root,
+            EventSource::Audit => FALSE,
+        });
+        let asked: Vec<_> = asked.collect();
+        let program = Program::new(&mut compiled.graph, &asked);
         let rules: Vec<_> = compiled.rules.into_iter().map(|(rule, _)| rule).collect();
         let counters =
             Counters::new(rules.len(), compiled.graph.predicates_count(), program.indexes.len());
@@ -213,6 +219,12 @@ impl RuleSet {
                 warning.inside(Location::new(ItemType::Rule, &rule.name, &rule.place));
                 warnings.push(warning);
             };
+            if rule.events != EventSource::Syscall {
+                let source = rule.events.name();
+                let message = format!("nothing hands events of the source `{source}` to rules yet");
+                warn(Code::Unobservable, message, "the rule is checked and never matches");
+                continue;
+            }
             if kinds.is_empty() {
                 warn(Code::Unobservable, "no event can match this rule".to_owned(), "");
             } else if !kinds.iter().any(|kind| kind.is_reported()) {

@@ -1,6 +1,6 @@
 //! Gives a parsed condition its types and joins it into the graph.
 
-use alert::{Field, Type};
+use alert::{EventSource, Field, Type};
 
 use super::{
     Graph, Leaf, Literal, Machine, NodeId, Predicate, Term, Test,
@@ -68,6 +68,8 @@ impl From<Fault> for Remark {
 pub(crate) struct Compiler<'a> {
     pub(crate) graph: &'a mut Graph,
     pub(crate) dialect: Dialect,
+    /// Whose fields events have.
+    pub(crate) source: EventSource,
     pub(crate) macros: &'a mut dyn Macros,
     pub(crate) remarks: Vec<Remark>,
     /// How deep the expression stands, macros counted.

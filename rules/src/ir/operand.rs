@@ -84,8 +84,8 @@ impl Compiler<'_> {
             let field = AlertField::from_name(&format!("{name}{argument}"));
             return Ok(Term::Leaf(Leaf::Alert(field)));
         }
-        let (field, argument) =
-            Field::resolve(name, argument).map_err(|error| no_field(name, error, span))?;
+        let (field, argument) = Field::resolve_for(self.source, name, argument)
+            .map_err(|error| no_field(name, error, span))?;
         if field == Field::EvtDir {
             let fault = Fault::new(span, "`evt.dir` is always `<` and is deprecated");
             self.remarks.push(Remark::Deprecated(fault));

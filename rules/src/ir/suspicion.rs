@@ -43,8 +43,8 @@ fn is_field(text: &str) -> bool {
         return false;
     }
     match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
-        Some((name, argument)) => Field::resolve(name, Some(argument)).is_ok(),
-        None => Field::resolve(text, None).is_ok(),
+        Some((name, argument)) => Field::resolve_any(name, Some(argument)).is_ok(),
+        None => Field::resolve_any(text, None).is_ok(),
     }
 }
 

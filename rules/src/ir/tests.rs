@@ -26,8 +26,14 @@ fn compile(text: &str) -> Option<(Graph, NodeId)> {
     let mut graph = Graph::default();
     let (mut macros, remarks) = (NoMacros, Vec::new());
     let dialect = Dialect::Events;
-    let mut compiler =
-        Compiler { graph: &mut graph, dialect, macros: &mut macros, remarks, depth: 0 };
+    let mut compiler = Compiler {
+        graph: &mut graph,
+        dialect,
+        source: alert::EventSource::Syscall,
+        macros: &mut macros,
+        remarks,
+        depth: 0,
+    };
     let node = compiler.expression(&expression)?;
     let valid = !compiler.remarks.iter().any(Remark::is_error);
     valid.then_some((graph, node))

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use alert::EventKind;
+use alert::{EventKind, EventSource};
 use hashbrown::{HashMap, HashSet};
 
 use super::supply;
@@ -170,7 +170,8 @@ impl Expander<'_> {
                 Piece::Text(_) => continue,
                 Piece::Value { operand, .. } => operand.span(),
             };
-            segments.push((span, Segment::compile(&mut self.graph, piece).ok()?));
+            segments
+                .push((span, Segment::compile(&mut self.graph, piece, EventSource::Syscall).ok()?));
         }
         Some(segments)
     }
@@ -218,8 +219,14 @@ impl Expander<'_> {
         let span = check.span;
         let expression = Expression::Check(check);
         let (dialect, remarks) = (Dialect::Events, Vec::new());
-        let mut compiler =
-            Compiler { graph: &mut self.graph, dialect, macros: &mut NoMacros, remarks, depth: 0 };
+        let mut compiler = Compiler {
+            graph: &mut self.graph,
+            dialect,
+            source: EventSource::Syscall,
+            macros: &mut NoMacros,
+            remarks,
+            depth: 0,
+        };
         let node = compiler.expression(&expression)?;
         let Expression::Check(check) = expression else { return None };
         Some(Part { node, span, shape: Shape::Check(check) })

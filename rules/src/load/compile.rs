@@ -1,5 +1,7 @@
 //! Compiles collected definitions: macros once each, then every rule.
 
+use alert::EventSource;
+
 use super::{
     LoadOptions, RuleDefinition,
     collect::Collection,
@@ -7,7 +9,6 @@ use super::{
     inside,
     macros::{MacroTable, Parsed, diagnostic},
     paste::Lists,
-    source::is_known,
     statics::Statics,
 };
 use crate::{
@@ -40,12 +41,17 @@ pub(crate) fn compile(
     for definition in &collection.rules {
         let name = definition.name.as_str();
         let rule = inside(files, found, ItemType::Rule, name, &definition.item, |found| {
+            let Some(source) = EventSource::from_name(&definition.source) else {
+                found.push(skipped(files, definition));
+                return None;
+            };
             let mut work = Work {
                 files,
                 lists: &lists,
                 macros: &macros,
                 options,
                 statics,
+                source,
                 graph: &mut graph,
                 definition,
                 constants: Vec::new(),
@@ -72,6 +78,12 @@ pub(crate) fn compile(
     Compiled { graph, rules }
 }
 
+fn skipped(files: &Files, definition: &RuleDefinition) -> Diagnostic {
+    let source = &definition.source;
+    let message = format!("no events of the source `{source}` are read here, the rule is skipped");
+    definition.node.error(files, Code::UnknownSource, message)
+}
+
 fn unused_selections(collection: &Collection, options: &LoadOptions, found: &mut Vec<Diagnostic>) {
     for selection in &options.selections {
         let mut rules = collection.rules.iter();
@@ -89,6 +101,7 @@ pub(super) struct Work<'a> {
     macros: &'a MacroTable<'a>,
     pub(super) options: &'a LoadOptions,
     pub(super) statics: Statics<'a>,
+    pub(super) source: EventSource,
     pub(super) graph: &'a mut Graph,
     pub(super) definition: &'a RuleDefinition,
     /// Values of the configuration that the output names.
@@ -99,14 +112,6 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     fn rule(&mut self) -> Option<(Rule, NodeId)> {
         let definition = self.definition;
-        if !is_known(&definition.source) {
-            let message = format!(
-                "no events of the source `{}` are read here, the rule is skipped",
-                definition.source
-            );
-            self.found.push(definition.node.error(self.files, Code::UnknownSource, message));
-            return None;
-        }
         let segments = self.output();
         let extras = self.extra_fields();
         let node = self.condition();
@@ -115,6 +120,7 @@ impl Work<'_> {
             description: definition.description.clone(),
             priority: definition.priority,
             source: definition.source.clone(),
+            events: self.source,
             tags: definition.tags.clone(),
             warn_event_types: definition.warn_event_types,
             place: self.files.place(definition.node.file, definition.node.span.clone()),
@@ -148,7 +154,7 @@ impl Work<'_> {
             let text = with_exceptions(work.files, &definition.condition, exceptions, found)?;
             let parsed = Parsed::new(work.files, work.lists, work.statics, &text, found)?;
             work.macros.look_up(&parsed, usize::MAX, found)?;
-            let (node, remarks) = work.macros.compile(work.graph, &parsed, 0);
+            let (node, remarks) = work.macros.compile(work.graph, &parsed, work.source, 0);
             found.extend(work.macros.warnings(&parsed, &remarks));
             if !remarks.iter().any(Remark::is_error) {
                 return node;

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use alert::EventSource;
+
 use super::{
     inside,
     value::{get, text, unknown_key},
@@ -43,13 +45,13 @@ pub(crate) enum Purpose {
     Append,
 }
 
-/// Reads `exceptions`; `None` after a fault. Fields are looked up only if the rule's source
-/// `is_known`.
+/// Reads `exceptions`; `None` after a fault. Fields are looked up only if the rule's source is
+/// known.
 pub(crate) fn read_exceptions(
     files: &Files,
     node: &Node,
     purpose: Purpose,
-    is_known: bool,
+    source: Option<EventSource>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Exception>> {
     if node.is_null() {
@@ -64,7 +66,7 @@ pub(crate) fn read_exceptions(
         let mut exceptions: Vec<Exception> = Vec::new();
         let mut seen = hashbrown::HashSet::new();
         for node in nodes.iter() {
-            let mut reader = Reader { files, node, purpose, is_known };
+            let mut reader = Reader { files, node, purpose, source };
             let name = reader.name_shown();
             let exception = inside(files, found, ItemType::Exception, name, node, |found| {
                 let exception = reader.read(found)?;
@@ -84,7 +86,7 @@ struct Reader<'a> {
     files: &'a Files,
     node: &'a Node,
     purpose: Purpose,
-    is_known: bool,
+    source: Option<EventSource>,
 }
 
 impl<'a> Reader<'a> {
@@ -256,9 +258,7 @@ impl<'a> Reader<'a> {
             let message = format!("expected a field, found {}", node.what());
             return self.error(node, Code::Validate, message, found);
         };
-        if !self.is_known {
-            return Some(Rc::clone(written));
-        }
+        let Some(source) = self.source else { return Some(Rc::clone(written)) };
         let message = match condition(&format!("{} exists", written.as_str()), Dialect::Events) {
             Ok(Expression::Check(check)) if matches!(check.right, Right::Nothing) => {
                 let mut graph = Graph::default();
@@ -266,6 +266,7 @@ impl<'a> Reader<'a> {
                 let mut compiler = Compiler {
                     graph: &mut graph,
                     dialect: Dialect::Events,
+                    source,
                     macros: &mut macros,
                     remarks,
                     depth: 0,

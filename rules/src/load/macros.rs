@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use alert::EventSource;
 use hashbrown::{HashMap, HashSet};
 
 use super::{collect::Collection, inside, paste::Lists, statics::Statics, warn};
@@ -91,7 +92,8 @@ struct Entry<'a> {
     /// `None` if its faults were told already.
     parsed: Option<Parsed>,
     is_used: Cell<bool>,
-    state: RefCell<State>,
+    /// For each source of events: a field may be one source's only.
+    states: [RefCell<State>; EventSource::ALL.len()],
 }
 
 /// All macros.
@@ -122,8 +124,9 @@ impl<'a> MacroTable<'a> {
             let parsed = around(files, name, definition, found, |found| {
                 Parsed::new(files, lists, statics, &definition.condition, found)
             });
-            let (is_used, state) = (Cell::new(false), RefCell::new(State::Waiting));
-            table.entries.insert(name, Entry { definition, parsed, is_used, state });
+            let states = EventSource::ALL.map(|_| RefCell::new(State::Waiting));
+            let is_used = Cell::new(false);
+            table.entries.insert(name, Entry { definition, parsed, is_used, states });
         }
         let mut faulty = Vec::new();
         for (name, definition) in table.in_order() {
@@ -247,11 +250,12 @@ impl<'a> MacroTable<'a> {
         &self,
         graph: &mut Graph,
         parsed: &Parsed,
+        source: EventSource,
         depth: usize,
     ) -> (Option<NodeId>, Vec<Remark>) {
-        let mut view = View(self);
+        let mut view = View(self, source);
         let (dialect, remarks) = (Dialect::Events, Vec::new());
-        let mut compiler = Compiler { graph, dialect, macros: &mut view, remarks, depth };
+        let mut compiler = Compiler { graph, dialect, source, macros: &mut view, remarks, depth };
         let node = compiler.expression(&parsed.expression);
         (node, compiler.remarks)
     }
@@ -269,26 +273,33 @@ impl<'a> MacroTable<'a> {
             .collect()
     }
 
-    fn resolve(&self, graph: &mut Graph, name: &Name, depth: usize) -> Result<NodeId, Remark> {
+    fn resolve(
+        &self,
+        graph: &mut Graph,
+        name: &Name,
+        source: EventSource,
+        depth: usize,
+    ) -> Result<NodeId, Remark> {
         let failed = |unknown| Remark::Macro { name: name.clone(), unknown };
         let Some(entry) = self.entries.get(&*name.text) else { return Err(failed(false)) };
         let Some(parsed) = &entry.parsed else { return Err(failed(false)) };
-        match &*entry.state.borrow() {
+        let state = &entry.states[source as usize];
+        match &*state.borrow() {
             State::Done(node) => return Ok(*node),
             State::Failed { unknown, .. } => return Err(failed(*unknown)),
             // Loops were refused before.
             State::Running => return Err(failed(false)),
             State::Waiting => {}
         }
-        entry.state.replace(State::Running);
-        let (node, remarks) = self.compile(graph, parsed, depth + 1);
+        state.replace(State::Running);
+        let (node, remarks) = self.compile(graph, parsed, source, depth + 1);
         let definition = entry.definition;
         around(self.files, &name.text, definition, &mut self.told.borrow_mut(), |found| {
             found.extend(self.warnings(parsed, &remarks));
         });
         let has_errors = remarks.iter().any(Remark::is_error);
         if let Some(node) = node.filter(|_| !has_errors) {
-            entry.state.replace(State::Done(node));
+            state.replace(State::Done(node));
             return Ok(node);
         }
         let unknown = remarks.iter().all(|remark| !remark.is_error() || remark.is_unknown());
@@ -296,7 +307,7 @@ impl<'a> MacroTable<'a> {
         around(self.files, &name.text, definition, &mut faults, |found| {
             self.errors(parsed, remarks, found);
         });
-        entry.state.replace(State::Failed { unknown, faults: RefCell::new(faults) });
+        state.replace(State::Failed { unknown, faults: RefCell::new(faults) });
         Err(failed(unknown))
     }
 
@@ -325,8 +336,10 @@ impl<'a> MacroTable<'a> {
             if !seen.insert(&*name.text) {
                 continue;
             }
-            if let State::Failed { faults, .. } = &*entry.state.borrow() {
-                self.told.borrow_mut().append(&mut faults.borrow_mut());
+            for state in &entry.states {
+                if let State::Failed { faults, .. } = &*state.borrow() {
+                    self.told.borrow_mut().append(&mut faults.borrow_mut());
+                }
             }
             if let Some(parsed) = &entry.parsed {
                 names(&parsed.expression, &mut open);
@@ -362,11 +375,11 @@ fn around<T>(
     })
 }
 
-struct View<'a>(&'a MacroTable<'a>);
+struct View<'a>(&'a MacroTable<'a>, EventSource);
 
 impl Macros for View<'_> {
     fn resolve(&mut self, graph: &mut Graph, name: &Name, depth: usize) -> Result<NodeId, Remark> {
-        self.0.resolve(graph, name, depth)
+        self.0.resolve(graph, name, self.1, depth)
     }
 }
 

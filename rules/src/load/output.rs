@@ -110,7 +110,7 @@ impl Work<'_> {
                     self.constants.push(Extra::Constant(name, literal.text.clone()));
                 }
             }
-            segments.push(Segment::compile(self.graph, piece)?);
+            segments.push(Segment::compile(self.graph, piece, self.source)?);
         }
         Ok(segments)
     }

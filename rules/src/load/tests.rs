@@ -235,9 +235,9 @@ fn a_fault_in_a_list_is_shown_where_the_list_is_used() {
 #[test]
 fn a_rule_of_another_source_is_skipped() {
     check(
-        &format!("{}  source: k8s_audit\n", rule("ka.verb = get")),
+        &format!("{}  source: k8s_audit\n", rule("x.y = get")).replace("k8s_audit", "okta"),
         expect![[r#"
-        warning[LOAD_UNKNOWN_SOURCE]: no events of the source `k8s_audit` are read here, the rule is skipped
+        warning[LOAD_UNKNOWN_SOURCE]: no events of the source `okta` are read here, the rule is skipped
          --> my.yaml:1:9
           |
         1 | - rule: r

@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         }
         let mut parser = self.parser(start + length);
         if let Ok(Some(argument)) = parser.argument()
-            && Field::resolve(&rest[..length], Some(&argument)).is_ok()
+            && Field::resolve_any(&rest[..length], Some(&argument)).is_ok()
         {
             self.at = parser.at;
             return Ok(field(Some(argument), &rest[..length], self.at));
@@ -122,12 +122,12 @@ impl<'a> Reader<'a> {
 }
 
 fn exists(name: &str) -> bool {
-    !name.ends_with('.') && Field::resolve(name, None).is_ok()
+    !name.ends_with('.') && Field::resolve_any(name, None).is_ok()
 }
 
 /// Returns whether a name is a field's, and if that of an argument, of one that some event has.
 fn is_known(name: &str) -> bool {
-    match Field::resolve(name, None) {
+    match Field::resolve_any(name, None) {
         Ok((Field::EvtArg | Field::EvtRawarg, Argument::Key(key))) => {
             EventKind::ALL.into_iter().any(|kind| kind.parameter_index(&key).is_some())
         }
@@ -140,9 +140,7 @@ fn unknown(name: &str, span: Span) -> Fault {
         let fault = Fault::new(span, "a `%` must be followed by a field");
         return fault.hint("there is no escape for `%`: write `percent`");
     }
-    if let Err(fault @ (FieldError::ArgumentMissing(_) | FieldError::OtherSource(..))) =
-        Field::resolve(name, None)
-    {
+    if let Err(fault @ FieldError::ArgumentMissing(_)) = Field::resolve_any(name, None) {
         return Fault::new(span, fault.to_string());
     }
     let fault = Fault::new(span, format!("unknown field `{name}`"));

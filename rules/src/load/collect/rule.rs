@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use alert::Priority;
+use alert::{EventSource, Priority};
 
 use super::{Collection, Merge, RuleDefinition};
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
         exception::{Exception, Purpose, read_exceptions},
         inside,
         item::{Change, Entry, RULE_CHANGES},
-        source::is_known,
         value,
     },
     yaml::Node,
@@ -126,8 +125,8 @@ impl Merge<'_> {
             (Some(_), _) => self.text(entry, "source").map(|source| source.as_str().to_owned()),
         };
         let tags = self.tags(entry);
-        let known = source.as_deref().is_some_and(is_known);
-        let exceptions = self.exceptions(entry, Purpose::Define, known);
+        let events = source.as_deref().and_then(EventSource::from_name);
+        let exceptions = self.exceptions(entry, Purpose::Define, events);
         let mut flag = |key: &str, default: bool| match entry.get(key) {
             Some(node) => value::boolean(self.files, node, key, self.found),
             None => Some(default),
@@ -201,11 +200,11 @@ impl Merge<'_> {
         &mut self,
         entry: &Entry,
         purpose: Purpose,
-        known: bool,
+        source: Option<EventSource>,
     ) -> Option<Vec<Exception>> {
         match entry.get("exceptions") {
             None => Some(Vec::new()),
-            Some(node) => read_exceptions(self.files, node, purpose, known, self.found),
+            Some(node) => read_exceptions(self.files, node, purpose, source, self.found),
         }
     }
 
@@ -257,8 +256,8 @@ impl Merge<'_> {
                 rule.tags.dedup();
             }
             _ => {
-                let known = is_known(&rule.source);
-                for exception in self.exceptions(entry, Purpose::Append, known)? {
+                let source = EventSource::from_name(&rule.source);
+                for exception in self.exceptions(entry, Purpose::Append, source)? {
                     let (name, node) = (exception.name.clone(), exception.node.clone());
                     inside(self.files, self.found, ItemType::Exception, &name, &node, |found| {
                         let mut merge = Merge { files: self.files, found, number: self.number };
@@ -305,8 +304,8 @@ impl Merge<'_> {
             "desc" => rule.description = self.text(entry, key)?.as_str().trim().to_owned(),
             "tags" => rule.tags = self.tags(entry)?,
             "exceptions" => {
-                let known = is_known(&rule.source);
-                rule.exceptions = self.exceptions(entry, Purpose::Define, known)?;
+                let source = EventSource::from_name(&rule.source);
+                rule.exceptions = self.exceptions(entry, Purpose::Define, source)?;
             }
             "priority" => rule.priority = self.priority(node)?,
             "capture_duration" => self.capture_duration(entry)?,
