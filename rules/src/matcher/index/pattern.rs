@@ -87,8 +87,10 @@ fn certain_of_regex(pattern: &str) -> Option<Certain> {
             '^' | '$' | '.' | '?' | '*' | '+' | '(' | ')' | '[' | ']' | '{' | '}' => break,
             other => other,
         };
-        // What may be repeated may be absent.
-        if matches!(rest.peek(), Some('?' | '*' | '{')) {
+        // What may be repeated may be absent, and `b+?` is `(b+)?`.
+        let mut behind = rest.clone();
+        while behind.next_if_eq(&'+').is_some() {}
+        if matches!(behind.peek(), Some('?' | '*' | '{')) {
             break;
         }
         prefix.push(literal);
@@ -125,6 +127,9 @@ mod tests {
             (Operator::Regex, "abc?", prefix("ab")),
             (Operator::Regex, "ab{0,2}", prefix("a")),
             (Operator::Regex, "ab+", prefix("ab")),
+            (Operator::Regex, "ab+?", prefix("a")),
+            (Operator::Regex, "ab+*", prefix("a")),
+            (Operator::Regex, "ab++{0,1}", prefix("a")),
             (Operator::Regex, "a\\.b(c)", prefix("a.b")),
             (Operator::Regex, "a\\x41", prefix("a")),
             (Operator::Regex, "a|b", None),
