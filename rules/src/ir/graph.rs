@@ -157,7 +157,7 @@ impl Graph {
             Node::False | Node::True => root,
             Node::Predicate(index) => {
                 let (predicate, machine) = self.predicate_of(index);
-                match reads(predicate, Field::EvtType) {
+                match reads_only(predicate, Field::EvtType) {
                     true => constant(predicate.test(machine, &Kind(kind)) == Some(true)),
                     false => root,
                 }
@@ -226,12 +226,15 @@ const fn constant(value: bool) -> NodeId {
     if value { TRUE } else { FALSE }
 }
 
-fn reads(predicate: &Predicate, wanted: Field) -> bool {
-    let mut found = false;
-    predicate.term.leaves(&mut |leaf| {
-        found |= matches!(leaf, Leaf::Event(field, _) if *field == wanted);
+/// Returns whether a field is the only one that a predicate reads.
+fn reads_only(predicate: &Predicate, wanted: Field) -> bool {
+    let (mut reads, mut only) = (false, true);
+    predicate.leaves(&mut |leaf| {
+        let is_wanted = matches!(leaf, Leaf::Event(field, _) if *field == wanted);
+        reads |= is_wanted;
+        only &= is_wanted;
     });
-    found
+    reads && only
 }
 
 /// `evt.num` counts from 1 and `evt.dir` is constant: `evt.num=0` is how Falco's rules say never.
