@@ -86,12 +86,28 @@ impl Compiler<'_> {
         }
         let (field, argument) = Field::resolve_for(self.source, name, argument)
             .map_err(|error| no_field(name, error, span))?;
-        if field == Field::EvtDir {
-            let fault = Fault::new(span, "`evt.dir` is always `<` and is deprecated");
-            self.remarks.push(Remark::Deprecated(fault));
+        if is_deprecated(field) {
+            let message = match field {
+                Field::EvtDir => "`evt.dir` is always `<` and is deprecated".to_owned(),
+                other => format!("`{}` is no longer measured and is deprecated", other.name()),
+            };
+            self.remarks.push(Remark::Deprecated(Fault::new(span, message)));
         }
         Ok(Term::Leaf(Leaf::Event(field, argument)))
     }
+}
+
+/// Returns whether Falco no longer fills a field: of direction, and of times it no longer measures.
+pub(crate) const fn is_deprecated(field: Field) -> bool {
+    matches!(
+        field,
+        Field::EvtDir
+            | Field::EvtLatency
+            | Field::EvtLatencyS
+            | Field::EvtLatencyNs
+            | Field::EvtLatencyHuman
+            | Field::EvtWaitLatency
+    )
 }
 
 fn no_field(name: &str, error: FieldError, span: Span) -> Remark {

@@ -1,22 +1,16 @@
 //! Outputs of rules, with what the configuration appends to them.
 
+use alert::Field;
+
 use super::{AppendOutput, ExtraField, LoadOptions, RuleDefinition, compile::Work};
 use crate::{
     diagnostic::{Code, Diagnostic, ItemType, Location},
+    ir::is_deprecated,
     parse::{Fault, Operand, Piece, output},
     rule::{Extra, Segment},
     text::Text,
 };
 
-/// Fields that Falco no longer fills: of direction, and of times it no longer measures.
-const DEPRECATED_FIELDS: [&str; 6] = [
-    "evt.dir",
-    "evt.latency",
-    "evt.latency.s",
-    "evt.latency.ns",
-    "evt.latency.human",
-    "evt.wait_latency",
-];
 /// Stood for the container's fields once; now every alert has them.
 const CONTAINER_INFO: &str = "%container.info";
 /// What `suggested_output` appends to rules about system calls.
@@ -160,7 +154,7 @@ impl Work<'_> {
         let pieces = output(text.as_str())?;
         for piece in &pieces {
             if let Piece::Value { operand: Operand::Field { name, span, .. }, .. } = piece
-                && DEPRECATED_FIELDS.contains(&&**name)
+                && Field::resolve(name, None).is_ok_and(|(field, _)| is_deprecated(field))
             {
                 let fault = Fault::new(*span, format!("`{name}` is deprecated"));
                 found.push(self.in_output(text, Code::DeprecatedItem, fault));
