@@ -229,22 +229,22 @@ impl Narrowing {
                 Some(lane) => Lanes::known(*lane, 0),
                 None => Lanes::UNKNOWN,
             });
-            for lane in 0..some.len() {
-                let from = changes.len();
-                for (rule, lanes) in roots.iter().enumerate() {
-                    if lanes.reads >> lane & 1 == 0 {
-                        continue;
-                    }
-                    let word = u32::try_from(rule / 64).unwrap_or(u32::MAX);
-                    if changes.len() == from || changes.last().is_some_and(|last| last.word != word)
-                    {
-                        changes.push(Change { word, ..Change::default() });
+            let mut of_lane: Vec<Vec<Change>> = vec![Vec::new(); some.len()];
+            for (rule, lanes) in roots.iter().enumerate() {
+                let word = u32::try_from(rule / 64).unwrap_or(u32::MAX);
+                for lane in ones(lanes.reads) {
+                    let own = &mut of_lane[lane as usize];
+                    if own.last().is_none_or(|last| last.word != word) {
+                        own.push(Change { word, ..Change::default() });
                     }
                     let (flag, may) = (1 << (rule % 64), lanes.may >> lane & 1 != 0);
-                    if let Some(last) = changes.last_mut() {
+                    if let Some(last) = own.last_mut() {
                         *(if may { &mut last.enabled } else { &mut last.disabled }) |= flag;
                     }
                 }
+            }
+            for own in of_lane {
+                changes.extend(own);
                 starts.push(u32::try_from(changes.len()).unwrap_or(u32::MAX));
             }
         }
