@@ -172,6 +172,14 @@ impl Diagnostic {
         diagnostic
     }
 
+    /// Returns whether it points into a place.
+    pub(crate) fn is_in(&self, place: &Place) -> bool {
+        let at = (self.line.wrapping_sub(1), self.column.wrapping_sub(1));
+        let (start, end) =
+            (place.file.position(place.span.start), place.file.position(place.span.end));
+        *self.file == *place.file.name && start <= at && at <= end
+    }
+
     /// Notes the item around the place, or around the items noted before.
     pub(crate) fn inside(&mut self, location: Location) {
         self.locations.insert(0, location);

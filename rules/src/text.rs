@@ -104,6 +104,11 @@ impl Text {
         self.runs.get(after.checked_sub(1)?)
     }
 
+    /// Returns whether what stands at `index` was pasted: a list's items, or text of our own.
+    pub(crate) fn is_pasted(&self, index: usize) -> bool {
+        self.run_at(index).is_some_and(|run| !run.advances)
+    }
+
     /// Returns where a part came from. A part pasted from several places is its first place.
     pub(crate) fn place(&self, files: &Files, span: Range<usize>) -> Place {
         let Some(last) = self.value.len().checked_sub(1) else {

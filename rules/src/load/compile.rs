@@ -5,9 +5,10 @@ use alert::EventSource;
 use super::{
     LoadOptions, RuleDefinition,
     collect::Collection,
+    exception::Exception,
     expand::with_exceptions,
     inside,
-    macros::{MacroTable, Parsed, diagnostic},
+    macros::{MacroTable, Parsed, QUOTED_TWICE, diagnostic},
     paste::Lists,
     statics::Statics,
 };
@@ -152,7 +153,11 @@ impl Work<'_> {
             let definition = work.definition;
             let exceptions = &definition.exceptions;
             let text = with_exceptions(work.files, &definition.condition, exceptions, found)?;
-            let parsed = Parsed::new(work.files, work.lists, work.statics, &text, found)?;
+            let Some(parsed) = Parsed::new(work.files, work.lists, work.statics, &text, found)
+            else {
+                hint_at_values(work.files, exceptions, found);
+                return None;
+            };
             work.macros.look_up(&parsed, usize::MAX, found)?;
             let (node, remarks) = work.macros.compile(work.graph, &parsed, work.source, 0);
             found.extend(work.macros.warnings(&parsed, &remarks));
@@ -172,5 +177,17 @@ impl Work<'_> {
             work.macros.tell_macros(&parsed);
             None
         })
+    }
+}
+
+/// Says what to do about faults in the values of exceptions.
+fn hint_at_values(files: &Files, exceptions: &[Exception], faults: &mut [Diagnostic]) {
+    for fault in faults.iter_mut().filter(|fault| fault.hints.is_empty()) {
+        let around = |exception: &Exception| {
+            fault.is_in(&files.place(exception.node.file, exception.node.span.clone()))
+        };
+        if exceptions.iter().any(around) {
+            fault.hints.push(QUOTED_TWICE.to_owned());
+        }
     }
 }

@@ -17,6 +17,10 @@ use crate::{
 /// Macros looked through for one that may have been meant.
 const CANDIDATES_MAX: usize = 2000;
 
+/// What to do about an item or a value that is more than a word once it is pasted.
+pub(super) const QUOTED_TWICE: &str = "an item or a value with `=`, a comma, a quote or a \
+     parenthesis is quoted twice, as in `'\"a=b\"'`, since it is pasted as text";
+
 /// A condition as parsed, with the text that its spans point into.
 #[derive(Debug)]
 pub(super) struct Parsed {
@@ -48,7 +52,14 @@ impl Parsed {
             }
             Err(faults) => {
                 let code = Code::CompileCondition;
-                found.extend(faults.into_iter().map(|fault| diagnostic(files, &text, code, fault)));
+                found.extend(faults.into_iter().map(|fault| {
+                    // Our own parenthesis may only be open because one of the condition's is.
+                    let is_value = text.is_pasted(fault.span.start)
+                        && !text.as_str()[fault.span.start..].starts_with('(');
+                    let hint = is_value && fault.hint.is_none();
+                    let fault = if hint { fault.hint(QUOTED_TWICE) } else { fault };
+                    diagnostic(files, &text, code, fault)
+                }));
                 None
             }
         }
