@@ -121,7 +121,7 @@ impl Detector {
     /// Takes its rules from `rules`, now and whenever they are replaced there.
     pub fn following(rules: Arc<ArcSwap<RuleSet>>, hostname: String, limits: Limits) -> Self {
         let current = rules.load_full();
-        let matcher = current.matcher();
+        let matcher = matcher(&current);
         Self {
             rules,
             current,
@@ -144,7 +144,7 @@ impl Detector {
         let loaded = self.rules.load();
         if !Arc::ptr_eq(&loaded, &self.current) {
             self.current = Arc::clone(&loaded);
-            self.matcher = self.current.matcher();
+            self.matcher = matcher(&self.current);
             self.buckets
                 .retain(|name, _| self.current.rules().iter().any(|rule| rule.name == *name));
         }
@@ -268,6 +268,11 @@ impl Bucket {
         self.tokens -= 1.0;
         true
     }
+}
+
+/// Returns a matcher that times a sample of its work, for who asks what rules cost.
+fn matcher(rules: &Arc<RuleSet>) -> Matcher {
+    rules.matcher().timed_with(service::clock::monotonic_ns)
 }
 
 fn alert_of(rule: &Rule, event: &Event, hostname: &str) -> Alert {

@@ -133,5 +133,6 @@ fn a_tick_tells_what_rules_cost_so_far() {
     observe(&mut detector, &event(5, "x"));
     tick(&mut detector, SECOND, 0, 0);
     let [cost] = &rules.costs()[..] else { panic!("one rule") };
-    assert_eq!((cost.evaluated, cost.matched), (1, 1));
+    assert_eq!((cost.evaluated, cost.matched, cost.timed), (1, 1, 1));
+    assert!(cost.timed_ns > 0, "its evaluation took time");
 }
