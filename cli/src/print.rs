@@ -32,6 +32,11 @@ pub(crate) fn plain(text: &str) -> String {
     templates::Escape::Line.apply(text)
 }
 
+/// Returns how many there are of something, in words.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Returns a table with columns as wide as their widest cell, without trailing blanks.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();

@@ -82,7 +82,7 @@ fn a_folder_is_checked_by_name_and_strictness_refuses_warnings() {
         ("notes.txt", "not yaml: ["),
     ]);
     let (code, text, error) = folder.rules(&["check", "."], "");
-    assert!(code == 0 && text.starts_with("1 rules"), "{text}{error}");
+    assert!(code == 0 && text.starts_with("1 rule loaded from 2 files"), "{text}{error}");
     let (code, _, error) = folder.rules(&["check", "--strict", "."], "");
     assert_eq!(code, 1);
     assert!(error.contains("20-more.yaml:2:12"), "{error}");
@@ -134,6 +134,12 @@ fn an_import_tells_each_rules_fate() {
   output: o
   priority: INFO
   source: other
+- rule: Audited
+  desc: d
+  condition: ka.verb = get
+  output: o
+  priority: INFO
+  source: k8s_audit
 - rule: Noisy
   desc: d
   condition: evt.type = execve and proc.name = x
@@ -155,6 +161,7 @@ fn an_import_tells_each_rules_fate() {
         "Shell disabled",
         "Shadow read loaded",
         "Dead dead",
+        "Audited unseen",
         "Noisy disabled",
         "Elsewhere skipped",
     ];
@@ -162,7 +169,38 @@ fn an_import_tells_each_rules_fate() {
     assert!(error.contains("gone.d"), "{error}");
     let (_, text, _) = folder.rules(&import, "");
     assert!(text.contains("    2 disabled  are switched off"), "{text}");
+    assert!(text.contains("nothing hands events of the source `k8s_audit` to rules"), "{text}");
     folder.ok(&["import", "r.yaml"]);
+}
+
+#[test]
+fn a_rule_that_is_off_is_listed_and_explained_as_such() {
+    let more = "- rule: Shell\n  enabled: false\n  override: { enabled: replace }\n\
+        - rule: Shadow read\n  exceptions: [{ name: backup, fields: proc.exepath, values: [/b] }]\n  \
+        override: { exceptions: append }\n";
+    let folder = Folder::new(&[("10.yaml", RULES), ("20.yaml", more)]);
+    let (code, text, error) = folder.rules(&["list", "."], "");
+    assert!(code == 0 && error.contains("2 rules, 1 of them off"), "{error}");
+    assert!(text.contains("off  Notice    Shell        execve"), "{text}");
+    let listed = lines(&folder.ok(&["list", ".", "--format", "json"]));
+    assert_eq!((&listed[0]["enabled"], &listed[1]["enabled"]), (&false.into(), &true.into()));
+    let text = folder.ok(&["explain", "Shell", "--rules", "."]);
+    assert!(text.contains("state        off"), "{text}");
+    let text = folder.ok(&["explain", "Shadow read", "--rules", "."]);
+    assert!(text.contains("exceptions   backup") && !text.contains("state "), "{text}");
+}
+
+#[test]
+fn a_dash_is_standard_input_and_an_empty_folder_is_told() {
+    let folder = Folder::new(&[]);
+    for command in ["check", "list", "test", "lint"] {
+        let (code, _, error) = folder.rules(&[command, "-"], RULES);
+        assert_eq!(code, 0, "{command}: {error}");
+    }
+    let (code, _, error) = folder.rules(&["check", "-"], "- rule: A\n  desc: d\n");
+    assert!(code == 2 && error.contains("--> standard input:1:9"), "{error}");
+    let (code, _, error) = folder.rules(&["list", "."], "");
+    assert!(code == 0 && error.contains("no file in . ends in .yaml"), "{error}");
 }
 
 #[test]
@@ -191,7 +229,7 @@ fn tests_pass_fail_and_name_what_is_untested() {
     let folder = Folder::new(&[("r.yaml", RULES), ("t.yaml", TESTS)]);
     let text = folder.ok(&["test", "r.yaml", "t.yaml"]);
     assert!(text.contains("without a case: Shadow read"), "{text}");
-    assert!(text.contains("1 rules, 2 cases, 0 failed, 1 rules without a case"), "{text}");
+    assert!(text.contains("1 rule tested, 2 cases, 0 failed, 1 rule without a case"), "{text}");
     assert_eq!(folder.rules(&["test", "--all-tested", "r.yaml", "t.yaml"], "").0, 1);
     assert_eq!(folder.rules(&["test", "--rule", "sha*", "r.yaml", "t.yaml"], "").0, 3);
 

@@ -23,6 +23,8 @@ pub struct Explanation {
     pub priority: Priority,
     pub source: String,
     pub tags: Vec<String>,
+    /// Names of its exceptions; values can be appended to each.
+    pub exceptions: Vec<String>,
     pub file: String,
     /// From 1.
     pub line: usize,
@@ -58,6 +60,7 @@ impl RuleSet {
             priority: rule.priority,
             source: rule.source.clone(),
             tags: rule.tags.clone(),
+            exceptions: rule.exceptions.clone(),
             file,
             line,
             kinds: self.kinds(rule).into_iter().map(EventKind::name).collect(),

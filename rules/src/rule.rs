@@ -49,7 +49,7 @@ const COMMON_FIELDS: [Field; 28] = [
     Field::SakerContainerMissing,
 ];
 
-/// An enabled rule.
+/// A rule: one in force, or one that is switched off.
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub name: String,
@@ -58,6 +58,8 @@ pub struct Rule {
     pub source: String,
     /// Sorted, each once.
     pub tags: Vec<String>,
+    /// Names of its exceptions, in the order of their definition, those without values too.
+    pub exceptions: Vec<String>,
     /// Whose events it is about.
     pub(crate) events: EventSource,
     pub(crate) warn_event_types: bool,

@@ -94,14 +94,15 @@ impl RuleSet {
             items.extend(read_items(&files, &documents, &mut found));
         }
         let collection = collect(&files, &items, &mut found);
-        let compiled = compile(&files, &collection, options, &mut found);
+        let mut compiled = compile(&files, &collection, options, &mut found);
+        let disabled = std::mem::take(&mut compiled.disabled);
         let failed = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         let set = (!failed).then(|| Arc::new(Self::new(compiled)));
         if let Some(set) = &set {
             set.note_reach(&mut found);
         }
         let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
-        LoadReport::new(&names, set, found)
+        LoadReport::new(&names, set, disabled, found)
     }
 
     fn new(mut compiled: Compiled) -> Self {

@@ -66,7 +66,7 @@ pub(crate) enum RulesCommand {
 /// Which rules are loaded.
 #[derive(Debug, Args)]
 pub(crate) struct RuleFiles {
-    /// Rule files and folders of them; the built-in rules without one.
+    /// Rule files and folders of them, `-` for standard input; the built-in rules without one.
     pub(crate) files: Vec<PathBuf>,
     /// Load the built-in rules before the files.
     #[arg(long)]

@@ -16,11 +16,12 @@ use std::{
 };
 
 use anyhow::Context;
-use rules::{Diagnostic, RuleSet, Source};
+use rules::{Diagnostic, LoadOptions, Pick, Rule, RuleSet, Selection, Source};
 
 use crate::{
     args::{RuleFiles, RulesCommand},
     exit::{Code, fail},
+    print,
 };
 
 pub(crate) fn execute(command: RulesCommand) -> anyhow::Result<Code> {
@@ -56,7 +57,7 @@ pub(crate) fn sources(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
     }
     let mut all = Vec::new();
     for path in files {
-        for file in agent::rule_files(path)? {
+        for file in files_of(path)? {
             all.push(read(&file)?);
         }
     }
@@ -65,17 +66,59 @@ pub(crate) fn sources(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
 
 /// Reads one rule file.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Source> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("failed to read the rule file {}", file.display()))?;
-    Ok(Source { name: file.display().to_string(), text })
+    let text =
+        text_of(file).with_context(|| format!("failed to read the rule file {}", name_of(file)))?;
+    Ok(Source { name: name_of(file), text })
+}
+
+/// Stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Returns the rule files a path stands for: itself, or those of a folder.
+fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(vec![path.to_owned()]);
+    }
+    let files = agent::rule_files(path)?;
+    if files.is_empty() {
+        print::note(format_args!("no file in {} ends in .yaml or .yml", path.display()));
+    }
+    Ok(files)
+}
+
+fn text_of(file: &Path) -> std::io::Result<String> {
+    match file == Path::new(STANDARD_INPUT) {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(file),
+    }
+}
+
+/// Returns a file's name as it is shown.
+fn name_of(file: &Path) -> String {
+    match file == Path::new(STANDARD_INPUT) {
+        true => "standard input".to_owned(),
+        false => file.display().to_string(),
+    }
 }
 
 /// Compiles rules; what is wrong with them is the error.
 pub(crate) fn compile(sources: &[Source]) -> anyhow::Result<Arc<RuleSet>> {
-    match RuleSet::load(sources) {
-        Ok(loaded) => Ok(loaded.rules),
-        Err(diagnostics) => Err(wrong(&diagnostics)),
+    load(sources, &LoadOptions::default()).map(|(rules, _)| rules)
+}
+
+/// Compiles rules, and tells which of them are switched off.
+fn load(sources: &[Source], options: &LoadOptions) -> anyhow::Result<(Arc<RuleSet>, Vec<Rule>)> {
+    let report = RuleSet::load_with(sources, options);
+    match report.rules {
+        Some(rules) => Ok((rules, report.disabled)),
+        None => Err(wrong(&report.errors().cloned().collect::<Vec<_>>())),
     }
+}
+
+/// Returns options under which no rule is switched off.
+fn everything() -> LoadOptions {
+    let all = Selection::Enable(Pick::Rule("*".to_owned()));
+    LoadOptions { selections: vec![all], ..LoadOptions::default() }
 }
 
 /// Returns faults as the error that ends the command.

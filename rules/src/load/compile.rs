@@ -25,6 +25,8 @@ pub(crate) struct Compiled {
     pub(crate) graph: Graph,
     /// Enabled rules.
     pub(crate) rules: Vec<(Rule, NodeId)>,
+    /// Rules that are switched off, by their files or by the options.
+    pub(crate) disabled: Vec<Rule>,
 }
 
 /// Compiles all rules; a disabled one too, so that its faults are told.
@@ -38,7 +40,7 @@ pub(crate) fn compile(
     let statics = Statics(&options.static_fields);
     let macros = MacroTable::new(files, collection, &lists, statics, found);
     let mut graph = Graph::default();
-    let mut rules = Vec::new();
+    let (mut rules, mut disabled) = (Vec::new(), Vec::new());
     for definition in &collection.rules {
         let name = definition.name.as_str();
         let rule = inside(files, found, ItemType::Rule, name, &definition.item, |found| {
@@ -63,6 +65,8 @@ pub(crate) fn compile(
         let (tags, priority) = (&definition.tags, definition.priority);
         if options.keeps(name, tags, priority, definition.enabled) {
             rules.extend(rule);
+        } else {
+            disabled.extend(rule.map(|(rule, _)| rule));
         }
     }
     unused_selections(collection, options, found);
@@ -76,7 +80,7 @@ pub(crate) fn compile(
             });
         }
     }
-    Compiled { graph, rules }
+    Compiled { graph, rules, disabled }
 }
 
 fn skipped(files: &Files, definition: &RuleDefinition) -> Diagnostic {
@@ -123,6 +127,7 @@ impl Work<'_> {
             source: definition.source.clone(),
             events: self.source,
             tags: definition.tags.clone(),
+            exceptions: definition.exceptions.iter().map(|each| each.name.clone()).collect(),
             warn_event_types: definition.warn_event_types,
             place: self.files.place(definition.node.file, definition.node.span.clone()),
             segments: segments?.into(),

@@ -142,3 +142,20 @@ fn outputs_and_fields_are_appended_where_they_match() {
         assert_eq!(told("o", "proc.name = cat", &options), expected, "{options:?}");
     }
 }
+
+#[test]
+fn rules_that_are_switched_off_are_told_with_their_exceptions() {
+    let text = "- rule: a\n  desc: d\n  output: o\n  priority: NOTICE\n  \
+        condition: evt.type = execve\n  exceptions: [{ name: x, fields: proc.name }]\n\
+        - rule: b\n  desc: d\n  output: o\n  priority: DEBUG\n  condition: evt.type = execve\n\
+        - rule: c\n  desc: d\n  output: o\n  priority: ALERT\n  condition: evt.type = execve\n";
+    let text = format!("{text}- rule: a\n  enabled: false\n  override: {{ enabled: replace }}\n");
+    let options =
+        LoadOptions { priority_min: Some(alert::Priority::Notice), ..LoadOptions::default() };
+    let report = RuleSet::load_with(&[Source { name: "f".to_owned(), text }], &options);
+    let names =
+        |rules: &[crate::Rule]| rules.iter().map(|rule| rule.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&report.disabled), ["a", "b"]);
+    assert_eq!(report.disabled[0].exceptions, ["x"]);
+    assert_eq!(names(report.rules.as_ref().expect("rules").rules()), ["c"]);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
-    Diagnostic, Loaded, RuleSet, Severity,
+    Diagnostic, Loaded, Rule, RuleSet, Severity,
     diagnostic::{Code, Location},
 };
 
@@ -16,6 +16,8 @@ use crate::{
 pub struct LoadReport {
     /// `None` if any file has an error.
     pub rules: Option<Arc<RuleSet>>,
+    /// Rules that compile and are switched off, by their files or by the options.
+    pub disabled: Vec<Rule>,
     /// One for each file, in the order given.
     pub files: Vec<FileReport>,
 }
@@ -43,10 +45,11 @@ impl LoadReport {
     pub(crate) fn new(
         names: &[&str],
         rules: Option<Arc<RuleSet>>,
+        disabled: Vec<Rule>,
         mut diagnostics: Vec<Diagnostic>,
     ) -> Self {
-        let mut report =
-            Self { rules, files: names.iter().map(|name| FileReport::new(name)).collect() };
+        let files = names.iter().map(|name| FileReport::new(name)).collect();
+        let mut report = Self { rules, disabled, files };
         diagnostics.sort_by_key(|found| (found.line, found.column));
         for mut diagnostic in diagnostics {
             diagnostic.inside(Location::file(&diagnostic.file));

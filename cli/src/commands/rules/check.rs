@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use rules::{LoadOptions, LoadReport, RuleSet, Source};
 
+use super::{files_of, name_of, text_of};
 use crate::{
     args::{CheckArgs, Format},
     exit::Code,
@@ -32,14 +33,13 @@ fn load(arguments: &CheckArgs) -> anyhow::Result<LoadReport> {
     let mut unreadable = Vec::new();
     for path in &arguments.rules.files {
         let files = match path.is_dir() {
-            true => agent::rule_files(path)?,
+            true => files_of(path)?,
             false => vec![path.clone()],
         };
         for file in files {
-            let name = file.display().to_string();
-            match std::fs::read_to_string(&file) {
-                Ok(text) => sources.push(Source { name, text }),
-                Err(error) => unreadable.push((name, error)),
+            match text_of(&file) {
+                Ok(text) => sources.push(Source { name: name_of(&file), text }),
+                Err(error) => unreadable.push((name_of(&file), error)),
             }
         }
     }
@@ -58,12 +58,15 @@ fn show(report: &LoadReport) {
     let (errors, warnings) = (report.errors().count(), report.warnings().count());
     match &report.rules {
         Some(rules) => print::line(format_args!(
-            "{} rules of {} files load, {warnings} warnings",
-            rules.rules().len(),
-            report.files.len()
+            "{} loaded from {}, {}",
+            print::counted(rules.rules().len(), "rule"),
+            print::counted(report.files.len(), "file"),
+            print::counted(warnings, "warning"),
         )),
-        None => {
-            print::line(format_args!("the rules do not load: {errors} errors, {warnings} warnings"))
-        }
+        None => print::line(format_args!(
+            "the rules do not load: {}, {}",
+            print::counted(errors, "error"),
+            print::counted(warnings, "warning"),
+        )),
     }
 }

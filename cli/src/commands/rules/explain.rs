@@ -1,11 +1,10 @@
 //! `saker rules explain`: what a rule asks, and why an event matched it or did not.
 
-use rules::{Explanation, KindPlan, Lifetime, RuleSet, Trace};
+use rules::{Explanation, KindPlan, Lifetime, LoadOptions, RuleSet, Trace};
 
 use super::{
-    compile,
     events::{self, Named},
-    with_builtin,
+    everything, load, with_builtin,
 };
 use crate::{
     args::{ExplainRuleArgs, Format},
@@ -14,18 +13,22 @@ use crate::{
 };
 
 pub(super) fn execute(arguments: &ExplainRuleArgs) -> anyhow::Result<Code> {
-    let rules = compile(&with_builtin(&arguments.rules, arguments.builtin)?)?;
+    let sources = with_builtin(&arguments.rules, arguments.builtin)?;
+    let (_, disabled) = load(&sources, &LoadOptions::default())?;
+    let is_disabled = disabled.iter().any(|rule| rule.name == arguments.rule);
+    let (rules, _) = load(&sources, &everything())?;
     let Some(explanation) = rules.explain(&arguments.rule) else {
         return Err(fail(Code::NotFound, unknown(&rules, &arguments.rule)));
     };
     let Some(path) = &arguments.event else {
         match arguments.format {
             Format::Json => print::json(&serde_json::json!({
+                "enabled": !is_disabled,
                 "explanation": explanation,
                 "plan": rules.plan(&arguments.rule),
             }))?,
             Format::Text => {
-                print::line(text(&explanation));
+                print::line(text(&explanation, is_disabled));
                 if let Some(plan) = rules.plan(&arguments.rule) {
                     plan.kinds.iter().for_each(|kinds| print::line(plan_text(kinds)));
                 }
@@ -56,8 +59,8 @@ fn unknown(rules: &RuleSet, name: &str) -> String {
     let lower = name.to_lowercase();
     let near = rules.rules().iter().find(|rule| rule.name.to_lowercase().contains(&lower));
     match near {
-        Some(rule) => format!("no enabled rule is called `{name}`; did you mean `{}`?", rule.name),
-        None => format!("no enabled rule is called `{name}`; `saker rules list` shows them"),
+        Some(rule) => format!("no rule is called `{name}`; did you mean `{}`?", rule.name),
+        None => format!("no rule is called `{name}`; `saker rules list` shows them"),
     }
 }
 
@@ -153,7 +156,7 @@ fn shortened(check: &str) -> String {
     text
 }
 
-fn text(explanation: &Explanation) -> String {
+fn text(explanation: &Explanation, is_disabled: bool) -> String {
     let mut lines = vec![
         format!("{} ({})", print::plain(&explanation.rule), explanation.priority),
         format!("  {}", print::plain(&explanation.description)),
@@ -162,6 +165,9 @@ fn text(explanation: &Explanation) -> String {
         format!("source       {}", print::plain(&explanation.source)),
         format!("events       {}", explanation.kinds.join(" ")),
     ];
+    if is_disabled {
+        lines.push("state        off, by `enabled: false`".to_owned());
+    }
     for (index, hook) in hooks(explanation).into_iter().enumerate() {
         lines.push(format!("{:<12} {hook}", if index == 0 { "hooks" } else { "" }));
     }
@@ -171,6 +177,10 @@ fn text(explanation: &Explanation) -> String {
             Some(page) => format!("{name:<12} {}   {page}", print::plain(tag)),
             None => format!("{name:<12} {}", print::plain(tag)),
         });
+    }
+    if !explanation.exceptions.is_empty() {
+        let names = print::plain(&explanation.exceptions.join(", "));
+        lines.push(format!("exceptions   {names}   to append values to"));
     }
     lines.push("\ncondition, with its macros and lists".to_owned());
     lines.extend(

@@ -10,12 +10,12 @@ use agent::{
     AgentConfig,
     config::{AppendOutputConfig, SelectionConfig},
 };
-use alert::{EventKind, Priority};
+use alert::{EventKind, EventSource, Priority};
 use anyhow::Context;
-use rules::{Code as Fault, LoadOptions, LoadReport, Pick, Rule, RuleSet, Selection};
+use rules::{Code as Fault, LoadOptions, LoadReport, Rule, RuleSet};
 use serde::{Deserialize, Serialize};
 
-use super::{sources, wrong};
+use super::{everything, load, sources, wrong};
 use crate::{
     args::{Format, ImportArgs},
     exit::{Code, fail},
@@ -84,7 +84,7 @@ impl Fate {
             Self::Warned => "load, and deserve a look",
             Self::Disabled => "are switched off",
             Self::Partial => "can match, but lack a kind of event or a field",
-            Self::Unseen => "cannot match yet: no sensor reports their events",
+            Self::Unseen => "cannot match yet: nothing reports their events",
             Self::Dead => "can never match, here or anywhere",
             Self::Skipped => "are not loaded",
         }
@@ -117,11 +117,8 @@ pub(super) fn execute(arguments: &ImportArgs) -> anyhow::Result<Code> {
     let Some(rules) = &report.rules else {
         return Err(wrong(&report.errors().cloned().collect::<Vec<_>>()));
     };
-    let everything = Selection::Enable(Pick::Rule("*".to_owned()));
-    let all = LoadOptions { selections: vec![everything], ..LoadOptions::default() };
-    let all = RuleSet::load_with(&sources, &all);
-    let all = all.rules.as_ref().unwrap_or(rules);
-    let outcomes = outcomes(rules, all, &report);
+    let (all, _) = load(&sources, &everything())?;
+    let outcomes = outcomes(rules, &all, &report);
     match arguments.format {
         Format::Json => outcomes.iter().try_for_each(print::json)?,
         Format::Text => show(&outcomes, &report),
@@ -188,6 +185,7 @@ fn outcomes(rules: &RuleSet, all: &RuleSet, report: &LoadReport) -> Vec<Outcome>
 
 fn outcome(all: &RuleSet, rule: &Rule, enabled: bool, report: &LoadReport) -> Outcome {
     let kinds = all.kinds(rule);
+    let is_unread = EventSource::from_name(&rule.source) != Some(EventSource::Syscall);
     let unseen = agent::hooks(&kinds).into_iter().filter(|need| need.tracepoint.is_none());
     let mut kinds_unseen: Vec<&str> = unseen.flat_map(|need| need.kinds).collect();
     if kinds.contains(&EventKind::Execve) {
@@ -197,14 +195,16 @@ fn outcome(all: &RuleSet, rule: &Rule, enabled: bool, report: &LoadReport) -> Ou
     let fields = all.explain(&rule.name).map(|explanation| explanation.fields).unwrap_or_default();
     let unknown = fields.into_iter().filter(|field| field.in_condition && !field.supplied);
     let fields_unknown: Vec<String> = unknown.map(|field| field.name).collect();
-    // That no sensor reports its events is told by their kinds.
-    let about = report.warnings().filter(|warning| {
-        warning.rule() == Some(&rule.name) && warning.code != Fault::Unobservable
-    });
+    // That no sensor reports its events is told by their kinds, if it has any.
+    let told = |code: Fault| code == Fault::Unobservable && !is_unread;
+    let about = report
+        .warnings()
+        .filter(|warning| warning.rule() == Some(&rule.name) && !told(warning.code));
     let warnings: Vec<String> =
         about.map(|warning| format!("{}: {}", warning.code.name(), warning.message)).collect();
     let fate = match () {
         () if !enabled => Fate::Disabled,
+        () if is_unread => Fate::Unseen,
         () if kinds.is_empty() => Fate::Dead,
         () if kinds_unseen.len() == kinds.len() => Fate::Unseen,
         // A rule about every kind of event is not worse for those that nobody reports.
@@ -226,7 +226,7 @@ fn show(outcomes: &[Outcome], report: &LoadReport) {
     }
     let rows: Vec<Vec<String>> = outcomes.iter().map(row).collect();
     print::line(print::table(&["fate", "rule", "why"], &rows));
-    print::line(format_args!("\n{} rules", outcomes.len()));
+    print::line(format_args!("\n{}", print::counted(outcomes.len(), "rule")));
     for fate in Fate::ALL {
         let count = outcomes.iter().filter(|outcome| outcome.fate == fate).count();
         if count > 0 {
@@ -246,7 +246,10 @@ fn row(outcome: &Outcome) -> Vec<String> {
     if !outcome.fields_unknown.is_empty() {
         why.push(format!("no value yet: {}", some(&outcome.fields_unknown)));
     }
-    why.extend(outcome.warnings.iter().cloned());
+    let told = |warning: &String| {
+        !outcome.fields_unknown.is_empty() && warning.starts_with(Fault::FieldUnsupplied.name())
+    };
+    why.extend(outcome.warnings.iter().filter(|warning| !told(warning)).cloned());
     let why = print::plain(&why.join("; "));
     vec![outcome.fate.word().to_owned(), print::plain(&outcome.rule), why]
 }

@@ -54,10 +54,10 @@ fn show(report: &TestReport) {
         print::line(format_args!("without a case: {}", names.join(", ")));
     }
     print::line(format_args!(
-        "{} rules, {} cases, {} failed, {} rules without a case",
-        report.rules,
-        report.cases,
+        "{} tested, {}, {} failed, {} without a case",
+        print::counted(report.rules, "rule"),
+        print::counted(report.cases, "case"),
         report.failures.len(),
-        report.untested.len(),
+        print::counted(report.untested.len(), "rule"),
     ));
 }
