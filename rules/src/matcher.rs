@@ -5,6 +5,7 @@
 mod bounds;
 mod costs;
 mod estimate;
+mod fact;
 mod index;
 mod layout;
 mod plan;

@@ -24,12 +24,17 @@ impl OpenFile {
             Field::EvtIsOpenWrite => {
                 Value::Bool(matches!(self.access(), Access::Write | Access::ReadWrite))
             }
-            Field::EvtIsOpenCreate => Value::Bool(self.flags & O_CREAT != 0),
+            Field::EvtIsOpenCreate => Value::Bool(self.creates()),
             Field::EvtIsOpenExec => {
                 Value::Bool(self.flags & O_CREAT != 0 && self.mode & 0o111 != 0)
             }
             _ => return None,
         })
+    }
+
+    /// Returns whether the flags ask for the file to be made if there is none.
+    pub const fn creates(&self) -> bool {
+        self.flags & O_CREAT != 0
     }
 
     /// Returns which way the flags ask for the file.
@@ -55,7 +60,7 @@ impl FileType {
         }
     }
 
-    pub(super) const fn letter(self) -> &'static str {
+    pub const fn letter(self) -> &'static str {
         match self {
             Self::File | Self::Character | Self::Block | Self::Link => "f",
             Self::Directory => "d",

@@ -6,7 +6,7 @@ mod pattern;
 mod radix;
 mod text;
 
-use alert::Type;
+use alert::{Detail, Field, Type};
 
 use self::{address::Addresses, number::Numbers, text::Texts};
 use super::{
@@ -54,6 +54,13 @@ impl Index {
         }
     }
 
+    /// Returns whether the predicate is looked for anywhere in a text, which takes longer than to
+    /// compare its ends.
+    pub(super) fn walks(predicate: &Predicate) -> bool {
+        let text = matches!(predicate.term.value_type(), Type::Text | Type::Path);
+        text && Texts::walks(predicate)
+    }
+
     /// Returns whether an index answers these predicates of one field sooner than they would
     /// themselves.
     pub(crate) fn pays<'a>(mut predicates: impl Iterator<Item = &'a Predicate>) -> bool {
@@ -99,6 +106,7 @@ impl Index {
         answers: &mut [u64],
     ) {
         match &self.structure {
+            Structure::Texts(texts) if texts.no_sockets() && names_socket(view, &self.leaf) => {}
             Structure::Texts(texts) => {
                 read(view, &self.leaf, scratch, &mut |value| match value {
                     Read::Text(text) => texts.answer(text, graph, answers),
@@ -126,6 +134,13 @@ impl Index {
             Structure::Addresses(_) => "addresses",
         }
     }
+}
+
+/// Returns whether a field is the name of a socket that has an address.
+fn names_socket(view: &EventView<'_>, leaf: &Leaf) -> bool {
+    matches!(leaf, Leaf::Event(Field::FdName, _))
+        && matches!(&view.event.detail, Detail::Connect(socket)
+            if socket.local.is_some() || socket.remote.is_some())
 }
 
 /// Sets of bits, each named by its place.

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::ir::{Graph, Leaf, Node, NodeId, Predicate, Term};
 
+/// Nanoseconds up to which a value is read twice rather than walked along for nothing.
+const SPLIT_COST_MAX: f32 = 20.0;
+
 /// Where the bits of the conditions are.
 #[derive(Debug)]
 pub(crate) struct Layout<'a> {
@@ -29,6 +32,9 @@ pub(crate) struct Layout<'a> {
 struct Group<'a> {
     leaf: &'a Leaf,
     class: Class,
+    /// They are looked for anywhere in the text; the others of this field have an index of their
+    /// own, which is sooner asked.
+    walks: bool,
     predicates: Vec<u32>,
 }
 
@@ -81,7 +87,7 @@ impl<'a> Layout<'a> {
     /// Puts the predicates together that one index can answer.
     fn group(&mut self) {
         let graph = self.graph;
-        let mut by_leaf: HashMap<&Leaf, usize> = HashMap::new();
+        let mut by_leaf: HashMap<(&Leaf, bool), usize> = HashMap::new();
         let mut used: Vec<(u32, NodeId)> =
             self.predicates.iter().map(|(predicate, id)| (*predicate, *id)).collect();
         used.sort_unstable();
@@ -91,9 +97,11 @@ impl<'a> Layout<'a> {
             if !Index::serves(predicate) {
                 continue;
             }
-            let group = *by_leaf.entry(leaf).or_insert_with(|| {
+            // What must be put together first is put together once.
+            let walks = leaf_cost(leaf) <= SPLIT_COST_MAX && Index::walks(predicate);
+            let group = *by_leaf.entry((leaf, walks)).or_insert_with(|| {
                 let class = self.estimates[&id].class;
-                self.groups.push(Group { leaf, class, predicates: Vec::new() });
+                self.groups.push(Group { leaf, class, walks, predicates: Vec::new() });
                 self.groups.len() - 1
             });
             self.groups[group].predicates.push(number);
@@ -188,7 +196,9 @@ impl<'a> Layout<'a> {
     /// Returns nanoseconds, roughly, to ask an index.
     pub(super) fn index_cost(&self, index: usize) -> f32 {
         const LOOK: f32 = 5.0;
-        LOOK + leaf_cost(self.groups[index].leaf)
+        const WALK: f32 = 30.0;
+        let group = &self.groups[index];
+        LOOK + leaf_cost(group.leaf) + if group.walks { WALK } else { 0.0 }
     }
 
     /// Puts those children first that decide soonest for what they cost: an `or` is decided by

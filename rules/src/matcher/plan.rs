@@ -132,7 +132,9 @@ impl RuleSet {
 
     fn table_text(&self, bits: &[u32]) -> String {
         let texts = bits.iter().filter_map(|bit| match self.program().ops.get(*bit as usize) {
-            Some(Op::Predicate(predicate)) => Some(text(self.graph().predicate_of(*predicate).0)),
+            Some(Op::Predicate(predicate) | Op::Fact(_, predicate)) => {
+                Some(text(self.graph().predicate_of(*predicate).0))
+            }
             _ => None,
         });
         texts.collect::<Vec<_>>().join(", ")

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::{
     estimate::Class,
+    fact::Fact,
     index::{Index, words},
     layout::Layout,
     select::{Chooser, Selector},
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
 pub(crate) enum Op {
     Always,
     Predicate(u32),
+    /// The predicate is asked only if the fact does not answer it.
+    Fact(Fact, u32),
     /// The predicate is answered with all others of its field.
     Indexed(u32),
     Not(u32),
@@ -165,7 +168,10 @@ fn ops(graph: &Graph, layout: &Layout<'_>) -> Vec<Op> {
             Node::True => Op::Always,
             Node::Predicate(predicate) => match layout.index_of(*predicate) {
                 Some(index) => Op::Indexed(u32::try_from(index).unwrap_or(u32::MAX)),
-                None => Op::Predicate(*predicate),
+                None => match Fact::of(graph.predicate_of(*predicate).0) {
+                    Some(fact) => Op::Fact(fact, *predicate),
+                    None => Op::Predicate(*predicate),
+                },
             },
             Node::Not(child) => Op::Not(layout.bits[child]),
             Node::And(children) => Op::And(layout.best_first(children, false)),

@@ -190,12 +190,14 @@ impl<'a> Evaluation<'a> {
                 any.iter().any(|any| self.any(any))
                     || children.iter().any(|child| self.answer(*child))
             }
-            Op::Predicate(index) => {
-                let (predicate, machine) = self.graph.predicate_of(*index);
-                let holds = predicate.test(machine, &self.view).unwrap_or(false);
-                self.room.tally.predicate(*index, holds);
-                holds
-            }
+            Op::Predicate(index) => self.test(*index),
+            Op::Fact(fact, index) => match fact.holds(self.view.event) {
+                Some(holds) => {
+                    self.room.tally.predicate(*index, holds);
+                    holds
+                }
+                None => self.test(*index),
+            },
             Op::Indexed(index) => {
                 self.ask(*index);
                 return self.room.answers[word] & flag != 0;
@@ -206,6 +208,13 @@ impl<'a> Evaluation<'a> {
             self.room.answers[word] |= flag;
         }
         answer
+    }
+
+    fn test(&mut self, index: u32) -> bool {
+        let (predicate, machine) = self.graph.predicate_of(index);
+        let holds = predicate.test(machine, &self.view).unwrap_or(false);
+        self.room.tally.predicate(index, holds);
+        holds
     }
 
     /// Notes that the answers of some bits of a word are known.

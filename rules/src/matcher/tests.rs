@@ -511,3 +511,30 @@ fn every_field_can_be_asked_of_every_event() {
         }
     }
 }
+
+#[test]
+fn the_kind_of_an_event_compared_together_with_another_field() {
+    check(
+        &shell(),
+        &[
+            ("concat(evt.type, proc.name) = execvebash", true),
+            ("concat(evt.type, proc.name) = execve", false),
+            ("concat(evt.type, evt.type) = execveexecve", true),
+        ],
+    );
+}
+
+#[test]
+fn the_name_of_a_socket_is_compared_where_a_text_could_be_one() {
+    let v4 = connect("10.0.0.5:4000", "10.0.0.1:80");
+    check(&v4, &[("fd.name = /run/docker.sock", false), ("fd.name startswith /run", false)]);
+    check(&v4, &[("fd.name endswith :80", true), ("fd.name endswith .sock", false)]);
+    check(&v4, &[("fd.name startswith 10.0.", true)]);
+    check(&v4, &[("fd.name contains \"->\"", true)]);
+    check(&v4, &[("fd.name startswith \"\"", true)]);
+    check(&v4, &[("fd.name pmatch (/run, 10.0.0.5:4000->10.0.0.1:80)", true)]);
+    check(&v4, &[("fd.name glob *:80", true), ("fd.name glob 1*:80", true)]);
+    let v6 = connect("[fe80::1]:4000", "[::1]:443");
+    check(&v6, &[("fd.name startswith fe80", true), ("fd.name = /a", false)]);
+    check(&connect("[::2]:40", "[::1]:443"), &[("fd.name startswith ::2", true)]);
+}

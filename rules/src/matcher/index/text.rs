@@ -31,6 +31,8 @@ pub(crate) struct Texts {
     folders: Radix,
     inside: Option<Inside>,
     inside_any_case: Option<Inside>,
+    /// No predicate holds of the name of a socket with an address.
+    no_sockets: bool,
 }
 
 /// Finds all texts that a value contains.
@@ -67,6 +69,17 @@ impl Texts {
         }
     }
 
+    /// Returns whether the predicate is found by a walk along the whole text.
+    pub(super) fn walks(predicate: &Predicate) -> bool {
+        match &predicate.test {
+            Test::Text(Operator::Contains | Operator::IContains, _) => true,
+            Test::Text(operator, pattern) => {
+                matches!(certain(*operator, pattern), Some(Certain::Inside(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// `numbers` are those of the predicates. `None` if an automaton would be too large.
     pub(super) fn new(numbers: &[u32], predicates: &[(u32, &Predicate)]) -> Option<Self> {
         let mut sorted = Sorted::default();
@@ -75,7 +88,10 @@ impl Texts {
         }
         let Sorted { equal, prefixes, suffixes, folders, inside, any_case } = sorted;
         let mut follow = Builder::default();
+        let all = [&equal, &prefixes, &suffixes, &folders, &inside, &any_case];
+        let no_sockets = !all.into_iter().flat_map(Wanted::keys).any(|text| in_socket(text));
         Some(Self {
+            no_sockets,
             lengths: equal.keys().fold(0, |lengths, text| lengths | length_bit(text.len())),
             equal: equal
                 .into_iter()
@@ -91,6 +107,11 @@ impl Texts {
             inside_any_case: Inside::new(any_case, true, &mut follow)?,
             follow: follow.build(),
         })
+    }
+
+    /// Returns whether none of the predicates can hold of the name of a socket with an address.
+    pub(super) const fn no_sockets(&self) -> bool {
+        self.no_sockets
     }
 
     /// Sets the bits of the predicates that `text` satisfies; `graph` holds their patterns.
@@ -176,6 +197,11 @@ impl Sorted {
             }
         }
     }
+}
+
+/// Returns whether a text can be a part of a socket's name: `10.0.0.5:4000->10.0.0.1:80`.
+fn in_socket(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_hexdigit() || b":.->".contains(byte))
 }
 
 fn text_of(literal: &Literal) -> &[u8] {
@@ -300,7 +326,13 @@ impl Inside {
 /// copied.
 fn plain_path(path: &str) -> Cow<'_, str> {
     let inner = path.trim_matches('/');
-    if memchr::memmem::find(inner.as_bytes(), b"//").is_none() {
+    // All bytes are looked at, which takes a few instructions for many of them at once.
+    let bytes = inner.as_bytes();
+    let doubled = bytes
+        .iter()
+        .zip(bytes.get(1..).unwrap_or_default())
+        .fold(false, |found, (left, right)| found | ((*left == b'/') & (*right == b'/')));
+    if !doubled {
         return Cow::Borrowed(inner);
     }
     let mut copy = String::with_capacity(inner.len());

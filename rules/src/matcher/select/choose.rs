@@ -1,7 +1,7 @@
 //! Chooses what is looked at for the events of one kind, and in which order.
 
 use super::{
-    Below, Class, Graph, Lanes, Layout, Look, Narrowing, NodeId, Selector, Step,
+    super::fact::Fact, Below, Class, Graph, Lanes, Layout, Look, Narrowing, NodeId, Selector, Step,
     TABLE_PREDICATES_MAX, Table, keep,
 };
 
@@ -57,12 +57,13 @@ impl Chooser<'_> {
             (Class::Path, _) => 2,
             (Class::Process, false) => 3,
         };
-        let mut steps: Vec<Step> = Vec::new();
+        let mut steps = Vec::new();
         for dimension in dimensions {
             let class = dimension.class;
             let asked = self.layout.indexed(dimension.index);
             let narrowing = Narrowing::new(dimension, asked, &below);
-            steps.push(Step { class, look: Look::Index(narrowing) });
+            let step = Step { class, look: Look::Index(narrowing) };
+            steps.push(((rank(class), true), step));
         }
         for class in [Class::Event, Class::Process] {
             let chosen: Vec<u32> = cheap
@@ -73,10 +74,16 @@ impl Chooser<'_> {
                 .collect();
             for some in chosen.chunks(TABLE_PREDICATES_MAX) {
                 let table = Table::new(some, self.layout, &below, words);
-                steps.push(Step { class, look: Look::Table(table) });
+                // The facts of an event are read at once, and leave little to look for.
+                let is_fact =
+                    |predicate: &u32| Fact::of(self.graph.predicate_of(*predicate).0).is_some();
+                let facts = class == Class::Event && some.iter().all(is_fact);
+                let step = Step { class, look: Look::Table(table) };
+                steps.push(((rank(class), !facts), step));
             }
         }
-        steps.sort_by_key(|step| rank(step.class));
+        steps.sort_by_key(|(order, _)| *order);
+        let mut steps: Vec<Step> = steps.into_iter().map(|(_, step)| step).collect();
         self.quieten(&mut steps, &below);
         let steps_of_process = match process_first {
             true => steps.iter().take_while(|step| step.class == Class::Process).count(),
