@@ -179,7 +179,7 @@ impl Work<'_> {
                 return None;
             }
             work.macros.errors(&parsed, remarks, found);
-            work.macros.tell_macros(&parsed);
+            work.macros.tell_macros(&parsed, work.source);
             None
         })
     }

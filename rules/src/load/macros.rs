@@ -337,8 +337,8 @@ impl<'a> MacroTable<'a> {
         }
     }
 
-    /// Tells the errors of all macros that a condition names, each once.
-    pub(super) fn tell_macros(&self, parsed: &Parsed) {
+    /// Tells the errors of all macros that a condition about a source names, each once.
+    pub(super) fn tell_macros(&self, parsed: &Parsed, source: EventSource) {
         let mut open = Vec::new();
         names(&parsed.expression, &mut open);
         let mut seen = HashSet::new();
@@ -347,10 +347,8 @@ impl<'a> MacroTable<'a> {
             if !seen.insert(&*name.text) {
                 continue;
             }
-            for state in &entry.states {
-                if let State::Failed { faults, .. } = &*state.borrow() {
-                    self.told.borrow_mut().append(&mut faults.borrow_mut());
-                }
+            if let State::Failed { faults, .. } = &*entry.states[source as usize].borrow() {
+                self.told.borrow_mut().append(&mut faults.borrow_mut());
             }
             if let Some(parsed) = &entry.parsed {
                 names(&parsed.expression, &mut open);
