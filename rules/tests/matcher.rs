@@ -55,6 +55,7 @@ fn text_field() -> impl Strategy<Value = String> {
         "basename(fd.name)",
         "toupper(fd.name)",
         "concat(proc.name, fd.name)",
+        "concat(evt.type, proc.name)",
     ])
     .prop_map(ToOwned::to_owned)
 }
@@ -89,6 +90,8 @@ fn check() -> impl Strategy<Value = String> {
             .prop_map(|(a, b, c)| format!("{a} {b} {c}")),
         2 => (text_field(), "(glob|iglob)", pattern()).prop_map(|(a, b, c)| format!("{a} {b} {c}")),
         1 => (text_field(), prop::sample::select(vec!["/a.*", "a+b?", "[ab]*/b", ".*b", "(a|b)+"]))
+            .prop_map(|(a, b)| format!("{a} regex \"{b}\"")),
+        1 => (text_field(), "/?[ab]{1,2}([+]|[?]|[*]|[+][*]|[{][02][}]|[+][{]0,2[}])[ab]?")
             .prop_map(|(a, b)| format!("{a} regex \"{b}\"")),
         1 => (text_field(), "(contains|startswith|endswith|=)", "(oneof|anyof|allof)", words(1..4))
             .prop_map(|(a, b, c, d)| format!("{a} {b} {c} {d}")),
