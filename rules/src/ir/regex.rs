@@ -25,6 +25,9 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
         .build(&format!(r"\A(?:{rewritten})\z"))
         .map_err(|error| {
             use std::error::Error;
+            if error.size_limit().is_some() {
+                return "the pattern is too large: count less, or take `in` or `pmatch`".to_owned();
+            }
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
             let last = cause.lines().last().unwrap_or_default().trim_start_matches("error: ");
             if last.is_empty() { error.to_string() } else { last.to_owned() }
