@@ -58,9 +58,38 @@ pub fn write_head(rule: &str, list: CaseList) -> String {
     format!("- test: {}\n  {list}:\n", yaml::scalar(rule))
 }
 
-/// Returns a case that is read back as this event.
+/// Returns a case that is read back as this event. A comment names what a test cannot say of it.
 pub fn write_case(event: &Event) -> String {
-    yaml::item(&pairs(event))
+    let pairs = pairs(event);
+    let missed = missed(event, &pairs);
+    let mut text = yaml::item(&pairs);
+    if !missed.is_empty() {
+        text.push_str(&format!("      # left out, a test cannot say it: {}\n", missed.join(", ")));
+    }
+    text
+}
+
+/// Returns the fields that the reader does not find to be what they were, and how many ancestors
+/// are missing.
+fn missed(event: &Event, pairs: &[Pair]) -> Vec<String> {
+    let is_kept = |key: &String| !MOMENTS.contains(&&**key);
+    let keys = event::keys_of(event.kind).into_iter().filter(is_kept);
+    // The first pair is the case's name, which is no field.
+    let mut missed: Vec<String> = match read(&pairs[1..]) {
+        Some(read) => keys.filter(|key| value(&read, key) != value(event, key)).collect(),
+        None => vec!["that it happened: this case does not read back".to_owned()],
+    };
+    let far = event.process.ancestors().skip(ANCESTORS_MAX).count();
+    if far > 0 {
+        missed.push(format!("{far} of its ancestors"));
+    }
+    missed
+}
+
+fn read(pairs: &[Pair]) -> Option<Event> {
+    let mut files = Files::default();
+    files.add("written", "");
+    event::read(&files, &yaml::node(pairs)).ok()
 }
 
 /// A field's value as a test writes it.
@@ -166,10 +195,7 @@ impl Search<'_> {
     }
 
     fn read(&self, given: &[Pair]) -> Option<Event> {
-        let node = yaml::node(&[&self.fixed[..], given].concat());
-        let mut files = Files::default();
-        files.add("written", "");
-        event::read(&files, &node).ok()
+        read(&[&self.fixed[..], given].concat())
     }
 }
 

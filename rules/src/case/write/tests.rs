@@ -278,3 +278,17 @@ fn nothing_a_program_was_told_is_left_after_redaction() {
     let count = redact(&event).process.arguments.len();
     assert_eq!(count, event.process.arguments.len());
 }
+
+#[test]
+fn what_a_test_cannot_say_is_told_in_a_comment() {
+    let whole = sample::exec("bash", &["-c"]);
+    assert!(!write_case(&whole).contains('#'), "{}", write_case(&whole));
+    let mut event = whole;
+    let names: Vec<String> = (0..20).map(|number| format!("p{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    event.process = sample::family(&names);
+    let text = write_test("R", CaseList::Match, std::slice::from_ref(&event));
+    let told = "      # left out, a test cannot say it: 3 of its ancestors\n";
+    assert!(text.ends_with(told), "{text}");
+    read_back(&event, &text);
+}
