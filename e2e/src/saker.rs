@@ -192,7 +192,7 @@ fn write_response(folder: &Folder, intake: &Port, api: &Port, response: &Value) 
 #[derive(Debug)]
 pub struct Agent {
     pub admin: Port,
-    _folder: Folder,
+    folder: Folder,
     process: Process,
 }
 
@@ -212,6 +212,7 @@ impl Agent {
             "router": reach,
             "spool": { "dir": folder.join("spool"), "bytes_max": "8MiB" },
             "admin": admin.address(),
+            "record": { "socket": folder.join("agent.sock") },
             "hostname": Self::HOSTNAME,
             "builtin_rules": true,
             "rules": rules,
@@ -219,7 +220,12 @@ impl Agent {
         let config = folder.write("saker.yaml", json!({ "agent": agent }).to_string());
         let mut process = launch(&["saker-agent"], &config, &folder);
         process.ready(|| get_ok(&admin.address(), "/ready"));
-        Self { admin, _folder: folder, process }
+        Self { admin, folder, process }
+    }
+
+    /// Returns the socket it hands recorded events out on.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("agent.sock")
     }
 
     /// Returns what it tells Prometheus.

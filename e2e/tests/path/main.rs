@@ -8,4 +8,5 @@ mod deeds;
 mod delivery;
 mod ingest;
 mod operator;
+mod record;
 mod world;
