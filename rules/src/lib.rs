@@ -31,7 +31,9 @@ pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};
 pub use lint::{Lint, LintOptions, lint, lints};
-pub use load::{AppendOutput, ExtraField, FileReport, LoadOptions, LoadReport, Pick, Selection};
+pub use load::{
+    AppendOutput, ExtraField, FileReport, LoadOptions, LoadReport, Pick, Selection, wildcard,
+};
 pub use matcher::{
     KindPlan, Lifetime, Matcher, Plan, PredicateCost, PredicatePlan, RuleCost, StepPlan,
 };

@@ -30,7 +30,7 @@ pub(crate) use compile::{Compiled, compile};
 pub(crate) use expand::with_exceptions;
 pub(crate) use item::{Item, read_items};
 pub(crate) use macros::NoMacros;
-pub use options::{AppendOutput, ExtraField, LoadOptions, Pick, Selection};
+pub use options::{AppendOutput, ExtraField, LoadOptions, Pick, Selection, wildcard};
 pub(crate) use paste::Lists;
 pub use report::{FileReport, LoadReport};
 

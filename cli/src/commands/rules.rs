@@ -129,18 +129,7 @@ fn wrong(diagnostics: &[Diagnostic]) -> anyhow::Error {
 
 /// Returns whether `text` is `pattern`, in which `*` stands for any text; case does not count.
 fn like(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
+    rules::wildcard(&pattern.to_lowercase(), &text.to_lowercase())
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub enum Pick {
 impl Pick {
     pub(super) fn takes(&self, name: &str, tags: &[String]) -> bool {
         match self {
-            Self::Rule(pattern) => matches(pattern, name),
+            Self::Rule(pattern) => wildcard(pattern, name),
             Self::Tag(tag) => tags.iter().any(|other| other == tag),
         }
     }
@@ -103,7 +103,7 @@ impl LoadOptions {
 }
 
 /// Returns whether `text` is `pattern`, in which `*` stands for any text.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn wildcard(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
         return false;
@@ -139,7 +139,7 @@ mod tests {
             ("?b", "ab", false),
             ("*ab*b", "ab", false),
         ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+            assert_eq!(wildcard(pattern, text), expected, "{pattern} {text}");
         }
     }
 }
