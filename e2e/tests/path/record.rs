@@ -1,8 +1,10 @@
 //! What those who write rules ask of a running agent: events as tests, and what rules cost.
 
 use std::{
+    fs::{self, File},
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use e2e::{Folder, eventually, program};
@@ -13,17 +15,21 @@ use crate::{
     world,
 };
 
-/// Starts `saker record` with the agent of this world.
-fn record(arguments: &[&str]) -> Child {
-    let agent = world::agent().unwrap();
+/// An agent serves one recorder at a time.
+static RECORDER: Mutex<()> = Mutex::new(());
+
+/// Runs `saker record` with the agent of this world and does something again and again until it has
+/// what it wants; returns what it wrote.
+#[track_caller]
+fn recorded(arguments: &[&str], mut deed: impl FnMut()) -> String {
+    let _alone = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    let (agent, folder) = (world::agent().unwrap(), Folder::new("recorded"));
+    // A pipe holds 64 KiB, which the command lines of many ancestors exceed.
+    let written = folder.join("events.yaml");
     let mut saker = Command::new(program("saker"));
     saker.arg("record").args(arguments).arg("--socket").arg(agent.socket());
-    saker.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Does something again and again until the recorder has what it wants; returns what it wrote.
-#[track_caller]
-fn recorded(mut recorder: Child, mut deed: impl FnMut()) -> String {
+    saker.stdout(File::create(&written).unwrap()).stderr(Stdio::piped());
+    let mut recorder = saker.spawn().unwrap();
     eventually("a recording", || {
         deed();
         match recorder.try_wait().unwrap() {
@@ -34,7 +40,7 @@ fn recorded(mut recorder: Child, mut deed: impl FnMut()) -> String {
     let done = recorder.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{told}");
-    String::from_utf8(done.stdout).unwrap()
+    fs::read_to_string(written).unwrap()
 }
 
 fn test_rules(folder: &Folder, text: &str, rules: &str) -> (bool, String) {
@@ -63,7 +69,7 @@ fn a_recorded_exec_is_a_case_that_its_rule_matches() {
     let condition = "evt.type = execve and proc.name = saker-recorded";
     let arguments = [condition, "--for", "60s", "--max", "2", "--rule", "Recorded"];
     let deed = || run(Command::new(&program).args(["-t", "it: #1", "\"q\" \\ ü"]));
-    let text = recorded(record(&arguments), deed);
+    let text = recorded(&arguments, deed);
     let (passed, told) = test_rules(&folder, &text, RULE);
     assert!(passed && told.contains("1 rule tested, 2 cases, 0 failed"), "{told}\n{text}");
     let (passed, told) = test_rules(&folder, &text, &RULE.replace("#1", "#2"));
@@ -75,7 +81,7 @@ fn an_alert_is_recorded_as_what_its_rule_must_leave_out_and_without_secrets() {
     watched!();
     let arguments = ["--alert-rule", "Deed: password hashes read", "--redact"];
     let deed = || shell("cat /etc/shadow /nothing/saker-recorded-secret; true");
-    let text = recorded(record(&arguments), deed);
+    let text = recorded(&arguments, deed);
     assert!(text.contains("  ignore:") && text.contains("/etc/shadow"), "{text}");
     assert!(!text.contains("saker-recorded-secret"), "{text}");
     let folder = Folder::new("record");
