@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use alert::{Connection, Detail, Event, FileType, OpenFile};
+use alert::{Call, Connection, Detail, Event, FileType, OpenFile};
 use probe::{
     Body, Malformed, Record,
     layout::{Connect, Open, flag},
@@ -94,6 +94,7 @@ fn detail(record: &Record<'_>, body: &Body, cwd: &str) -> Detail {
     match body {
         Body::Open(open) => Detail::Open(open_file(record, open, cwd)),
         Body::Connect(connect) => Detail::Connect(connection(record, connect)),
+        Body::Call(_) => Detail::Call(Call::default()),
         Body::Ptrace(ptrace) => Detail::Ptrace { request: ptrace.request, pid: ptrace.pid },
         Body::Module(_) => Detail::Module {
             parameters: text(record.parameters.unwrap_or_default()),
@@ -223,6 +224,8 @@ fn unix_path(bytes: &[u8]) -> Box<str> {
 
 #[cfg(test)]
 mod tests {
+    use probe::layout::Kind;
+
     use super::*;
     use crate::enrich::container::Containers;
 
@@ -247,7 +250,7 @@ mod tests {
         Decoder::new(processes).decode(bytes).unwrap().unwrap()
     }
 
-    const OPENAT: u16 = 4;
+    const OPENAT: u16 = Kind::OpenAt as u16;
     const OPEN_BYTES: usize = 32;
 
     #[test]

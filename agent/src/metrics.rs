@@ -6,7 +6,11 @@ use alert::{EventKind, Missing, Priority};
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use self::rules::RuleMetrics;
-use crate::{detect::Counts, sensor::HoldEnd, status::AgentStatus};
+use crate::{
+    detect::Counts,
+    sensor::{HoldEnd, KindCounters},
+    status::AgentStatus,
+};
 
 /// What serves hooks, by the letters of `docs/sensor.md`: system call hooks and trampolines.
 const BACKENDS: [char; 2] = ['S', 'T'];
@@ -125,7 +129,7 @@ impl Metrics {
             metrics.hooks.with_label_values(&[&backend.to_string()]).set(0);
         }
         for kind in EventKind::reported() {
-            for outcome in ["seen", "filtered", "sent", "lost"] {
+            for (outcome, _) in KindCounters::default().named() {
                 metrics.kernel_events.with_label_values(&[kind.name(), outcome]).reset();
             }
         }
@@ -151,12 +155,7 @@ impl Metrics {
         }
         raise(&self.held_back, status.alerts_held_back);
         for kind in &status.sensor.kinds {
-            for (outcome, count) in [
-                ("seen", kind.seen),
-                ("filtered", kind.filtered),
-                ("sent", kind.sent),
-                ("lost", kind.lost),
-            ] {
+            for (outcome, count) in kind.counters.named() {
                 raise(&self.kernel_events.with_label_values(&[&kind.kind, outcome]), count);
             }
         }

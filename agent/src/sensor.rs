@@ -18,6 +18,7 @@ use aya::{
     programs::ProgramError,
 };
 use probe::layout::{Counters, Kind, counter};
+use serde::{Deserialize, Serialize};
 
 mod attach;
 mod hooks;
@@ -309,9 +310,13 @@ fn count(counters: &PerCpuArray<MapData, Counters>, kind: Kind) -> KindCounters 
     let Ok(per_cpu) = counters.get(&(kind as u32), 0) else { return sum };
     for one in per_cpu.iter() {
         sum.seen += one[counter::SEEN];
+        sum.muted += one[counter::MUTED];
         sum.filtered += one[counter::FILTERED];
+        sum.limited += one[counter::LIMITED];
         sum.sent += one[counter::SENT];
         sum.lost += one[counter::LOST];
+        sum.truncated += one[counter::TRUNCATED];
+        sum.faulted += one[counter::FAULTED];
     }
     sum
 }
@@ -363,17 +368,43 @@ pub struct Unavailable {
     pub why: String,
 }
 
-/// What became of the events of one kind, counted in the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What became of the events of one kind, counted in the kernel:
+/// `seen = muted + filtered + limited + sent + lost`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct KindCounters {
     /// Reached the probe.
     pub seen: u64,
+    /// Dropped because its process is left out.
+    pub muted: u64,
     /// Dropped because nobody wants them.
     pub filtered: u64,
+    /// Dropped because there were too many.
+    pub limited: u64,
     /// Put into a ring.
     pub sent: u64,
     /// Wanted, but the ring was full.
     pub lost: u64,
+    /// Of those sent: with a text that was cut.
+    pub truncated: u64,
+    /// Of those sent: with memory of the process that could not be read.
+    pub faulted: u64,
+}
+
+impl KindCounters {
+    /// Returns the counts with their names in metrics.
+    pub const fn named(&self) -> [(&'static str, u64); 8] {
+        [
+            ("seen", self.seen),
+            ("muted", self.muted),
+            ("filtered", self.filtered),
+            ("limited", self.limited),
+            ("sent", self.sent),
+            ("lost", self.lost),
+            ("truncated", self.truncated),
+            ("faulted", self.faulted),
+        ]
+    }
 }
 
 /// What the user-space side counted.

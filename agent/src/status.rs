@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     rulefiles::RulesStatus,
-    sensor::{ContainerTotals, SensorError, SensorStatus},
+    sensor::{ContainerTotals, KindCounters, SensorError, SensorStatus},
 };
 
 /// The agent at one moment.
@@ -108,10 +108,8 @@ pub struct UnavailableReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KindReport {
     pub kind: String,
-    pub seen: u64,
-    pub filtered: u64,
-    pub sent: u64,
-    pub lost: u64,
+    #[serde(flatten)]
+    pub counters: KindCounters,
 }
 
 /// How far behind the router is.
@@ -181,13 +179,7 @@ impl SensorReport {
             kinds: status
                 .counters()
                 .into_iter()
-                .map(|(kind, counters)| KindReport {
-                    kind: kind.name().to_owned(),
-                    seen: counters.seen,
-                    filtered: counters.filtered,
-                    sent: counters.sent,
-                    lost: counters.lost,
-                })
+                .map(|(kind, counters)| KindReport { kind: kind.name().to_owned(), counters })
                 .collect(),
             processes: totals.processes,
             malformed: totals.malformed,
@@ -201,7 +193,7 @@ impl SensorReport {
 
     /// Returns how many events of all kinds were lost.
     pub fn lost(&self) -> u64 {
-        self.kinds.iter().map(|kind| kind.lost).sum()
+        self.kinds.iter().map(|kind| kind.counters.lost).sum()
     }
 }
 
@@ -281,12 +273,14 @@ impl fmt::Display for AgentStatus {
         for missing in &self.sensor.unavailable {
             writeln!(f, "missing   {}: {}", missing.what, missing.why)?;
         }
-        for kind in self.sensor.kinds.iter().filter(|kind| kind.seen > 0) {
-            writeln!(
-                f,
-                "kind      {:<14} seen {} filtered {} sent {} lost {}",
-                kind.kind, kind.seen, kind.filtered, kind.sent, kind.lost
-            )?;
+        for kind in self.sensor.kinds.iter().filter(|kind| kind.counters.seen > 0) {
+            write!(f, "kind      {:<14}", kind.kind)?;
+            for (name, count) in kind.counters.named() {
+                if count > 0 || matches!(name, "sent" | "lost") {
+                    write!(f, " {name} {count}")?;
+                }
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

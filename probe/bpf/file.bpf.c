@@ -53,8 +53,8 @@ int BPF_PROG(syscall_open, struct pt_regs *regs, long result)
 	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_open));
 	if (!s)
 		return 0;
-	u64 a = argument(regs, call.compat, 0), b = argument(regs, call.compat, 1);
-	u64 c = argument(regs, call.compat, 2), d = argument(regs, call.compat, 3);
+	u64 a = argument(regs, &call, 0), b = argument(regs, &call, 1);
+	u64 c = argument(regs, &call, 2), d = argument(regs, &call, 3);
 	struct open_how how = {};
 	s32 directory = AT_FDCWD;
 	u64 path = a;
@@ -109,13 +109,13 @@ int BPF_PROG(syscall_unlink, struct pt_regs *regs, long result)
 	if (!s)
 		return 0;
 	struct saker_unlink *e = body_of(s);
-	u64 a = argument(regs, call.compat, 0), b = argument(regs, call.compat, 1);
+	u64 a = argument(regs, &call, 0), b = argument(regs, &call, 1);
 	e->reserved = 0;
 	if (kind == SAKER_UNLINK) {
 		e->flags = 0;
 		put_typed_path(s, AT_FDCWD, (void *)a);
 	} else {
-		e->flags = argument(regs, call.compat, 2);
+		e->flags = argument(regs, &call, 2);
 		put_typed_path(s, a, (void *)b);
 	}
 	send(s, &bulk, kind);
@@ -132,11 +132,11 @@ int BPF_PROG(syscall_module, struct pt_regs *regs, long result)
 		return 0;
 	struct saker_module *e = body_of(s);
 	e->flags = e->reserved = 0;
-	u64 parameters = argument(regs, call.compat, 2);
+	u64 parameters = argument(regs, &call, 2);
 	if (kind == SAKER_FINIT_MODULE) {
-		parameters = argument(regs, call.compat, 1);
-		e->flags = argument(regs, call.compat, 2);
-		struct file *file = file_of(argument(regs, call.compat, 0));
+		parameters = argument(regs, &call, 1);
+		e->flags = argument(regs, &call, 2);
+		struct file *file = file_of(argument(regs, &call, 0));
 		if (file)
 			put_path(s, SAKER_FIELD_PATH, __builtin_preserve_access_index(&file->f_path));
 	}

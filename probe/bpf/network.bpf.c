@@ -71,25 +71,10 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(syscall_connect, struct pt_regs *regs, long result)
 {
 	struct call call = call_of(regs);
-	u64 arguments[3];
-	if (call.operation == SAKER_OPERATION_SOCKETCALL) {
-		/* i386 only: the call's number is the first argument, its arguments are in memory. */
-		u32 packed[3] = {};
-		if (argument(regs, 1, 0) != 3 /* SYS_CONNECT */)
-			return 0;
-		bpf_probe_read_user(packed, sizeof(packed), (void *)argument(regs, 1, 1));
-		arguments[0] = packed[0];
-		arguments[1] = packed[1];
-		arguments[2] = packed[2];
-	} else {
-		arguments[0] = argument(regs, call.compat, 0);
-		arguments[1] = argument(regs, call.compat, 1);
-		arguments[2] = argument(regs, call.compat, 2);
-	}
 	struct scratch *s = begin_call(SAKER_CONNECT, result, call.compat, sizeof(struct saker_connect));
 	if (!s)
 		return 0;
-	fill_connect(s, arguments[0], arguments[1], arguments[2]);
+	fill_connect(s, argument(regs, &call, 0), argument(regs, &call, 1), argument(regs, &call, 2));
 	send(s, &bulk, SAKER_CONNECT);
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 /* Set before the load, so the verifier drops the code of what is off. */
 const volatile u32 saker_muted_pid = 0;
-const volatile u32 saker_wanted = 0;      /* bit per kind: user space wants these records */
+const volatile u64 saker_wanted[2];       /* bit per kind: user space wants these records */
 const volatile u8 saker_environment = 0;
 
 struct walk {
@@ -62,7 +62,7 @@ struct {
 
 static __always_inline int wanted(u32 kind)
 {
-	return saker_wanted >> kind & 1;
+	return saker_wanted[kind >> 6 & 1] >> (kind & 63) & 1;
 }
 
 static __always_inline struct saker_counters *counters_of(u32 kind)
@@ -79,7 +79,7 @@ static __always_inline int muted(u32 kind)
 		return 0;
 	if (c) {
 		c->seen++;
-		c->filtered++;
+		c->muted++;
 	}
 	return 1;
 }
@@ -122,7 +122,6 @@ static __always_inline struct scratch *begin(u32 kind, struct task_struct *task,
 	h->kind = kind;
 	h->flags = 0;
 	h->time_ns = bpf_ktime_get_boot_ns();
-	h->sequence = q->next++;
 	h->cpu = bpf_get_smp_processor_id();
 	h->tid = task->pid;
 	h->pid = task->tgid;
@@ -145,20 +144,30 @@ static __always_inline void *body_of(struct scratch *s)
 /* Hands the record to a ring. */
 static __always_inline void send(struct scratch *s, void *ring, u32 kind)
 {
+	u32 zero = 0;
 	struct saker_counters *c = counters_of(kind);
+	struct sequence *q = bpf_map_lookup_elem(&sequences, &zero);
+	struct saker_header *h = header_of(s);
 	u64 length = s->length;
 	CLAMP(length, RECORD_BYTES_MAX);
-	header_of(s)->length = length;
+	h->length = length;
+	h->sequence = q ? q->next++ : 0;
+	u16 flags = h->flags;
 	/* No flag: the kernel wakes the reader once for the first record after it caught up, and the
 	 * reader naps before it drains, so a wake-up is paid per batch. */
 	long failed = bpf_ringbuf_output(ring, s->data, length, 0);
-	if (c) {
-		if (failed)
-			c->lost++;
-		else
-			c->sent++;
-	}
 	__sync_lock_test_and_set(&s->busy, 0);
+	if (!c)
+		return;
+	if (failed) {
+		c->lost++;
+		return;
+	}
+	c->sent++;
+	if (flags & SAKER_TRUNCATED)
+		c->truncated++;
+	if (flags & SAKER_FAULT)
+		c->faulted++;
 }
 
 /* Returns where the next field's bytes go, or NULL when `bytes_max` of them no longer fit. */

@@ -5,15 +5,19 @@
 #include "path.h"
 
 #define SYSCALLS_MAX 512
+#define SOCKETCALLS_MAX 32
 
 /* By call number: low byte the 64-bit call's operation, high byte the 32-bit call's; an operation
  * is `kind + 1`, 0 for a call nobody wants. */
 const volatile u16 saker_operations[SYSCALLS_MAX];
 
+/* i386 `socketcall` carries these calls; by its first argument, their operations. */
+const volatile u8 saker_socketcalls[SOCKETCALLS_MAX];
+
 /* Family programs by operation; user space fills the wanted ones. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 32);
+	__uint(max_entries, SAKER_KINDS_MAX + 1);
 	__type(key, u32);
 	__type(value, u32);
 } families SEC(".maps");
@@ -21,6 +25,7 @@ struct {
 struct call {
 	u32 operation; /* 0: not ours */
 	u32 compat;
+	u64 packed;    /* user memory with the arguments, of a socketcall */
 };
 
 static __always_inline u32 call_number(struct pt_regs *regs)
@@ -42,6 +47,44 @@ static __always_inline u32 is_compat(void)
 #endif
 }
 
+/* Returns what a register holds for the argument of this index. */
+static __always_inline u64 saved_argument(struct pt_regs *regs, u32 compat, u32 index)
+{
+#if defined(__TARGET_ARCH_x86)
+	if (compat) {
+		switch (index) {
+		case 0: return (u32)regs->bx;
+		case 1: return (u32)regs->cx;
+		case 2: return (u32)regs->dx;
+		case 3: return (u32)regs->si;
+		case 4: return (u32)regs->di;
+		case 5: return (u32)regs->bp;
+		}
+		return 0;
+	}
+	switch (index) {
+	case 0: return regs->di;
+	case 1: return regs->si;
+	case 2: return regs->dx;
+	case 3: return regs->r10;
+	case 4: return regs->r8;
+	case 5: return regs->r9;
+	}
+	return 0;
+#else
+	u64 value = 0;
+	switch (index) {
+	case 0: value = regs->orig_x0; break;
+	case 1: value = regs->regs[1]; break;
+	case 2: value = regs->regs[2]; break;
+	case 3: value = regs->regs[3]; break;
+	case 4: value = regs->regs[4]; break;
+	case 5: value = regs->regs[5]; break;
+	}
+	return compat ? (u32)value : value;
+#endif
+}
+
 static __always_inline struct call call_of(struct pt_regs *regs)
 {
 	struct call call = {};
@@ -53,47 +96,28 @@ static __always_inline struct call call_of(struct pt_regs *regs)
 		return call;
 	call.compat = is_compat();
 	call.operation = call.compat ? operations >> 8 : operations & 0xff;
+	if (call.operation == SAKER_OPERATION_SOCKETCALL) {
+		u64 which = saved_argument(regs, 1, 0);
+		call.packed = saved_argument(regs, 1, 1);
+		call.operation = which < SOCKETCALLS_MAX ? saker_socketcalls[which] : 0;
+	}
 	return call;
 }
 
-static __always_inline u64 argument(struct pt_regs *regs, u32 compat, u32 index)
+static __always_inline u64 argument(struct pt_regs *regs, const struct call *call, u32 index)
 {
-	u64 value = 0;
-#if defined(__TARGET_ARCH_x86)
-	if (compat) {
-		switch (index) {
-		case 0: value = regs->bx; break;
-		case 1: value = regs->cx; break;
-		case 2: value = regs->dx; break;
-		case 3: value = regs->si; break;
-		}
-		return (u32)value;
-	}
-	switch (index) {
-	case 0: return regs->di;
-	case 1: return regs->si;
-	case 2: return regs->dx;
-	case 3: return regs->r10;
-	}
-	return 0;
-#else
-	switch (index) {
-	case 0: value = regs->orig_x0; break;
-	case 1: value = regs->regs[1]; break;
-	case 2: value = regs->regs[2]; break;
-	case 3: value = regs->regs[3]; break;
-	}
-	return compat ? (u32)value : value;
-#endif
+	u32 value = 0;
+	if (!call->packed)
+		return saved_argument(regs, call->compat, index);
+	bpf_probe_read_user(&value, sizeof(value), (void *)(call->packed + 4 * index));
+	return value;
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 {
 	struct call call = call_of(regs);
-	if (!call.operation)
-		return 0;
-	if (bpf_get_current_pid_tgid() >> 32 == saker_muted_pid)
+	if (!call.operation || muted(call.operation - 1))
 		return 0;
 	bpf_tail_call(ctx, &families, call.operation);
 	return 0;

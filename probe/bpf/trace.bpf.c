@@ -9,8 +9,8 @@ int BPF_PROG(syscall_ptrace, struct pt_regs *regs, long result)
 	if (!s)
 		return 0;
 	struct saker_ptrace *e = body_of(s);
-	e->request = argument(regs, call.compat, 0);
-	e->pid = argument(regs, call.compat, 1);
+	e->request = argument(regs, &call, 0);
+	e->pid = argument(regs, &call, 1);
 	e->reserved = 0;
 	send(s, &bulk, SAKER_PTRACE);
 	return 0;

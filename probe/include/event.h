@@ -1,32 +1,94 @@
 /* The bytes between the probe and the agent: one header, one body per kind, then fields.
  *
  * Compiled into the probe and, by a test, natively: `src/layout.rs` mirrors every offset. All
- * numbers are of the machine's own byte order. Nothing here holds a kernel pointer. */
+ * numbers are of the machine's own byte order. Nothing here holds a kernel pointer.
+ *
+ * Process life, opens and connects have bodies of their own; every other system call has
+ * `saker_call`: its six arguments as the registers held them, and behind it one field for each
+ * argument that is more than a number, and one for a descriptor the call made. Which argument of
+ * which call is what is written in `src/call.rs` alone. */
 #pragma once
 #include <linux/types.h>
 
 /* Changes with any change of this file. */
-#define SAKER_ABI 2
+#define SAKER_ABI 3
 
 #define SAKER_PATH_MAX 4096
 #define SAKER_ARGUMENTS_MAX 8192
 #define SAKER_ENVIRONMENT_MAX 4096
 #define SAKER_CGROUP_MAX 1024
+#define SAKER_ADDRESS_MAX 128
+#define SAKER_DATA_MAX 80
+#define SAKER_KINDS_MAX 127             /* an operation, `kind + 1`, is a byte */
+#define SAKER_CALL_ARGUMENTS 6
 
+/* An event is named after its system call, as `evt.type` is. */
 enum saker_kind {
 	SAKER_EXECVE,
+	SAKER_EXECVEAT,
 	SAKER_CLONE,
+	SAKER_CLONE3,
+	SAKER_FORK,
+	SAKER_VFORK,
 	SAKER_PROCEXIT,
 	SAKER_OPEN,
 	SAKER_OPENAT,
 	SAKER_OPENAT2,
 	SAKER_CREAT,
+	SAKER_CLOSE,
+	SAKER_DUP,
+	SAKER_DUP2,
+	SAKER_DUP3,
+	SAKER_SOCKET,
+	SAKER_BIND,
+	SAKER_LISTEN,
 	SAKER_CONNECT,
-	SAKER_PTRACE,
-	SAKER_INIT_MODULE,
-	SAKER_FINIT_MODULE,
+	SAKER_ACCEPT,
+	SAKER_ACCEPT4,
+	SAKER_SENDTO,
+	SAKER_SENDMSG,
+	SAKER_RECVFROM,
+	SAKER_RECVMSG,
 	SAKER_UNLINK,
 	SAKER_UNLINKAT,
+	SAKER_RMDIR,
+	SAKER_MKDIR,
+	SAKER_MKDIRAT,
+	SAKER_RENAME,
+	SAKER_RENAMEAT,
+	SAKER_RENAMEAT2,
+	SAKER_LINK,
+	SAKER_LINKAT,
+	SAKER_SYMLINK,
+	SAKER_SYMLINKAT,
+	SAKER_CHMOD,
+	SAKER_FCHMODAT,
+	SAKER_FCHMOD,
+	SAKER_PTRACE,
+	SAKER_SETNS,
+	SAKER_UNSHARE,
+	SAKER_SETUID,
+	SAKER_SETGID,
+	SAKER_SETREUID,
+	SAKER_SETREGID,
+	SAKER_SETRESUID,
+	SAKER_SETRESGID,
+	SAKER_SETPGID,
+	SAKER_SETSID,
+	SAKER_CAPSET,
+	SAKER_PRCTL,
+	SAKER_BPF,
+	SAKER_INIT_MODULE,
+	SAKER_FINIT_MODULE,
+	SAKER_USERFAULTFD,
+	SAKER_MEMFD_CREATE,
+	SAKER_IO_URING_SETUP,
+	SAKER_MOUNT,
+	SAKER_UMOUNT,
+	SAKER_UMOUNT2,
+	SAKER_CHROOT,
+	SAKER_CHDIR,
+	SAKER_FCHDIR,
 	/* No events: what becomes of cgroups. */
 	SAKER_CGROUP_MADE,
 	SAKER_CGROUP_REMOVED,
@@ -34,7 +96,7 @@ enum saker_kind {
 };
 
 /* What `saker_operations` says about a system call, beside `kind + 1`. */
-#define SAKER_OPERATION_SOCKETCALL 31
+#define SAKER_OPERATION_SOCKETCALL 255
 
 enum saker_flag {
 	SAKER_TRUNCATED = 1 << 0,       /* a field was cut or left out */
@@ -126,6 +188,10 @@ struct saker_connect {
 	__u8 remote[16];
 };
 
+struct saker_call {
+	__u64 arguments[SAKER_CALL_ARGUMENTS];
+};
+
 struct saker_ptrace {
 	__u64 request;
 	__s32 pid;
@@ -149,14 +215,17 @@ struct saker_cgroup {
 	__u32 reserved;
 };
 
-/* After the body come fields, each with this in front, unaligned, without padding. */
+/* After the body come fields, each with this in front, unaligned, without padding. The high byte of
+ * `type` is the number of the argument it belongs to, counted from 1; 0 for what belongs to none. */
 struct saker_field {
 	__u16 type;
 	__u16 length;
 };
 
+#define SAKER_FIELD_OF(type, argument) ((type) | ((argument) + 1) << 8)
+
 enum saker_field_type {
-	SAKER_FIELD_PATH = 1,           /* resolved by the kernel: of the program or the opened file */
+	SAKER_FIELD_PATH = 1,           /* resolved by the kernel: of the program, of a file */
 	SAKER_FIELD_RAW,                /* a path as typed */
 	SAKER_FIELD_BASE,               /* directory a relative `RAW` starts at */
 	SAKER_FIELD_ARGUMENTS,          /* each ended by NUL */
@@ -167,12 +236,40 @@ enum saker_field_type {
 	SAKER_FIELD_NAME,               /* comm */
 	SAKER_FIELD_UNIX,               /* address of a Unix socket; an abstract one starts with NUL */
 	SAKER_FIELD_PARAMETERS,
+	SAKER_FIELD_TEXT,               /* text of user memory that is no path */
+	SAKER_FIELD_DATA,               /* first bytes that were read or written */
+	SAKER_FIELD_STRUCTURE,          /* user memory of a size the call's table gives */
+	SAKER_FIELD_ADDRESS,            /* socket address in user memory, family first */
+	SAKER_FIELD_DESCRIPTOR,         /* `saker_descriptor`; of no argument: what the call made */
 };
 
-/* One per processor and kind. */
+/* What a descriptor stood for when the call ended. */
+struct saker_descriptor {
+	__u64 inode;
+	__u32 device;
+	__s32 number;
+	__u32 flags;                    /* `O_*`, of the open file */
+	__u16 mode;                     /* inode mode; 0: no such descriptor */
+	__u16 family;                   /* of a socket, as the rest */
+	__u16 type;
+	__u16 protocol;
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 local[16];
+	__u8 remote[16];
+	__u16 state;                    /* `TCP_*`, of Unix sockets too */
+	__u16 reserved[3];
+};
+
+/* One per processor and kind. `seen = muted + filtered + limited + sent + lost`; a record that is
+ * sent may be truncated or faulted too. */
 struct saker_counters {
 	__u64 seen;
-	__u64 filtered;
+	__u64 muted;                    /* of a process that is left out */
+	__u64 filtered;                 /* nothing in user space could want it */
+	__u64 limited;                  /* more of its kind than are let through */
 	__u64 sent;
-	__u64 lost;
+	__u64 lost;                     /* no room in the ring */
+	__u64 truncated;
+	__u64 faulted;
 };

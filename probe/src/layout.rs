@@ -2,48 +2,96 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-/// What a record says happened; the number on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Kind {
-    Execve,
-    Clone,
-    ProcExit,
-    Open,
-    OpenAt,
-    OpenAt2,
-    Creat,
-    Connect,
-    Ptrace,
-    InitModule,
-    FinitModule,
-    Unlink,
-    UnlinkAt,
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident $c:literal;)+) => {
+        /// What a record says happened; the number on the wire. An event is named after its system
+        /// call.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Kind { $($(#[$doc])* $variant,)+ }
+
+        impl Kind {
+            /// All kinds, in the order of their numbers.
+            pub const ALL: [Self; [$($c,)+].len()] = [$(Self::$variant,)+];
+        }
+
+        #[cfg(test)]
+        const C_NAMES: [&str; Kind::ALL.len()] = [$($c,)+];
+    };
+}
+
+kinds! {
+    Execve "SAKER_EXECVE";
+    ExecveAt "SAKER_EXECVEAT";
+    Clone "SAKER_CLONE";
+    Clone3 "SAKER_CLONE3";
+    Fork "SAKER_FORK";
+    Vfork "SAKER_VFORK";
+    ProcExit "SAKER_PROCEXIT";
+    Open "SAKER_OPEN";
+    OpenAt "SAKER_OPENAT";
+    OpenAt2 "SAKER_OPENAT2";
+    Creat "SAKER_CREAT";
+    Close "SAKER_CLOSE";
+    Dup "SAKER_DUP";
+    Dup2 "SAKER_DUP2";
+    Dup3 "SAKER_DUP3";
+    Socket "SAKER_SOCKET";
+    Bind "SAKER_BIND";
+    Listen "SAKER_LISTEN";
+    Connect "SAKER_CONNECT";
+    Accept "SAKER_ACCEPT";
+    Accept4 "SAKER_ACCEPT4";
+    SendTo "SAKER_SENDTO";
+    SendMsg "SAKER_SENDMSG";
+    RecvFrom "SAKER_RECVFROM";
+    RecvMsg "SAKER_RECVMSG";
+    Unlink "SAKER_UNLINK";
+    UnlinkAt "SAKER_UNLINKAT";
+    Rmdir "SAKER_RMDIR";
+    Mkdir "SAKER_MKDIR";
+    MkdirAt "SAKER_MKDIRAT";
+    Rename "SAKER_RENAME";
+    RenameAt "SAKER_RENAMEAT";
+    RenameAt2 "SAKER_RENAMEAT2";
+    Link "SAKER_LINK";
+    LinkAt "SAKER_LINKAT";
+    Symlink "SAKER_SYMLINK";
+    SymlinkAt "SAKER_SYMLINKAT";
+    Chmod "SAKER_CHMOD";
+    FchmodAt "SAKER_FCHMODAT";
+    Fchmod "SAKER_FCHMOD";
+    Ptrace "SAKER_PTRACE";
+    SetNs "SAKER_SETNS";
+    Unshare "SAKER_UNSHARE";
+    SetUid "SAKER_SETUID";
+    SetGid "SAKER_SETGID";
+    SetReUid "SAKER_SETREUID";
+    SetReGid "SAKER_SETREGID";
+    SetResUid "SAKER_SETRESUID";
+    SetResGid "SAKER_SETRESGID";
+    SetPgid "SAKER_SETPGID";
+    SetSid "SAKER_SETSID";
+    CapSet "SAKER_CAPSET";
+    Prctl "SAKER_PRCTL";
+    Bpf "SAKER_BPF";
+    InitModule "SAKER_INIT_MODULE";
+    FinitModule "SAKER_FINIT_MODULE";
+    UserFaultFd "SAKER_USERFAULTFD";
+    MemfdCreate "SAKER_MEMFD_CREATE";
+    IoUringSetup "SAKER_IO_URING_SETUP";
+    Mount "SAKER_MOUNT";
+    Umount "SAKER_UMOUNT";
+    Umount2 "SAKER_UMOUNT2";
+    Chroot "SAKER_CHROOT";
+    Chdir "SAKER_CHDIR";
+    Fchdir "SAKER_FCHDIR";
     /// No event, like the next: what becomes of cgroups.
-    CgroupMade,
-    CgroupRemoved,
+    CgroupMade "SAKER_CGROUP_MADE";
+    CgroupRemoved "SAKER_CGROUP_REMOVED";
 }
 
 impl Kind {
-    /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
-        Self::Execve,
-        Self::Clone,
-        Self::ProcExit,
-        Self::Open,
-        Self::OpenAt,
-        Self::OpenAt2,
-        Self::Creat,
-        Self::Connect,
-        Self::Ptrace,
-        Self::InitModule,
-        Self::FinitModule,
-        Self::Unlink,
-        Self::UnlinkAt,
-        Self::CgroupMade,
-        Self::CgroupRemoved,
-    ];
-
     /// Returns the kind with this number.
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
@@ -61,7 +109,7 @@ pub mod flag {
     pub const BASE_IS_CWD: u16 = 1 << 6;
 }
 
-/// Values of [`Field::kind`].
+/// Values of the low byte of [`Field::kind`].
 pub mod field {
     pub const PATH: u16 = 1;
     pub const RAW: u16 = 2;
@@ -74,6 +122,11 @@ pub mod field {
     pub const NAME: u16 = 9;
     pub const UNIX: u16 = 10;
     pub const PARAMETERS: u16 = 11;
+    pub const TEXT: u16 = 12;
+    pub const DATA: u16 = 13;
+    pub const STRUCTURE: u16 = 14;
+    pub const ADDRESS: u16 = 15;
+    pub const DESCRIPTOR: u16 = 16;
 }
 
 /// In front of every record.
@@ -170,6 +223,13 @@ pub struct Connect {
     pub remote: [u8; 16],
 }
 
+/// The arguments of a system call, as its registers held them.
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Call {
+    pub arguments: [u64; CALL_ARGUMENTS],
+}
+
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Ptrace {
@@ -200,7 +260,8 @@ pub struct Cgroup {
     pub reserved: u32,
 }
 
-/// In front of every field.
+/// In front of every field. The high byte of `kind` is the number of the argument the field belongs
+/// to, counted from 1.
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Field {
@@ -208,30 +269,60 @@ pub struct Field {
     pub length: u16,
 }
 
-/// What became of the events of one kind, on one processor. The kernel side counts in four `u64`.
-pub type Counters = [u64; 4];
+/// What a descriptor stood for when the call ended.
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Descriptor {
+    pub inode: u64,
+    pub device: u32,
+    pub number: i32,
+    pub flags: u32,
+    pub mode: u16,
+    pub family: u16,
+    pub socket_type: u16,
+    pub protocol: u16,
+    pub local_port: u16,
+    pub remote_port: u16,
+    pub local: [u8; 16],
+    pub remote: [u8; 16],
+    pub state: u16,
+    pub reserved: [u16; 3],
+}
 
-/// Places in [`Counters`].
+/// How many arguments a system call has at most.
+pub const CALL_ARGUMENTS: usize = 6;
+
+/// What became of the events of one kind, on one processor. The kernel side counts in eight `u64`.
+pub type Counters = [u64; 8];
+
+/// Places in [`Counters`]: the first is the sum of the next five.
 pub mod counter {
     pub const SEEN: usize = 0;
-    pub const FILTERED: usize = 1;
-    pub const SENT: usize = 2;
-    pub const LOST: usize = 3;
+    pub const MUTED: usize = 1;
+    pub const FILTERED: usize = 2;
+    pub const LIMITED: usize = 3;
+    pub const SENT: usize = 4;
+    pub const LOST: usize = 5;
+    pub const TRUNCATED: usize = 6;
+    pub const FAULTED: usize = 7;
 }
 
 const _: () = {
+    assert!(Kind::ALL.len() <= 127);
     assert!(size_of::<Header>() == 80);
     assert!(size_of::<Execve>() == 80);
     assert!(size_of::<Fork>() == 24);
     assert!(size_of::<ProcExit>() == 8);
     assert!(size_of::<Open>() == 32);
     assert!(size_of::<Connect>() == 48);
+    assert!(size_of::<Call>() == 48);
     assert!(size_of::<Ptrace>() == 16);
     assert!(size_of::<Module>() == 8);
     assert!(size_of::<Unlink>() == 8);
     assert!(size_of::<Cgroup>() == 16);
     assert!(size_of::<Field>() == 4);
-    assert!(size_of::<Counters>() == 32);
+    assert!(size_of::<Descriptor>() == 72);
+    assert!(size_of::<Counters>() == 64);
 };
 
 #[cfg(test)]
@@ -239,6 +330,19 @@ mod tests {
     use std::{fmt::Write, mem::offset_of, process::Command};
 
     use super::*;
+
+    const COUNTERS: [&str; size_of::<Counters>() / 8] = {
+        let mut names = [""; size_of::<Counters>() / 8];
+        names[counter::SEEN] = "seen";
+        names[counter::MUTED] = "muted";
+        names[counter::FILTERED] = "filtered";
+        names[counter::LIMITED] = "limited";
+        names[counter::SENT] = "sent";
+        names[counter::LOST] = "lost";
+        names[counter::TRUNCATED] = "truncated";
+        names[counter::FAULTED] = "faulted";
+        names
+    };
 
     /// Collects `C type, C field, Rust offset` and sizes of all structures.
     macro_rules! mirror {
@@ -276,19 +380,20 @@ mod tests {
                 descriptor, family, socket_type as type, protocol, local_port, remote_port,
                 reserved, local, remote,
             }
+            "saker_call" = Call { arguments }
             "saker_ptrace" = Ptrace { request, pid, reserved }
             "saker_module" = Module { flags, reserved }
             "saker_unlink" = Unlink { flags, reserved }
             "saker_cgroup" = Cgroup { id, level, reserved }
             "saker_field" = Field { kind as type, length }
+            "saker_descriptor" = Descriptor {
+                inode, device, number, flags, mode, family, socket_type as type, protocol,
+                local_port, remote_port, local, remote, state, reserved,
+            }
         };
         let numbers = [
             ("SAKER_KIND_COUNT", Kind::ALL.len() as u64),
-            ("SAKER_EXECVE", Kind::Execve as u64),
-            ("SAKER_CONNECT", Kind::Connect as u64),
-            ("SAKER_UNLINKAT", Kind::UnlinkAt as u64),
-            ("SAKER_CGROUP_MADE", Kind::CgroupMade as u64),
-            ("SAKER_CGROUP_REMOVED", Kind::CgroupRemoved as u64),
+            ("SAKER_CALL_ARGUMENTS", CALL_ARGUMENTS as u64),
             ("SAKER_TRUNCATED", flag::TRUNCATED.into()),
             ("SAKER_FAULT", flag::FAULT.into()),
             ("SAKER_UNREACHABLE", flag::UNREACHABLE.into()),
@@ -307,8 +412,15 @@ mod tests {
             ("SAKER_FIELD_NAME", field::NAME.into()),
             ("SAKER_FIELD_UNIX", field::UNIX.into()),
             ("SAKER_FIELD_PARAMETERS", field::PARAMETERS.into()),
+            ("SAKER_FIELD_TEXT", field::TEXT.into()),
+            ("SAKER_FIELD_DATA", field::DATA.into()),
+            ("SAKER_FIELD_STRUCTURE", field::STRUCTURE.into()),
+            ("SAKER_FIELD_ADDRESS", field::ADDRESS.into()),
+            ("SAKER_FIELD_DESCRIPTOR", field::DESCRIPTOR.into()),
             ("SAKER_OPERATION_SOCKETCALL", crate::program::SOCKETCALL.into()),
         ];
+        let kinds = Kind::ALL.iter().zip(C_NAMES).map(|(kind, name)| (name, *kind as u64));
+        let numbers = numbers.into_iter().chain(kinds);
 
         let mut source = String::from("#include <stddef.h>\n#include \"event.h\"\n");
         for (name, size) in sizes {
@@ -325,8 +437,14 @@ mod tests {
         for (name, number) in numbers {
             writeln!(source, "_Static_assert({name} == {number}, \"{name}\");").unwrap();
         }
-        writeln!(source, "_Static_assert(sizeof(struct saker_counters) == 32, \"counters\");")
+        for (place, name) in COUNTERS.into_iter().enumerate() {
+            let offset = place * 8;
+            writeln!(
+                source,
+                "_Static_assert(offsetof(struct saker_counters, {name}) == {offset}, \"{name}\");"
+            )
             .unwrap();
+        }
 
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("check.c");

@@ -14,20 +14,37 @@ pub mod map {
 pub mod setting {
     /// `u32`: process whose own system calls are left out; 0 for none.
     pub const MUTED_PID: &str = "saker_muted_pid";
-    /// `u32`: bit per [`super::Kind`].
+    /// [`super::Wanted`].
     pub const WANTED: &str = "saker_wanted";
     /// `u8`: 1 to send the environment.
     pub const ENVIRONMENT: &str = "saker_environment";
     /// [`super::Operations`].
     pub const OPERATIONS: &str = "saker_operations";
+    /// [`super::Socketcalls`].
+    pub const SOCKETCALLS: &str = "saker_socketcalls";
 }
 
 /// What to do at the end of each system call: `kind + 1`, 0 for nothing; the 32-bit call of the same
 /// number has the high byte.
 pub type Operations = [u16; 512];
 
-/// The operation of i386 `socketcall`, through which connect may go.
-pub const SOCKETCALL: u8 = 31;
+/// The operation of i386 `socketcall`, whose first argument says which call it is.
+pub const SOCKETCALL: u8 = 255;
+
+/// The operations of the calls that i386 `socketcall` carries, by their number there.
+pub type Socketcalls = [u8; 32];
+
+/// Bit per [`Kind`].
+pub type Wanted = [u64; 2];
+
+/// Returns the bits of these kinds.
+pub fn wanted(kinds: impl IntoIterator<Item = Kind>) -> Wanted {
+    let mut bits = [0; 2];
+    for kind in kinds {
+        bits[kind as usize / 64] |= 1 << (kind as u32 % 64);
+    }
+    bits
+}
 
 /// The program on the exit of system calls, which jumps to a [`Family`].
 pub const SYSCALL_EXIT: Hook = Hook { program: "syscall_exit", target: "sys_exit" };
@@ -135,6 +152,9 @@ const SOCKETCALL_NUMBER: Option<usize> = Some(102);
 #[cfg(target_arch = "aarch64")]
 const SOCKETCALL_NUMBER: Option<usize> = None;
 
+/// Calls that `socketcall` carries, with their numbers in `include/uapi/linux/net.h`.
+const CARRIED: [(Kind, u8); 1] = [(Kind::Connect, 3)];
+
 /// Returns the table that makes the probe look at the system calls of these kinds and no others.
 pub fn operations(kinds: &[Kind]) -> Operations {
     let mut operations = [0; 512];
@@ -148,17 +168,25 @@ pub fn operations(kinds: &[Kind]) -> Operations {
         }
     }
     if let Some(number) = SOCKETCALL_NUMBER
-        && kinds.contains(&Kind::Connect)
+        && socketcalls(kinds) != [0; 32]
     {
         operations[number] |= u16::from(SOCKETCALL) << 8;
     }
     operations
 }
 
+/// Returns the same for the calls `socketcall` carries.
+pub fn socketcalls(kinds: &[Kind]) -> Socketcalls {
+    let mut operations = [0; 32];
+    for (kind, number) in CARRIED.iter().filter(|(kind, _)| kinds.contains(kind)) {
+        operations[usize::from(*number)] = *kind as u8 + 1;
+    }
+    operations
+}
+
 /// Returns the places in the map of families at which a family's program is entered.
 pub fn entries(family: &Family) -> impl Iterator<Item = u32> {
-    let socketcall = family.kinds.contains(&Kind::Connect).then_some(u32::from(SOCKETCALL));
-    family.kinds.iter().map(|kind| *kind as u32 + 1).chain(socketcall)
+    family.kinds.iter().map(|kind| *kind as u32 + 1)
 }
 
 #[cfg(test)]
@@ -177,16 +205,31 @@ mod tests {
     }
 
     #[test]
+    fn socketcall_is_looked_at_for_what_it_carries() {
+        assert_eq!(socketcalls(&[Kind::Connect])[3], Kind::Connect as u8 + 1);
+        assert_eq!(socketcalls(&[Kind::Open]), [0; 32]);
+        assert_eq!(operations(&[Kind::Open])[102], 0);
+    }
+
+    #[test]
+    fn a_wanted_kind_has_its_bit_in_one_of_two_words() {
+        assert_eq!(
+            wanted([Kind::Execve, Kind::CgroupRemoved]),
+            [1, 1 << (Kind::CgroupRemoved as u32 - 64)]
+        );
+    }
+
+    #[test]
     fn no_system_call_is_looked_at_for_process_life() {
         assert_eq!(operations(&[Kind::Execve, Kind::Clone, Kind::ProcExit]), [0; 512]);
     }
 
     #[test]
-    fn every_kind_has_exactly_one_program() {
+    fn no_kind_has_two_programs() {
         for kind in Kind::ALL {
             let life = PROCESS.iter().chain(&CGROUPS).filter(|(of, _)| *of == kind).count();
             let families = FAMILIES.iter().filter(|family| family.kinds.contains(&kind)).count();
-            assert_eq!(life + families, 1, "{kind:?}");
+            assert!(life + families <= 1, "{kind:?}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use zerocopy::FromBytes;
 
 use crate::layout::{
-    Cgroup, Connect, Execve, Field, Fork, Header, Kind, Module, Open, ProcExit, Ptrace, Unlink,
-    field,
+    Call, Cgroup, Connect, Execve, Field, Fork, Header, Kind, Module, Open, ProcExit, Ptrace,
+    Unlink, field,
 };
 
 /// One record, borrowed from a ring. Texts are bytes as the kernel or the process gave them.
@@ -34,6 +34,8 @@ pub struct Record<'a> {
     pub unix: Option<&'a [u8]>,
     /// Of a module.
     pub parameters: Option<&'a [u8]>,
+    /// All fields as they came, each known to be whole.
+    fields: &'a [u8],
 }
 
 /// The part of a record that differs by kind.
@@ -44,6 +46,7 @@ pub enum Body {
     ProcExit(ProcExit),
     Open(Open),
     Connect(Connect),
+    Call(Call),
     Ptrace(Ptrace),
     Module(Module),
     Unlink(Unlink),
@@ -92,9 +95,18 @@ impl<'a> Record<'a> {
             name: None,
             unix: None,
             parameters: None,
+            fields,
         };
-        record.read_fields(fields)?;
+        record.read_fields()?;
         Ok(record)
+    }
+
+    /// Returns a field of an argument, counted from 0, or without one of the call's result. Of its
+    /// kind there is one.
+    pub fn field_of(&self, kind: u16, argument: Option<u8>) -> Option<&'a [u8]> {
+        let sought = kind | argument.map_or(0, |index| u16::from(index) + 1) << 8;
+        let mut fields = Fields(self.fields).map_while(Result::ok);
+        fields.find(|(kind, _)| *kind == sought).map(|(_, value)| value)
     }
 
     /// Returns whether a bit of [`flag`](crate::layout::flag) is set.
@@ -102,13 +114,10 @@ impl<'a> Record<'a> {
         self.header.flags & flag != 0
     }
 
-    fn read_fields(&mut self, mut rest: &'a [u8]) -> Result<(), Malformed> {
-        while !rest.is_empty() {
-            let (head, after) = Field::read_from_prefix(rest).map_err(|_| Malformed::Field)?;
-            let (value, next) =
-                after.split_at_checked(usize::from(head.length)).ok_or(Malformed::Field)?;
-            rest = next;
-            let slot = match head.kind {
+    fn read_fields(&mut self) -> Result<(), Malformed> {
+        for field in Fields(self.fields) {
+            let (kind, value) = field?;
+            let slot = match kind {
                 field::PATH => &mut self.path,
                 field::RAW => &mut self.raw,
                 field::BASE => &mut self.base,
@@ -125,6 +134,28 @@ impl<'a> Record<'a> {
             *slot = Some(value);
         }
         Ok(())
+    }
+}
+
+/// The fields of a record: what each is, with the argument it belongs to, and its bytes.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u16, &'a [u8]), Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let field = Field::read_from_prefix(self.0).ok().and_then(|(head, after)| {
+            let (value, rest) = after.split_at_checked(usize::from(head.length))?;
+            self.0 = rest;
+            Some((head.kind, value))
+        });
+        if field.is_none() {
+            self.0 = &[];
+        }
+        Some(field.ok_or(Malformed::Field))
     }
 }
 
@@ -150,6 +181,7 @@ fn read_body(kind: Kind, bytes: &[u8]) -> Result<(Body, &[u8]), Malformed> {
         Kind::CgroupMade | Kind::CgroupRemoved => {
             take(bytes).map(|(body, rest)| (Body::Cgroup(body), rest))?
         }
+        _ => take(bytes).map(|(body, rest)| (Body::Call(body), rest))?,
     })
 }
 
@@ -195,14 +227,29 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_found_by_the_argument_it_belongs_to() {
+        let bytes = record(
+            Kind::RenameAt as u16,
+            &[0; size_of::<Call>()],
+            &[(field::RAW | 2 << 8, b"old"), (field::RAW | 4 << 8, b"new"), (field::DATA, b"x")],
+        );
+        let record = Record::read(&bytes).unwrap();
+        assert_eq!(record.field_of(field::RAW, Some(1)), Some(&b"old"[..]));
+        assert_eq!(record.field_of(field::RAW, Some(3)), Some(&b"new"[..]));
+        assert_eq!(record.field_of(field::RAW, Some(0)), None);
+        assert_eq!(record.field_of(field::DATA, None), Some(&b"x"[..]));
+        assert_eq!(record.raw, None);
+    }
+
+    #[test]
     fn what_is_not_a_record_is_named() {
         let check = |bytes: &[u8], expected: Malformed| {
             assert_eq!(Record::read(bytes).unwrap_err(), expected);
         };
         check(&[1, 2, 3], Malformed::Short);
-        check(&record(77, &[], &[]), Malformed::Kind(77));
+        check(&record(127, &[], &[]), Malformed::Kind(127));
         check(&record(0, &[0; 10], &[]), Malformed::Short);
-        let mut cut = record(2, &[0; 8], &[(field::RAW, b"abc")]);
+        let mut cut = record(Kind::ProcExit as u16, &[0; 8], &[(field::RAW, b"abc")]);
         cut.pop();
         check(&cut, Malformed::Length { said: cut.len() as u32 + 1, has: cut.len() });
         let length = cut.len() as u32;

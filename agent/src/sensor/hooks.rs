@@ -65,6 +65,16 @@ mod tests {
     }
 
     #[test]
+    fn the_kinds_the_model_calls_reported_are_seen_and_no_others() {
+        for need in hooks(&EventKind::ALL) {
+            for name in &need.kinds {
+                let kind = EventKind::from_name(name).expect("a kind's name");
+                assert_eq!(need.tracepoint.is_some(), kind.is_reported(), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn an_open_is_seen_by_a_trampoline_and_through_io_uring() {
         let needs = hooks(&[EventKind::OpenAt, EventKind::Execve]);
         assert_eq!(needs[0].tracepoint, Some("sched_process_exec"));

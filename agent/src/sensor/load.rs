@@ -24,65 +24,54 @@ pub(super) struct Loaded {
     pub(super) families: ProgramArray<MapData>,
 }
 
-/// Returns the probe's name for a kind of event, or `None` where the probe does not report it: then
-/// [`EventKind::is_reported`] is false.
-pub(super) fn probe_kind(kind: EventKind) -> Option<Kind> {
-    Some(match kind {
-        EventKind::Execve => Kind::Execve,
-        EventKind::Clone => Kind::Clone,
-        EventKind::ProcExit => Kind::ProcExit,
-        EventKind::Open => Kind::Open,
-        EventKind::OpenAt => Kind::OpenAt,
-        EventKind::OpenAt2 => Kind::OpenAt2,
-        EventKind::Creat => Kind::Creat,
-        EventKind::Connect => Kind::Connect,
-        EventKind::Ptrace => Kind::Ptrace,
-        EventKind::InitModule => Kind::InitModule,
-        EventKind::FinitModule => Kind::FinitModule,
-        EventKind::Unlink => Kind::Unlink,
-        EventKind::UnlinkAt => Kind::UnlinkAt,
-        _ => return None,
-    })
+macro_rules! kinds {
+    ($($name:ident)+) => {
+        /// Returns the probe's name for a kind of event, or `None` where no call is behind it.
+        pub(super) const fn probe_kind(kind: EventKind) -> Option<Kind> {
+            match kind {
+                $(EventKind::$name => Some(Kind::$name),)+
+                EventKind::Container | EventKind::ContainerRemoved => None,
+            }
+        }
+
+        /// Returns the event kind of a probe's kind, or `None` where the record is not an event.
+        pub(crate) const fn event_kind(kind: Kind) -> Option<EventKind> {
+            match kind {
+                $(Kind::$name => Some(EventKind::$name),)+
+                Kind::CgroupMade | Kind::CgroupRemoved => None,
+            }
+        }
+    };
 }
 
-/// Returns the event kind of a probe's kind, or `None` where the record is not an event.
-pub(crate) fn event_kind(kind: Kind) -> Option<EventKind> {
-    Some(match kind {
-        Kind::Execve => EventKind::Execve,
-        Kind::Clone => EventKind::Clone,
-        Kind::ProcExit => EventKind::ProcExit,
-        Kind::Open => EventKind::Open,
-        Kind::OpenAt => EventKind::OpenAt,
-        Kind::OpenAt2 => EventKind::OpenAt2,
-        Kind::Creat => EventKind::Creat,
-        Kind::Connect => EventKind::Connect,
-        Kind::Ptrace => EventKind::Ptrace,
-        Kind::InitModule => EventKind::InitModule,
-        Kind::FinitModule => EventKind::FinitModule,
-        Kind::Unlink => EventKind::Unlink,
-        Kind::UnlinkAt => EventKind::UnlinkAt,
-        Kind::CgroupMade | Kind::CgroupRemoved => return None,
-    })
+kinds! {
+    Execve ExecveAt Clone Clone3 Fork Vfork ProcExit Open
+    OpenAt OpenAt2 Creat Close Dup Dup2 Dup3 Socket
+    Bind Listen Connect Accept Accept4 SendTo SendMsg RecvFrom
+    RecvMsg Unlink UnlinkAt Rmdir Mkdir MkdirAt Rename RenameAt
+    RenameAt2 Link LinkAt Symlink SymlinkAt Chmod FchmodAt Fchmod
+    Ptrace SetNs Unshare SetUid SetGid SetReUid SetReGid SetResUid
+    SetResGid SetPgid SetSid CapSet Prctl Bpf InitModule FinitModule
+    UserFaultFd MemfdCreate IoUringSetup Mount Umount Umount2 Chroot Chdir
+    Fchdir
 }
 
 /// Creates the maps and prepares the programs; `kinds` are those wanted beside process life.
 pub(super) fn load(kinds: &[Kind], options: &SensorOptions) -> Result<Loaded, SensorError> {
     let btf = Btf::from_sys_fs().map_err(|error| SensorError::NoBtf(error.into()))?;
-    let wanted: u32 = program::PROCESS
-        .iter()
-        .chain(&program::CGROUPS)
-        .map(|(kind, _)| kind)
-        .chain(kinds)
-        .fold(0, |bits, kind| bits | 1 << *kind as u32);
+    let always = program::PROCESS.iter().chain(&program::CGROUPS).map(|(kind, _)| *kind);
+    let wanted = program::wanted(always.chain(kinds.iter().copied()));
     let muted = if options.mute_self { std::process::id() } else { 0 };
     let environment = u8::from(options.environment);
     let operations = program::operations(kinds);
+    let socketcalls = program::socketcalls(kinds);
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&btf))
         .override_global(setting::MUTED_PID, &muted, true)
-        .override_global(setting::WANTED, &wanted, true)
+        .override_global(setting::WANTED, &wanted[..], true)
         .override_global(setting::ENVIRONMENT, &environment, true)
         .override_global(setting::OPERATIONS, &operations[..], true)
+        .override_global(setting::SOCKETCALLS, &socketcalls[..], true)
         .map_max_entries(map::PRIO, options.prio_ring_bytes)
         .map_max_entries(map::BULK, options.bulk_ring_bytes)
         .load(probe::OBJECT)
@@ -127,10 +116,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_probe_has_the_kinds_the_model_calls_reported() {
+    fn every_call_of_the_model_has_a_kind_in_the_probe() {
         for kind in EventKind::ALL {
             let probed = probe_kind(kind);
-            assert_eq!(probed.is_some(), kind.is_reported(), "{kind:?}");
+            assert_eq!(probed.is_none(), kind.is_notice(), "{kind:?}");
             assert_eq!(probed.and_then(event_kind), probed.map(|_| kind));
         }
     }

@@ -98,12 +98,12 @@ fn events() -> Row {
                 .of(query("{{kind}}", by_kind("seen"))),
             Panel::lines(
                 "Outcomes",
-                "Events filtered in the kernel, sent to the agent, and lost as the ring was full.",
+                "Events left out in the kernel, sent to the agent, and lost as the ring was full.",
                 Unit::PerSecond,
             )
             .of(query(
                 "{{outcome}}",
-                "sum by (outcome) (rate(saker_agent_kernel_events_total{outcome!=\"seen\",\
+                "sum by (outcome) (rate(saker_agent_kernel_events_total{outcome!~\"seen|truncated|faulted\",\
                  instance=~\"$instance\"}[$__rate_interval]))",
             ))
             .colours(&[("lost", "red"), ("sent", "green"), ("filtered", "blue")]),
