@@ -8,6 +8,7 @@ mod case;
 mod condition;
 mod diagnostic;
 mod explain;
+mod filter;
 mod ir;
 mod lint;
 mod load;
@@ -30,6 +31,10 @@ pub use case::{
 pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};
+pub use filter::{
+    Automaton, FilterView, KernelFilter, KindFilter, Mask, NETWORKS_MAX, Network, Networks,
+    PathMasks, PathText, Protocol, RANGES_MAX, Ranges, Scope, Sight, Table, open_row,
+};
 pub use lint::{Lint, LintOptions, lint, lints};
 pub use load::{
     AppendOutput, ExtraField, FileReport, LoadOptions, LoadReport, Pick, Selection, wildcard,

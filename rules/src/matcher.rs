@@ -20,9 +20,11 @@ use std::sync::Arc;
 
 use alert::Event;
 
+pub(crate) use bounds::{Below, Lanes};
 pub(crate) use costs::Counters;
 use costs::Tally;
 pub use costs::{PredicateCost, RuleCost};
+pub(crate) use index::certain_prefix;
 pub use plan::{KindPlan, Lifetime, Plan, PredicatePlan, StepPlan};
 pub(crate) use program::Program;
 use select::Possible;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alert::{Connection, Container, Detail, Event, EventKind, Process};
 use proptest::prelude::*;
-use rules::{Matcher, RuleSet, Source};
+use rules::{FilterView, KernelFilter, Matcher, RuleSet, Source};
 
 mod naive;
 mod sample;
@@ -302,6 +302,7 @@ fn event(number: u64, process: Arc<Process>, what: &What) -> Event {
 /// Rules, with what each means.
 struct Side {
     matcher: Matcher,
+    filter: Arc<KernelFilter>,
     conditions: Vec<naive::Condition>,
 }
 
@@ -319,7 +320,7 @@ impl Side {
             .unwrap_or_else(|errors| panic!("{}\n{conditions:#?}", errors[0]))
             .rules;
         let conditions = conditions.iter().map(|text| naive::Condition::new(text)).collect();
-        Self { matcher: rules.matcher(), conditions }
+        Self { matcher: rules.matcher(), filter: rules.kernel_filter(), conditions }
     }
 
     fn check(&mut self, event: &Event) -> Result<(), TestCaseError> {
@@ -330,7 +331,10 @@ impl Side {
             .filter(|(_, condition)| condition.matches(event))
             .map(|(number, _)| format!("r{number}"))
             .collect();
-        prop_assert_eq!(matched, expected, "{:#?}", event);
+        prop_assert_eq!(&matched, &expected, "{:#?}", event);
+        let view = FilterView::of(event);
+        let kept = self.filter.keeps(event.kind, &view);
+        prop_assert!(kept || expected.is_empty(), "{:#?} as {:#?}", event, view);
         Ok(())
     }
 }

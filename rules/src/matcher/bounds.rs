@@ -10,20 +10,20 @@ use crate::ir::{Graph, Node, NodeId};
 
 /// What is known of one predicate or node, a bit for each of 64 cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lanes {
+pub(crate) struct Lanes {
     /// Cases in which it may hold.
-    pub(super) may: u64,
+    pub(crate) may: u64,
     /// Cases in which it may not hold.
-    pub(super) may_not: u64,
+    pub(crate) may_not: u64,
     /// Cases whose predicates it reads.
-    pub(super) reads: u64,
+    pub(crate) reads: u64,
 }
 
 impl Lanes {
-    pub(super) const UNKNOWN: Self = Self { may: u64::MAX, may_not: u64::MAX, reads: 0 };
+    pub(crate) const UNKNOWN: Self = Self { may: u64::MAX, may_not: u64::MAX, reads: 0 };
 
     /// Holds in the cases `yes`, does not in the cases `no`, is unknown in others.
-    pub(super) const fn known(yes: u64, no: u64) -> Self {
+    pub(crate) const fn known(yes: u64, no: u64) -> Self {
         Self { may: !no, may_not: !yes, reads: yes | no }
     }
 
@@ -46,7 +46,7 @@ impl Lanes {
 
 /// The nodes below some conditions, children first, in arrays of their own.
 #[derive(Debug)]
-pub(super) struct Below {
+pub(crate) struct Below {
     nodes: Vec<Shape>,
     children: Vec<u32>,
     /// The conditions, as places in `nodes`.
@@ -65,7 +65,7 @@ enum Shape {
 }
 
 impl Below {
-    pub(super) fn new(graph: &Graph, roots: impl Iterator<Item = NodeId>) -> Self {
+    pub(crate) fn new(graph: &Graph, roots: impl Iterator<Item = NodeId>) -> Self {
         let roots: Vec<NodeId> = roots.collect();
         let mut seen: hashbrown::HashSet<NodeId> = roots.iter().copied().collect();
         let mut open: Vec<NodeId> = seen.iter().copied().collect();
@@ -112,7 +112,7 @@ impl Below {
     }
 
     /// Calls `visit` for every predicate, each once.
-    pub(super) fn predicates(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn predicates(&self) -> impl Iterator<Item = u32> {
         self.nodes.iter().filter_map(|shape| match shape {
             Shape::Predicate(index) => Some(*index),
             _ => None,
@@ -120,7 +120,7 @@ impl Below {
     }
 
     /// Returns what is known of each condition, given what is known of each predicate.
-    pub(super) fn roots(&self, known: &dyn Fn(u32) -> Lanes) -> Vec<Lanes> {
+    pub(crate) fn roots(&self, known: &dyn Fn(u32) -> Lanes) -> Vec<Lanes> {
         let mut lanes: Vec<Lanes> = Vec::with_capacity(self.nodes.len());
         for shape in &self.nodes {
             let children = |from: u32, to: u32| {

@@ -8,6 +8,7 @@ mod text;
 
 use alert::{Detail, Field, Type};
 
+pub(crate) use self::pattern::certain_prefix;
 use self::{address::Addresses, number::Numbers, text::Texts};
 use super::{
     estimate::few_values,

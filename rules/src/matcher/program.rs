@@ -108,6 +108,13 @@ impl Program {
         self.group(kind).map_or(&[], |(_, group)| &group.entries)
     }
 
+    /// Returns the rules that a kind can match, with their conditions as they are for it.
+    pub(crate) fn conditions(&self, kind: EventKind) -> Vec<(u32, NodeId)> {
+        let group = self.group(kind).map(|(_, group)| group);
+        let own = group.iter().flat_map(|group| group.entries.iter().zip(&group.conditions));
+        own.map(|(entry, root)| (entry.rule, *root)).collect()
+    }
+
     /// Returns the rules for a kind, and the number of this group; `None` if there are none.
     pub(super) fn group(&self, kind: EventKind) -> Option<(u32, &Group)> {
         let number = (*self.kinds.get(kind as usize)?)?;

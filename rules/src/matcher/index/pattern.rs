@@ -30,6 +30,14 @@ pub(super) fn certain(operator: Operator, pattern: &str) -> Option<Certain> {
     }
 }
 
+/// Returns the text that whatever matches a regular expression begins with.
+pub(crate) fn certain_prefix(regex: &str) -> Option<String> {
+    match certain_of_regex(regex)? {
+        Certain::Prefix(text) => Some(text),
+        Certain::Suffix(_) | Certain::Inside(_) => None,
+    }
+}
+
 fn certain_of_glob(pattern: &str) -> Option<Certain> {
     let mut found: Vec<Certain> = Vec::new();
     let mut text = String::new();

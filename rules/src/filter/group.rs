@@ -1,0 +1,125 @@
+//! Puts the rules of one kind of event into as many groups as a mask has bits. Rules that no value
+//! tells apart share one at no loss; where there are still too many, neighbours do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Mask, PathMasks,
+    conditions::RuleBits,
+    draft::Draft,
+    network::{NetworkRules, Networks},
+    number::{RangeRules, Ranges},
+    path::Clause,
+};
+
+/// The group of each rule, by its place among those of the kind.
+pub(super) struct Groups {
+    of: Vec<usize>,
+    count: usize,
+}
+
+impl Groups {
+    pub(super) fn new(draft: &Draft<'_>) -> Self {
+        let count = draft.conditions.roots.len();
+        // Rules that look for the same in paths lie side by side, those that look for nothing last.
+        let mut looks: Vec<(Option<Clause>, Vec<u64>)> =
+            draft.clauses.iter().map(|clause| (clause.clone(), Vec::new())).collect();
+        let mut row = 0;
+        draft.rows(&mut |rules| {
+            for (rule, (_, look)) in looks.iter_mut().enumerate() {
+                if row % 64 == 0 {
+                    look.push(0);
+                }
+                if let Some(last) = look.last_mut() {
+                    *last |= (rules[rule / 64] >> (rule % 64) & 1) << (row % 64);
+                }
+            }
+            row += 1;
+        });
+        let distinct: BTreeSet<_> = looks.iter().map(sort_key).collect();
+        let found = distinct.len();
+        let numbers: BTreeMap<_, usize> = distinct
+            .into_iter()
+            .enumerate()
+            .map(|(place, look)| {
+                (look, if found > Mask::BITS { place * Mask::BITS / found } else { place })
+            })
+            .collect();
+        let of: Vec<usize> = looks.iter().map(|look| numbers[&sort_key(look)]).collect();
+        debug_assert_eq!(of.len(), count);
+        Self { of, count: found.min(Mask::BITS) }
+    }
+
+    pub(super) fn all(&self) -> Mask {
+        Mask::first(self.count)
+    }
+
+    /// Returns the numbers of the rules in each group.
+    pub(super) fn rules(&self, numbers: &[u32]) -> Vec<Vec<u32>> {
+        let mut rules = vec![Vec::new(); self.count];
+        for (number, group) in numbers.iter().zip(&self.of) {
+            let own: &mut Vec<u32> = &mut rules[*group];
+            if own.last() != Some(number) {
+                own.push(*number);
+            }
+        }
+        rules
+    }
+
+    /// Returns the groups that have a rule among these.
+    pub(super) fn mask(&self, rules: &RuleBits) -> Mask {
+        let mut mask = Mask::NONE;
+        for (rule, group) in self.of.iter().enumerate() {
+            if rules[rule / 64] >> (rule % 64) & 1 != 0 {
+                mask.set(*group);
+            }
+        }
+        mask
+    }
+
+    pub(super) fn ranges(&self, rules: &RangeRules) -> Ranges {
+        let mut ranges: Vec<(i64, Mask)> =
+            rules.ranges.iter().map(|(first, rules)| (*first, self.mask(rules))).collect();
+        ranges.dedup_by_key(|(_, mask)| *mask);
+        Ranges { ranges, absent: self.mask(&rules.absent) }
+    }
+
+    pub(super) fn networks(&self, rules: &NetworkRules) -> Networks {
+        let networks =
+            rules.networks.iter().map(|(network, rules)| (*network, self.mask(rules))).collect();
+        Networks { networks, absent: self.mask(&rules.absent) }
+    }
+
+    /// Returns the groups with a rule whose clause satisfies `wanted`.
+    fn with(&self, draft: &Draft<'_>, wanted: &dyn Fn(Option<&Clause>) -> bool) -> Mask {
+        let mut mask = Mask::NONE;
+        for (clause, group) in draft.clauses.iter().zip(&self.of) {
+            if wanted(clause.as_ref()) {
+                mask.set(*group);
+            }
+        }
+        mask
+    }
+
+    /// `outputs` are the predicates that each output of the automaton tells of.
+    pub(super) fn paths(&self, draft: &Draft<'_>, outputs: &[Box<[u32]>]) -> PathMasks {
+        let quiet = self.with(draft, &|clause| clause.is_none());
+        let ends = self
+            .with(draft, &|clause| clause.is_some_and(|clause| draft.paths.can_be_ends(clause)));
+        // A group that no path rules out need not be told of.
+        let told = |tells: &[u32]| {
+            let found = self.with(draft, &|clause| {
+                clause.is_some_and(|clause| clause.iter().any(|own| tells.contains(own)))
+            });
+            Mask([found.0[0] & !quiet.0[0], found.0[1] & !quiet.0[1]])
+        };
+        PathMasks { quiet, ends, outputs: outputs.iter().map(|tells| told(tells)).collect() }
+    }
+}
+
+type Look = (Option<Clause>, Vec<u64>);
+
+/// Those that look for nothing come last.
+fn sort_key(look: &Look) -> (bool, &Option<Clause>, &Vec<u64>) {
+    (look.0.is_none(), &look.0, &look.1)
+}
