@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gets the servers the end-to-end tests start: Kafka, an SMTP server, Prometheus, Alertmanager, and
-# a Kubernetes cluster, whose first build takes six minutes.
+# a Kubernetes cluster, whose first build takes six minutes; and an emulator with kernels to boot.
 #
 # Safe to run again, and quick when everything is there. What it downloads lives outside the
 # checkout, in a folder per version, so that every checkout and every CI run shares it.
@@ -25,6 +25,8 @@ need prometheus-alertmanager prometheus-alertmanager
 need setpriv util-linux
 need ip iproute2
 need openssl openssl
+need qemu-system-x86_64 qemu-system-x86
+need xz xz-utils
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ]; then
@@ -59,4 +61,5 @@ if [ ! -x "$smtp/bin/python" ] || [ ! -e "$smtp/.complete" ]; then
   touch "$smtp/.complete"
 fi
 
+"$here/kernels/fetch"
 "$here/cluster/build"

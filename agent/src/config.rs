@@ -14,7 +14,7 @@ use service::{
 
 use crate::{
     detect::Limits,
-    sensor::{ContainerOptions, SensorOptions},
+    sensor::{BackendChoice, ContainerOptions, SensorOptions},
     uplink::UplinkOptions,
 };
 
@@ -121,7 +121,7 @@ impl Default for LimitsConfig {
     }
 }
 
-/// How much memory watching the kernel may take.
+/// How the kernel is watched, and how much memory that may take.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SensorConfig {
@@ -131,6 +131,8 @@ pub struct SensorConfig {
     pub bulk_ring_bytes: HumanBytes,
     /// Processes remembered at once.
     pub processes_max: usize,
+    /// Where system calls are watched: `auto`, or one back end alone to rule the other out.
+    pub backend: BackendChoice,
 }
 
 impl Default for SensorConfig {
@@ -140,6 +142,7 @@ impl Default for SensorConfig {
             prio_ring_bytes: HumanBytes(options.prio_ring_bytes.into()),
             bulk_ring_bytes: HumanBytes(options.bulk_ring_bytes.into()),
             processes_max: options.processes_max,
+            backend: options.backend,
         }
     }
 }
@@ -302,6 +305,7 @@ impl SensorConfig {
         SensorOptions {
             prio_ring_bytes: ring(self.prio_ring_bytes),
             bulk_ring_bytes: ring(self.bulk_ring_bytes),
+            backend: self.backend,
             processes_max: self.processes_max,
             environment,
             ..SensorOptions::default()

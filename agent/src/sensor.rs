@@ -68,6 +68,8 @@ pub struct SensorOptions {
     pub environment: bool,
     /// How many processes are remembered; the oldest exited, then the oldest seen, go first.
     pub processes_max: usize,
+    /// Where system calls are watched.
+    pub backend: BackendChoice,
     pub containers: ContainerOptions,
 }
 
@@ -100,6 +102,7 @@ impl Default for SensorOptions {
             mute_self: true,
             environment: false,
             processes_max: 65_536,
+            backend: BackendChoice::Auto,
             containers: ContainerOptions::default(),
         }
     }
@@ -135,7 +138,8 @@ impl Sensor {
         let mut processes =
             Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
         processes.snapshot();
-        attach_families(&mut ebpf, &btf, &mut families, &counters, &wanted, &mut plan);
+        let chosen = (&wanted[..], options.backend);
+        attach_families(&mut ebpf, &btf, &mut families, &counters, chosen, &mut plan);
         attach_io_uring(&mut ebpf, &btf, &wanted, &mut plan);
         let mut reported = [false; Kind::ALL.len()];
         for kind in wanted {
@@ -359,6 +363,29 @@ impl Backend {
             Self::Trampoline => 'T',
         }
     }
+}
+
+/// Which of the back ends may serve.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendChoice {
+    /// A trampoline where the kernel grants one, else the system call exit.
+    #[default]
+    Auto,
+    /// The system call exit alone.
+    Syscall,
+    /// Trampolines alone: what has none is not watched.
+    Trampoline,
 }
 
 /// Something wanted that this kernel does not give.

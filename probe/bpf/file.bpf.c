@@ -24,14 +24,20 @@ static __always_inline void fill_inode(struct saker_open *e, struct inode *inode
 	e->device = user_device(BPF_CORE_READ(block, s_dev));
 }
 
+/* Linux adds O_LARGEFILE to what 64-bit programs ask for, and passes over a mode nobody needs. */
+static __always_inline void fill_how(struct saker_open *e, u32 flags, u32 create_mode)
+{
+	e->flags = flags & ~O_LARGEFILE;
+	e->create_mode = flags & (O_CREAT | O_TMPFILE_ALONE) ? create_mode : 0;
+}
+
 static __always_inline void fill_open(struct scratch *s, s32 directory, const void *typed,
 				      u32 flags, u32 create_mode)
 {
 	struct saker_open *e = body_of(s);
 	long result = header_of(s)->result;
 	__builtin_memset(e, 0, sizeof(*e));
-	e->flags = flags;
-	e->create_mode = create_mode;
+	fill_how(e, flags, create_mode);
 	if (result >= 0) {
 		struct file *file = file_of(result);
 		if (file) {

@@ -1,6 +1,7 @@
 /* Opens and connects asked for through io_uring, which make no system call of their own.
  *
- * Seen when they are handed in: what is asked for is known, the outcome is not. */
+ * Seen when they are handed in: what is asked for is known, the outcome is not. Linux 6.1 calls the
+ * tracepoint io_uring_submit_sqe; its first argument is the same. */
 #include "network.bpf.c"
 
 enum { IORING_OP_CONNECT = 16, IORING_OP_OPENAT = 18, IORING_OP_OPENAT2 = 28 };
@@ -31,8 +32,7 @@ int BPF_PROG(ring_open, struct io_kiocb *request)
 	char first = 0;
 	__builtin_memset(e, 0, sizeof(*e));
 	header_of(s)->flags |= SAKER_NO_FILE;
-	e->flags = BPF_CORE_READ(open, how.flags);
-	e->create_mode = BPF_CORE_READ(open, how.mode);
+	fill_how(e, BPF_CORE_READ(open, how.flags), BPF_CORE_READ(open, how.mode));
 	put_kernel_text(s, SAKER_FIELD_RAW, typed);
 	bpf_probe_read_kernel(&first, 1, typed);
 	put_base(s, first, BPF_CORE_READ(open, dfd));

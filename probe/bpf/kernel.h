@@ -146,6 +146,13 @@ struct pt_regs {
 #define S_IFSOCK 0140000
 #define PF_KTHREAD 0x00200000
 #define AT_FDCWD (-100)
+#define O_CREAT 0100
+#define O_TMPFILE_ALONE 020000000 /* without O_DIRECTORY, which always comes with it */
+#if defined(__TARGET_ARCH_x86)
+#define O_LARGEFILE 0100000
+#else
+#define O_LARGEFILE 0400000
+#endif
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10

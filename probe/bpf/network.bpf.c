@@ -80,7 +80,7 @@ int BPF_PROG(syscall_connect, struct pt_regs *regs, long result)
 }
 
 SEC("fexit/__sys_connect")
-int BPF_PROG(trampoline_connect, s32 descriptor, void *address, s32 length, long result)
+int BPF_PROG(trampoline_connect, s32 descriptor, void *address, s32 length, int result)
 {
 	if (muted(SAKER_CONNECT))
 		return 0;

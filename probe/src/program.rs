@@ -107,6 +107,9 @@ pub const IO_URING: [(&[Kind], Hook); 2] = [
     (&[Kind::Connect], Hook { program: "ring_connect", target: "io_uring_submit_req" }),
 ];
 
+/// What Linux 6.1 calls their tracepoint.
+pub const IO_URING_OLDER: &str = "io_uring_submit_sqe";
+
 /// Numbers of one system call: of the 64-bit table and of the 32-bit one, where each has it.
 struct Numbers {
     kind: Kind,

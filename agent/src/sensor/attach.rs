@@ -18,7 +18,7 @@ use probe::{
 };
 
 use super::{
-    Backend, Hook, SensorError, Unavailable, count,
+    Backend, BackendChoice, Hook, SensorError, Unavailable, count,
     load::{event_kind, refused},
 };
 
@@ -70,13 +70,13 @@ pub(super) fn attach_cgroups(ebpf: &mut Ebpf, btf: &Btf, plan: &mut Plan) {
 }
 
 /// Attaches what the wanted kinds need: a trampoline if the kernel grants one, else the system call
-/// exit. A family that gets neither is named in the plan.
+/// exit, or only that which was chosen. A family that gets neither is named in the plan.
 pub(super) fn attach_families(
     ebpf: &mut Ebpf,
     btf: &Btf,
     families: &mut ProgramArray<MapData>,
     counters: &PerCpuArray<MapData, Counters>,
-    kinds: &[Kind],
+    (kinds, choice): (&[Kind], BackendChoice),
     plan: &mut Plan,
 ) {
     let mut by_syscall = BTreeSet::new();
@@ -85,7 +85,13 @@ pub(super) fn attach_families(
         if served.is_empty() {
             continue;
         }
-        let note = match try_trampoline(ebpf, btf, counters, family) {
+        let tried = match choice {
+            BackendChoice::Syscall => Ok(None),
+            BackendChoice::Auto | BackendChoice::Trampoline => {
+                try_trampoline(ebpf, btf, counters, family)
+            }
+        };
+        let note = match tried {
             Ok(Some(hook)) => {
                 plan.hooks.push(hooked(&served, hook, Backend::Trampoline, None));
                 continue;
@@ -93,6 +99,11 @@ pub(super) fn attach_families(
             Ok(None) => None,
             Err(why) => Some(format!("no trampoline: {why}")),
         };
+        if choice == BackendChoice::Trampoline {
+            let why = note.unwrap_or_else(|| "the probe has no trampoline for it".to_owned());
+            plan.unavailable.push(Unavailable { what: names(&served), why });
+            continue;
+        }
         match enter_from_syscall(ebpf, btf, families, family) {
             Ok(()) => {
                 let hook = program::Hook { program: family.syscall, ..SYSCALL_EXIT };
@@ -123,10 +134,14 @@ pub(super) fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf, kinds: &[Kind], plan: 
         if served.is_empty() {
             continue;
         }
-        let attached =
-            load_tracepoint(ebpf, btf, hook).and_then(|()| attach_tracepoint(ebpf, hook.program));
-        match attached {
-            Ok(()) => {
+        let older = program::Hook { target: program::IO_URING_OLDER, ..hook };
+        let loaded = load_tracepoint(ebpf, btf, hook).map(|()| hook);
+        let loaded = loaded.or_else(|error| match load_tracepoint(ebpf, btf, older) {
+            Ok(()) => Ok(older),
+            Err(_) => Err(error),
+        });
+        match loaded.and_then(|hook| attach_tracepoint(ebpf, hook.program).map(|()| hook)) {
+            Ok(hook) => {
                 let note = "through io_uring; the outcome is not known".to_owned();
                 plan.hooks.push(hooked(&served, hook, Backend::Syscall, Some(note)));
             }
@@ -150,8 +165,12 @@ fn hooked(kinds: &[Kind], hook: program::Hook, backend: Backend, note: Option<St
 }
 
 fn unavailable(kinds: &[Kind], program: &str, error: &ProgramError) -> Unavailable {
+    Unavailable { what: names(kinds), why: format!("{program}: {}", one_line(error)) }
+}
+
+fn names(kinds: &[Kind]) -> String {
     let names: Vec<_> = kinds.iter().filter_map(|kind| Some(event_kind(*kind)?.name())).collect();
-    Unavailable { what: names.join(", "), why: format!("{program}: {}", one_line(error)) }
+    names.join(", ")
 }
 
 /// Attaches the family's trampoline and proves that it fires: one that loads and attaches may still

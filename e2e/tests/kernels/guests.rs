@@ -1,0 +1,107 @@
+//! One machine per kernel, with the agent on each back end in turn while deeds are done.
+
+use std::{
+    collections::HashMap, path::Path, process::Command, sync::OnceLock, thread, time::Duration,
+};
+
+use e2e::{Folder, Guest, Kernel, Report, program};
+use serde_json::json;
+
+/// How long a machine may take for everything; it is done in a third of that.
+const BOUND: Duration = Duration::from_secs(300);
+const RULES: &str = include_str!("rules.yaml");
+const AGENT: &str = include_str!("agent.sh");
+
+/// What the agent may use to watch system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Trampoline,
+    Syscall,
+}
+
+impl Backend {
+    pub(crate) const ALL: [Self; 2] = [Self::Trampoline, Self::Syscall];
+
+    /// Its name in the configuration.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Trampoline => "trampoline",
+            Self::Syscall => "syscall",
+        }
+    }
+}
+
+/// Returns what each kernel's machine told, or `None` where kernels may be missing.
+pub(crate) fn reports() -> Option<&'static HashMap<Kernel, Report>> {
+    static REPORTS: OnceLock<Option<HashMap<Kernel, Report>>> = OnceLock::new();
+    REPORTS.get_or_init(boot_all).as_ref()
+}
+
+fn boot_all() -> Option<HashMap<Kernel, Report>> {
+    if let Some(missing) = Kernel::ALL.iter().find_map(|kernel| kernel.is_here().err()) {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+        eprintln!("\n*** SKIPPED, nothing was tested: {missing}\n");
+        return None;
+    }
+    let folder = Folder::new("deeds");
+    let deeds = compile(&folder);
+    let booted = thread::scope(|scope| {
+        let deeds = &deeds;
+        let machines = Kernel::ALL.map(|kernel| (kernel, scope.spawn(move || boot(kernel, deeds))));
+        machines.map(|(kernel, machine)| (kernel, machine.join().unwrap()))
+    });
+    Some(booted.into())
+}
+
+fn boot(kernel: Kernel, deeds: &Path) -> Report {
+    let mut guest = Guest::new(kernel)
+        .program("bin/saker-agent", &program("saker-agent"))
+        .program("bin/deeds", deeds)
+        .file("etc/rules.yaml", 0o644, RULES)
+        .file("etc/agent.sh", 0o644, AGENT)
+        .file("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\nsomeone:x:1000:1000::/:/bin/sh\n")
+        .file("etc/group", 0o644, "root:x:0:\n");
+    for backend in Backend::ALL {
+        let name = backend.name();
+        guest = guest
+            .file(&format!("etc/{name}.yaml"), 0o644, config(backend).to_string())
+            .step(name, &format!("sh /etc/agent.sh {name}"));
+    }
+    guest.run(BOUND)
+}
+
+fn config(backend: Backend) -> serde_json::Value {
+    json!({
+        "agent": {
+            "builtin_rules": false,
+            "rules": ["/etc/rules.yaml"],
+            "sensor": { "backend": backend.name() },
+            "limits": { "rule_alerts_per_second_max": 100_000, "rule_alerts_burst_max": 100_000 },
+        },
+    })
+}
+
+fn compile(folder: &Folder) -> std::path::PathBuf {
+    let program = folder.join("deeds");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let status = Command::new(compiler)
+        .args(["-O1", "-static", "-no-pie", "-Wall", "-Werror", "-o"])
+        .arg(&program)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/deeds.c"))
+        .status();
+    assert!(status.unwrap().success());
+    program
+}
+
+#[test]
+fn each_kernel_boots_and_the_agent_works_on_both_back_ends() {
+    let Some(reports) = reports() else { return };
+    for (kernel, report) in reports {
+        let booted = report.release.as_deref();
+        assert_eq!(booted, Some(&*kernel.release()), "{}", report.console_end());
+        for backend in Backend::ALL {
+            report.step(backend.name()).succeeded();
+        }
+        assert!(report.done, "{}", report.console_end());
+    }
+}
