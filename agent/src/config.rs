@@ -14,6 +14,7 @@ use service::{
 
 use crate::{
     detect::Limits,
+    enrich::resolver::ResolverOptions,
     sensor::{BackendChoice, ContainerOptions, SensorOptions},
     uplink::UplinkOptions,
 };
@@ -50,6 +51,7 @@ pub struct AgentConfig {
     pub limits: LimitsConfig,
     pub sensor: SensorConfig,
     pub containers: ContainersConfig,
+    pub names: NamesConfig,
     /// The router to bring alerts to; without one they are only printed.
     pub router: Option<RouterConfig>,
     pub spool: SpoolConfig,
@@ -72,6 +74,7 @@ impl Default for AgentConfig {
             limits: LimitsConfig::default(),
             sensor: SensorConfig::default(),
             containers: ContainersConfig::default(),
+            names: NamesConfig::default(),
             router: None,
             spool: SpoolConfig::default(),
             actions: None,
@@ -167,6 +170,34 @@ impl Default for ContainersConfig {
             sockets: Vec::new(),
             hold: HumanDuration(options.hold),
             hold_events_max: options.hold_events_max,
+        }
+    }
+}
+
+/// How the names that rules mention as `fd.sip.name` and its like are looked up. Without such rules
+/// nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NamesConfig {
+    /// Whether they are looked up at all.
+    pub enabled: bool,
+    /// Time from one look-up of a name to the next; at least a second.
+    pub refresh: HumanDuration,
+    /// Names looked up; further ones are counted and have no addresses.
+    pub names_max: usize,
+}
+
+impl Default for NamesConfig {
+    fn default() -> Self {
+        Self { enabled: true, refresh: HumanDuration(Duration::from_mins(1)), names_max: 1024 }
+    }
+}
+
+impl NamesConfig {
+    pub(crate) fn options(&self) -> ResolverOptions {
+        ResolverOptions {
+            refresh: self.refresh.0.max(Duration::from_secs(1)),
+            names_max: if self.enabled { self.names_max } else { 0 },
         }
     }
 }

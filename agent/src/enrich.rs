@@ -7,4 +7,5 @@ pub(crate) mod path;
 pub(crate) mod process_tree;
 pub(crate) mod processes;
 pub(crate) mod procfs;
+pub(crate) mod resolver;
 pub(crate) mod user;

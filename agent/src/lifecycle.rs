@@ -29,6 +29,7 @@ use crate::{
     actions::{Actions, ActionsError},
     config::AgentConfig,
     detect::{Counts, Detector},
+    enrich::resolver::Resolver,
     metrics::Metrics,
     recorder::{RecordError, Recorder, Recording, ReplayError},
     rulefiles::{RuleFiles, RulesError},
@@ -115,6 +116,8 @@ struct Shared {
     hostname: String,
     started: Timestamp,
     rules: RuleFiles,
+    /// Names of addresses, for events of the kernel.
+    resolver: Resolver,
     counts: Arc<Counts>,
     sensor: Mutex<SensorState>,
     rates: Mutex<Rates>,
@@ -181,6 +184,7 @@ impl Agent {
             hostname,
             started: service::clock::now(),
             rules,
+            resolver: Resolver::new(config.names.options()),
             counts: detector.counts(),
             sensor: Mutex::default(),
             rates: Mutex::new(Rates {

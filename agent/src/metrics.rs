@@ -8,6 +8,7 @@ use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, 
 use self::rules::RuleMetrics;
 use crate::{
     detect::Counts,
+    enrich::resolver::ResolverTotals,
     sensor::{HoldEnd, KindCounters},
     status::AgentStatus,
 };
@@ -29,6 +30,9 @@ pub(crate) struct Metrics {
     containers_known: IntGauge,
     held_events: IntGauge,
     held_events_total: IntCounterVec,
+    address_names: IntGauge,
+    address_names_refused: IntGauge,
+    address_name_lookups: IntCounterVec,
     rules: IntGauge,
     rules_stale: IntGauge,
     rule: RuleMetrics,
@@ -101,6 +105,16 @@ impl Metrics {
                 "Events that waited for their container's metadata, by the end of their wait.",
                 &["end"],
             )?,
+            address_names: gauge("address_names", "Addresses with a name that rules mention.")?,
+            address_names_refused: gauge(
+                "address_names_refused",
+                "Names that rules mention and that are too many to be looked up.",
+            )?,
+            address_name_lookups: counters(
+                "address_name_lookups_total",
+                "Look-ups of names that rules mention, by their end.",
+                &["result"],
+            )?,
             rules: gauge("rules", "Rules in force.")?,
             rules_stale: gauge(
                 "rules_stale",
@@ -136,6 +150,9 @@ impl Metrics {
         for result in std::iter::once("found").chain(Missing::ALL.map(Missing::name)) {
             metrics.container_lookups.with_label_values(&[result]).reset();
         }
+        for result in ["found", "failed"] {
+            metrics.address_name_lookups.with_label_values(&[result]).reset();
+        }
         for end in HoldEnd::ALL {
             metrics.held_events_total.with_label_values(&[end.name()]).reset();
         }
@@ -145,6 +162,15 @@ impl Metrics {
     /// Takes over what each rule cost; `changed` says that these are other rules than before.
     pub(crate) fn update_rules(&self, costs: &[::rules::RuleCost], changed: bool) {
         self.rule.update(costs, changed);
+    }
+
+    /// Takes over what became of the look-ups of names.
+    pub(crate) fn update_names(&self, totals: &ResolverTotals) {
+        self.address_names.set(signed(totals.addresses));
+        self.address_names_refused.set(signed(totals.refused));
+        for (result, count) in [("found", totals.found), ("failed", totals.failed)] {
+            raise(&self.address_name_lookups.with_label_values(&[result]), count);
+        }
     }
 
     pub(crate) fn update(&self, status: &AgentStatus, counts: &Counts) {

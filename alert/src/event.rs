@@ -23,7 +23,7 @@ pub use kind::{Category, DescriptorUse, EventKind};
 pub use names::{event_name_is_known, event_names};
 pub use parameter::{Parameter, ParameterKind};
 pub use process::{
-    ContainerProbe, Executable, Process, ProcessExtra, ProcessKey, StandardStream, Usage,
+    ContainerProbe, Executable, Leader, Process, ProcessExtra, ProcessKey, StandardStream, Usage,
 };
 
 /// One thing a process did, seen when it was done.

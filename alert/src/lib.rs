@@ -18,9 +18,9 @@ pub mod wire;
 pub use alert::{Alert, AlertId, Fields};
 pub use event::{
     Access, Call, Category, Connection, Container, ContainerProbe, Descriptor, DescriptorKind,
-    DescriptorUse, Detail, EndNames, Event, EventKind, Executable, FileType, Labels, Missing,
-    Mount, OpenFile, Parameter, ParameterKind, ParameterValue, PodQos, Process, ProcessExtra,
-    ProcessKey, Role, StandardStream, Usage, event_name_is_known, event_names,
+    DescriptorUse, Detail, EndNames, Event, EventKind, Executable, FileType, Labels, Leader,
+    Missing, Mount, OpenFile, Parameter, ParameterKind, ParameterValue, PodQos, Process,
+    ProcessExtra, ProcessKey, Role, StandardStream, Usage, event_name_is_known, event_names,
     symbol::{
         Symbol, capabilities, capability_bit, capability_names, error_number, mode_bit, number_of,
         open_flag, open_flags, ptrace_request, signal_number,

@@ -6,6 +6,7 @@ mod getopt;
 mod glob;
 mod graph;
 mod literal;
+mod names;
 mod nearest;
 mod operand;
 mod predicate;
@@ -17,6 +18,7 @@ mod tests;
 
 pub(crate) use check::{Compiler, Macros, Remark};
 pub(crate) use graph::{FALSE, Graph, Node, NodeId, TRUE};
+pub(crate) use names::address_names;
 pub(crate) use nearest::{nearest, nearest_field};
 pub(crate) use operand::is_deprecated;
 pub(crate) use predicate::{Literal, Machine, Predicate, Test, path_match};

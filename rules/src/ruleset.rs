@@ -13,7 +13,7 @@ use alert::{EventKind, EventSource};
 use crate::{
     Diagnostic, LoadOptions, LoadReport, Matcher, Rule, Severity,
     diagnostic::{Code, ItemType, Location},
-    ir::{FALSE, Graph, Leaf, Node, NodeId},
+    ir::{FALSE, Graph, Leaf, Node, NodeId, Predicate, address_names},
     load::{Compiled, collect, compile, read_items},
     matcher::{Counters, Program},
     text::Files,
@@ -60,6 +60,9 @@ pub struct Requirements {
     /// Whether a rule or its output reads what only the container runtime knows: names, images,
     /// pods.
     pub container_metadata: bool,
+    /// Names that ends of sockets are compared with (`fd.sip.name` and its like), to be looked up
+    /// ahead.
+    pub address_names: BTreeSet<Box<str>>,
 }
 
 /// A rule that is asked about more kinds of event is warned about. Falco draws the line at 100 of
@@ -143,6 +146,9 @@ impl RuleSet {
                 || (name.starts_with("container.")
                     && !matches!(name, "container.id" | "container.full_id" | "container.type"));
         });
+        self.visit_predicates(self.roots.clone(), &mut |predicate| {
+            requirements.address_names.extend(address_names(predicate).map(Into::into));
+        });
         requirements
     }
 
@@ -186,17 +192,18 @@ impl RuleSet {
         self.leaves_below(vec![root], visit);
     }
 
-    fn leaves_below(&self, mut open: Vec<NodeId>, visit: &mut dyn FnMut(&Leaf)) {
+    fn leaves_below(&self, open: Vec<NodeId>, visit: &mut dyn FnMut(&Leaf)) {
+        self.visit_predicates(open, &mut |predicate| predicate.leaves(visit));
+    }
+
+    fn visit_predicates(&self, mut open: Vec<NodeId>, visit: &mut dyn FnMut(&Predicate)) {
         let mut seen = hashbrown::HashSet::new();
         while let Some(id) = open.pop() {
             if !seen.insert(id) {
                 continue;
             }
             match self.graph.node(id) {
-                Node::Predicate(index) => {
-                    let (predicate, _) = self.graph.predicate_of(*index);
-                    predicate.leaves(visit);
-                }
+                Node::Predicate(index) => visit(self.graph.predicate_of(*index).0),
                 Node::Not(child) => open.push(*child),
                 Node::And(children) | Node::Or(children) => open.extend(children),
                 Node::False | Node::True => {}

@@ -1,14 +1,19 @@
 //! Answers whose event it is: keeps the process tree up to date and fills in names and containers.
 
+mod describe;
+
 use std::sync::Arc;
 
-use alert::{Container, Executable, Memo, Missing, Process, ProcessKey, StandardStream};
+use alert::{Container, Executable, Missing, Process};
 use probe::{
     Record,
-    layout::{Execve, Fork, Header, Kind, Stream, flag},
+    layout::{Execve, Fork, Header, Kind, flag},
     texts,
 };
 
+#[cfg(test)]
+pub(crate) use self::describe::unknown;
+use self::describe::{is_writable, lead, name, standard_stream, told};
 use super::{
     container::Containers,
     path::text,
@@ -20,8 +25,6 @@ use crate::cri::Answer;
 
 /// How far up a missing parent is sought in `/proc`.
 const FETCH_ANCESTORS_MAX: u32 = 32;
-
-const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 
 /// All processes, with what is needed to describe a new one.
 #[derive(Debug)]
@@ -122,7 +125,7 @@ impl Processes {
         }
         if self.tree.get(pid, start_ns).is_none() {
             // It is gone: what the record tells is all there is.
-            let mut process = self.process_told(header);
+            let mut process = told(header, self.boot_epoch_ns);
             name(&mut self.users, &mut process);
             self.tree.insert(process, header.cgroup, true);
         }
@@ -132,7 +135,7 @@ impl Processes {
     /// Brings what can change between two execs up to date: user, capabilities, cgroup.
     fn follow(&mut self, header: &Header) -> Arc<Process> {
         let Some(node) = self.tree.get(header.pid as i32, header.start_ns) else {
-            return Arc::new(self.process_told(header));
+            return Arc::new(told(header, self.boot_epoch_ns));
         };
         if (node.process.uid, node.process.gid) != (header.uid, header.gid) {
             let process = Arc::make_mut(&mut node.process);
@@ -172,8 +175,10 @@ impl Processes {
     /// Takes in a new program; returns the process that now runs it.
     pub(crate) fn exec(&mut self, record: &Record<'_>, exec: &Execve) -> Arc<Process> {
         let header = &record.header;
-        let parent = match self.tree.get(header.pid as i32, header.start_ns) {
-            Some(node) => node.process.parent.clone(),
+        let before =
+            self.tree.get(header.pid as i32, header.start_ns).map(|node| Arc::clone(&node.process));
+        let parent = match &before {
+            Some(before) => before.parent.clone(),
             None => self.parent(header.ppid as i32),
         };
         let cgroups = [record.cgroup, record.cgroup_v1].map(|path| text(path.unwrap_or_default()));
@@ -206,9 +211,10 @@ impl Processes {
             stdout: standard_stream(&exec.output),
             container: self.containers.of(&[&cgroups[0], &cgroups[1]]),
             parent,
-            ..self.process_told(header)
+            ..told(header, self.boot_epoch_ns)
         };
         name(&mut self.users, &mut process);
+        lead(&self.tree, &mut process, before.as_deref());
         self.tree.insert(process, header.cgroup, true)
     }
 
@@ -219,7 +225,7 @@ impl Processes {
             Some(node) => Some(Arc::clone(&node.process)),
             None => self.parent(parent_pid),
         };
-        let own = self.process_told(header);
+        let own = told(header, self.boot_epoch_ns);
         let process = match parent {
             Some(parent) => Process {
                 key: own.key,
@@ -277,114 +283,10 @@ impl Processes {
 
     fn process_seen(&mut self, seen: Seen, parent: Option<Arc<Process>>) -> Process {
         let cgroups: Vec<&str> = seen.cgroups.iter().map(|path| &**path).collect();
-        let mut process = Process {
-            key: ProcessKey { pid: seen.pid, start_boot_ns: seen.start_ns },
-            ppid: seen.ppid,
-            vpid: seen.vpid,
-            sid: seen.sid,
-            start_ns: self.boot_epoch_ns.saturating_add(seen.start_ns),
-            name: seen.name,
-            executable: seen.executable,
-            arguments: seen.arguments.into(),
-            environment: Arc::new([]),
-            cwd: seen.cwd,
-            tty: seen.tty,
-            uid: seen.uid,
-            gid: seen.gid,
-            user: None,
-            group: None,
-            login_uid: seen.login_uid,
-            login_user: None,
-            capabilities: seen.capabilities,
-            stdin: seen.stdin,
-            stdout: seen.stdout,
-            container: self.containers.of(&cgroups),
-            parent,
-            extra: None,
-            memo: Memo::default(),
-        };
+        let container = self.containers.of(&cgroups);
+        let mut process = Process { container, ..describe::seen(seen, parent, self.boot_epoch_ns) };
         name(&mut self.users, &mut process);
+        lead(&self.tree, &mut process, None);
         process
     }
-
-    fn process_told(&self, header: &Header) -> Process {
-        let key = ProcessKey { pid: header.pid as i32, start_boot_ns: header.start_ns };
-        Process {
-            ppid: header.ppid as i32,
-            uid: header.uid,
-            gid: header.gid,
-            capabilities: header.capabilities,
-            ..unknown(key, self.boot_epoch_ns)
-        }
-    }
-}
-
-/// Fills in the names of a process's users and group.
-fn name(users: &mut Users, process: &mut Process) {
-    let container = process.container.as_ref().map(|container| &*container.id);
-    let names = users.of(container, process.key.pid);
-    process.user = names.user(process.uid);
-    process.group = names.group(process.gid);
-    process.login_user = process.login_uid.and_then(|uid| names.user(uid));
-}
-
-/// Returns a process of which no more than its key is known.
-pub(crate) fn unknown(key: ProcessKey, boot_epoch_ns: u64) -> Process {
-    Process {
-        key,
-        ppid: 0,
-        vpid: key.pid,
-        sid: 0,
-        start_ns: boot_epoch_ns.saturating_add(key.start_boot_ns),
-        name: "".into(),
-        executable: Executable::default(),
-        arguments: Arc::new([]),
-        environment: Arc::new([]),
-        cwd: "".into(),
-        tty: 0,
-        uid: 0,
-        gid: 0,
-        user: None,
-        group: None,
-        login_uid: None,
-        login_user: None,
-        capabilities: 0,
-        stdin: None,
-        stdout: None,
-        container: None,
-        parent: None,
-        extra: None,
-        memo: Memo::default(),
-    }
-}
-
-/// Returns whether the process could write to its own program file.
-fn is_writable(header: &Header, exec: &Execve) -> bool {
-    let owner = header.uid == exec.owner && exec.mode & 0o200 != 0;
-    let group = header.gid == exec.group && exec.mode & 0o020 != 0;
-    let others = exec.mode & 0o002 != 0;
-    let overrides = header.capabilities & CAP_DAC_OVERRIDE != 0;
-    exec.read_only == 0 && (overrides || owner || group || others)
-}
-
-fn standard_stream(stream: &Stream) -> Option<StandardStream> {
-    const AF_UNIX: u16 = 1;
-    const AF_INET: u16 = 2;
-    const AF_INET6: u16 = 10;
-    let (major, minor) = (stream.device >> 20, stream.device & 0xfffff);
-    Some(match stream.mode & 0o170_000 {
-        0 => return None,
-        0o100_000 => StandardStream::File,
-        0o010_000 => StandardStream::Pipe,
-        0o020_000 if (major, minor) == (1, 3) => StandardStream::Null,
-        // tty, console, pseudo-terminals, serial lines.
-        0o020_000 if matches!(major, 4 | 5 | 136..=143 | 204) => StandardStream::Terminal,
-        0o140_000 => match stream.family {
-            AF_UNIX => StandardStream::Unix,
-            AF_INET => StandardStream::Ipv4,
-            AF_INET6 => StandardStream::Ipv6,
-            _ => StandardStream::Other,
-        },
-        _ => StandardStream::Other,
-    })
 }

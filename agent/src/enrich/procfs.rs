@@ -23,6 +23,11 @@ pub(crate) struct Seen {
     pub(crate) ppid: i32,
     pub(crate) vpid: i32,
     pub(crate) sid: i32,
+    pub(crate) group_id: i32,
+    /// In its own pid namespace.
+    pub(crate) virtual_group_id: i32,
+    /// Pid namespaces it is in, the host's included.
+    pub(crate) nesting: usize,
     pub(crate) tty: u32,
     /// Since boot, rounded down to [`TICK_NS`].
     pub(crate) start_ns: u64,
@@ -37,7 +42,10 @@ pub(crate) struct Seen {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) login_uid: Option<u32>,
+    /// Effective.
     pub(crate) capabilities: u64,
+    pub(crate) permitted: u64,
+    pub(crate) inheritable: u64,
     pub(crate) cgroups: Vec<Box<str>>,
     pub(crate) stdin: Option<StandardStream>,
     pub(crate) stdout: Option<StandardStream>,
@@ -143,6 +151,7 @@ fn parse_stat(stat: &str) -> Option<Seen> {
     Some(Seen {
         name: name.into(),
         ppid: number(1)?.try_into().ok()?,
+        group_id: number(2)?.try_into().ok()?,
         sid: number(3)?.try_into().ok()?,
         tty: number(4)? as u32,
         state: numbers.first()?.chars().next()?,
@@ -154,6 +163,10 @@ fn parse_stat(stat: &str) -> Option<Seen> {
 
 fn parse_status(status: &str, seen: &mut Seen) {
     seen.vpid = seen.pid;
+    seen.virtual_group_id = seen.group_id;
+    seen.nesting = 1;
+    let bits =
+        |text: Option<&str>| text.and_then(|bits| u64::from_str_radix(bits, 16).ok()).unwrap_or(0);
     for line in status.lines() {
         let Some((key, values)) = line.split_once(':') else { continue };
         let mut values = values.split_ascii_whitespace();
@@ -162,14 +175,19 @@ fn parse_status(status: &str, seen: &mut Seen) {
             "Uid" => seen.uid = values.nth(1).and_then(|uid| uid.parse().ok()).unwrap_or(0),
             "Gid" => seen.gid = values.nth(1).and_then(|gid| gid.parse().ok()).unwrap_or(0),
             "NSpid" => {
+                seen.nesting = values.clone().count().max(1);
                 if let Some(vpid) = values.last().and_then(|pid| pid.parse().ok()) {
                     seen.vpid = vpid;
                 }
             }
-            "CapEff" => {
-                let bits = values.next().and_then(|bits| u64::from_str_radix(bits, 16).ok());
-                seen.capabilities = bits.unwrap_or(0);
+            "NSpgid" => {
+                if let Some(group) = values.last().and_then(|pid| pid.parse().ok()) {
+                    seen.virtual_group_id = group;
+                }
             }
+            "CapEff" => seen.capabilities = bits(values.next()),
+            "CapPrm" => seen.permitted = bits(values.next()),
+            "CapInh" => seen.inheritable = bits(values.next()),
             _ => {}
         }
     }
@@ -197,11 +215,24 @@ mod tests {
         let stat = "42 (a) b (c)) S 1 40 39 34816 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 777 1 1";
         let seen = parse_stat(stat).unwrap();
         assert_eq!((&*seen.name, seen.ppid, seen.sid, seen.tty), ("a) b (c)", 1, 39, 34816));
+        assert_eq!(seen.group_id, 40);
         assert_eq!(seen.start_ns, 777 * TICK_NS);
         assert_eq!((seen.state, seen.kernel_thread), ('S', false));
         for broken in ["", "42", "42 (a", "42 )a( S 1", "42 (a) S", "1 (a) S x y z w"] {
             assert!(parse_stat(broken).is_none(), "{broken}");
         }
+    }
+
+    #[test]
+    fn numbers_of_a_nested_namespace_are_the_last_of_their_line() {
+        let status = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNSpid:\t40\t7\t1\n\
+            NSpgid:\t40\t7\t1\nCapInh:\t0000000000000001\nCapPrm:\t00000000a80425fb\n\
+            CapEff:\t0000000000000002\n";
+        let mut seen = Seen { pid: 40, group_id: 40, ..Seen::default() };
+        parse_status(status, &mut seen);
+        assert_eq!((seen.uid, seen.gid), (2, 6));
+        assert_eq!((seen.vpid, seen.virtual_group_id, seen.nesting), (1, 1, 3));
+        assert_eq!((seen.capabilities, seen.permitted, seen.inheritable), (2, 0xa804_25fb, 1));
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Supervisor {
         self.metrics.update(&self.shared.status(), &self.shared.counts);
         let rules = self.shared.rules.current().load_full();
         let changed = self.counted.as_ref().is_none_or(|before| !Arc::ptr_eq(before, &rules));
+        self.metrics.update_names(&self.shared.resolver.totals());
         self.metrics.update_rules(&rules.costs(), changed);
         self.counted = Some(rules);
     }
@@ -99,6 +100,7 @@ impl Supervisor {
         }
         let needed = self.shared.rules.current().load().requirements();
         let Source::Kernel(watch, _) = &self.source else { return };
+        self.shared.resolver.want(needed.address_names);
         let covered = needed.kinds.iter().all(|kind| watch.kinds.contains(kind))
             && (watch.environment || !needed.environment);
         if covered {

@@ -86,6 +86,7 @@ impl Watch {
         config: &AgentConfig,
     ) -> Result<Self, AgentError> {
         let needed = shared.rules.current().load().requirements();
+        shared.resolver.want(needed.address_names);
         let (mut kinds, mut environment) =
             (needed.kinds.into_iter().collect::<Vec<_>>(), needed.environment);
         if locked(work).recorder.is_some() {
@@ -103,7 +104,10 @@ impl Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let (work, shared, stopped) = (Arc::clone(work), Arc::clone(shared), Arc::clone(&stop));
         let run = move || {
-            sensor.run(&stopped, &mut |event| locked(&work).observe(&event));
+            sensor.run(&stopped, &mut |mut event| {
+                shared.resolver.fill(&mut event);
+                locked(&work).observe(&event);
+            });
             if !stopped.load(Ordering::Relaxed) {
                 shared.fail(&std::io::Error::other("the sensor ended by itself"));
             }

@@ -1,6 +1,9 @@
 //! What a file descriptor of an event stands for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -153,14 +156,14 @@ impl Role {
     }
 }
 
-/// Names whose look-up gave the address of an end.
+/// Names whose look-up gave the address of an end: one address may serve several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EndNames {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub local: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remote: Option<Box<str>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub local: Arc<[Box<str>]>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub remote: Arc<[Box<str>]>,
 }
 
 impl Connection {

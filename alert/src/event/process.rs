@@ -86,10 +86,39 @@ pub struct ProcessExtra {
     /// Start of the first process of the pid namespace, nanoseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace_start_ns: Option<u64>,
+    /// Who leads the session, where it is neither the process nor an ancestor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_leader: Option<Arc<Leader>>,
+    /// Who leads the process group, with the same exception.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_leader: Option<Arc<Leader>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<ContainerProbe>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+}
+
+/// What is told of the leader of a session or of a process group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Leader {
+    /// `comm`.
+    pub name: Box<str>,
+    /// First argument.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argument: Option<Box<str>>,
+    /// Path of the executable.
+    pub path: Box<str>,
+}
+
+impl From<&Process> for Leader {
+    fn from(process: &Process) -> Self {
+        Self {
+            name: process.name.clone(),
+            argument: process.arguments.first().cloned(),
+            path: process.executable.path.clone(),
+        }
+    }
 }
 
 /// What a process has of memory and files.

@@ -69,8 +69,11 @@ impl Connection {
             | (Field::FdCipName, Role::Server) => false,
             _ => return None,
         };
-        let name = if is_local { &names.local } else { &names.remote };
-        name.as_deref().map(Value::text)
+        match if is_local { &names.local[..] } else { &names.remote[..] } {
+            [] => None,
+            [name] => Some(Value::text(name)),
+            names => Some(Value::List(names.iter().map(|name| Value::text(name)).collect())),
+        }
     }
 }
 

@@ -1,7 +1,30 @@
 //! Reads the family of a process: its parent, its session, its process group, its ancestors.
 
 use super::CHAIN_MAX;
-use crate::{Argument, Field, Process, Value};
+use crate::{Argument, Field, Leader, Process, Value};
+
+/// A leader, wherever it is told of.
+struct LeaderView<'a> {
+    name: &'a str,
+    argument: Option<&'a str>,
+    path: &'a str,
+}
+
+impl<'a> From<&'a Leader> for LeaderView<'a> {
+    fn from(leader: &'a Leader) -> Self {
+        Self { name: &leader.name, argument: leader.argument.as_deref(), path: &leader.path }
+    }
+}
+
+impl<'a> From<&'a Process> for LeaderView<'a> {
+    fn from(process: &'a Process) -> Self {
+        Self {
+            name: &process.name,
+            argument: process.arguments.first().map(|argument| &**argument),
+            path: &process.executable.path,
+        }
+    }
+}
 
 impl Process {
     pub(super) fn family_value(&self, field: Field, argument: &Argument) -> Option<Value<'_>> {
@@ -13,17 +36,13 @@ impl Process {
             Field::ProcPcmdline => Value::Text(parent?.command_line().into()),
             Field::ProcPvpid => Value::I64(parent?.vpid.into()),
             Field::ProcPpidTs => Value::U64(parent?.start_ns),
-            Field::ProcSname => Value::text(&self.session_leader()?.name),
-            Field::ProcSidExe => Value::text(self.session_leader()?.arguments.first()?),
-            Field::ProcSidExepath => Value::text(&self.session_leader()?.executable.path),
-            Field::ProcPgidName | Field::ProcVpgidName => {
-                Value::text(&self.group_leader(field)?.name)
-            }
-            Field::ProcPgidExe | Field::ProcVpgidExe => {
-                Value::text(self.group_leader(field)?.arguments.first()?)
-            }
+            Field::ProcSname => Value::text(self.session_leader()?.name),
+            Field::ProcSidExe => Value::text(self.session_leader()?.argument?),
+            Field::ProcSidExepath => Value::text(self.session_leader()?.path),
+            Field::ProcPgidName | Field::ProcVpgidName => Value::text(self.group_leader()?.name),
+            Field::ProcPgidExe | Field::ProcVpgidExe => Value::text(self.group_leader()?.argument?),
             Field::ProcPgidExepath | Field::ProcVpgidExepath => {
-                Value::text(&self.group_leader(field)?.executable.path)
+                Value::text(self.group_leader()?.path)
             }
             Field::ProcLoginshellid => Value::I64(self.login_shell()?.key.pid.into()),
             Field::ProcAname
@@ -54,19 +73,24 @@ impl Process {
         std::iter::once(self).chain(self.ancestors())
     }
 
-    fn session_leader(&self) -> Option<&Process> {
-        self.line().find(|process| process.key.pid == self.sid)
+    fn session_leader(&self) -> Option<LeaderView<'_>> {
+        let elsewhere = self.extra.as_deref().and_then(|extra| extra.session_leader.as_deref());
+        let leads = |process: &&Process| process.key.pid == self.sid;
+        elsewhere.map(LeaderView::from).or_else(|| self.line().find(leads).map(LeaderView::from))
     }
 
-    /// Returns the process whose id is that of the group, by the one numbering or the other.
-    fn group_leader(&self, field: Field) -> Option<&Process> {
+    /// Returns who leads the process group, which has one leader in every numbering.
+    fn group_leader(&self) -> Option<LeaderView<'_>> {
         let extra = self.extra.as_deref()?;
-        if matches!(field, Field::ProcPgidName | Field::ProcPgidExe | Field::ProcPgidExepath) {
-            let group = extra.group_id?;
-            return self.line().find(|process| process.key.pid == group);
+        if let Some(leader) = extra.group_leader.as_deref() {
+            return Some(leader.into());
         }
-        let group = extra.virtual_group_id?;
-        self.line().find(|process| process.vpid == group)
+        let leads = |process: &&Process| match (extra.group_id, extra.virtual_group_id) {
+            (Some(group), _) => process.key.pid == group,
+            (None, Some(group)) => process.vpid == group,
+            (None, None) => false,
+        };
+        self.line().find(leads).map(LeaderView::from)
     }
 
     /// Returns the oldest ancestor that has the name of a shell.

@@ -152,6 +152,10 @@ impl Term {
         match self {
             Self::Leaf(Leaf::Event(field, _)) => match field {
                 Field::FdIp | Field::FdNet | Field::FdPort | Field::FdProto => Elements::Ends,
+                // Several names may have led to one address.
+                Field::FdCipName | Field::FdSipName | Field::FdLipName | Field::FdRipName => {
+                    Elements::Ends
+                }
                 Field::ProcAenv => Elements::Any,
                 field if field.argument() == ArgumentRule::Ancestor => Elements::Any,
                 _ => Elements::List,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alert::{Container, Detail, Event, EventKind, Field, StandardStream};
+use alert::{Container, Detail, EndNames, Event, EventKind, Field, StandardStream};
 use proptest::prelude::*;
 
 use crate::{
@@ -273,6 +273,49 @@ fn connections_have_two_ends() {
             ("fd.cip = 10.0.0.5", true),
         ],
     );
+}
+
+#[test]
+fn an_end_has_every_name_that_leads_to_it() {
+    let mut event = connect("10.0.0.5:41000", "203.0.113.9:443");
+    let Detail::Connect(connection) = &mut event.detail else { panic!() };
+    let names = ["api.example", "cdn.example"].map(Into::into).into();
+    connection.names = Some(Box::new(EndNames { remote: names, ..EndNames::default() }));
+    check(
+        &event,
+        &[
+            ("fd.sip.name = api.example", true),
+            ("fd.rip.name = cdn.example", true),
+            ("fd.sip.name != cdn.example", false),
+            ("fd.sip.name != other.example", true),
+            ("fd.sip.name in (cdn.example, other.example)", true),
+            ("fd.sip.name in (other.example)", false),
+            ("fd.sip.name endswith .example", true),
+            ("fd.cip.name exists", false),
+            ("fd.lip.name = api.example", false),
+        ],
+    );
+}
+
+#[test]
+fn requirements_name_what_is_to_be_looked_up() {
+    let names = |condition: &str| {
+        let names = load(&[condition]).requirements().address_names;
+        names.iter().map(|name| &**name).collect::<Vec<_>>().join(" ")
+    };
+    for (condition, expected) in [
+        (
+            "fd.sip.name = b.example and fd.cip.name in (a.example, b.example)",
+            "a.example b.example",
+        ),
+        ("not fd.rip.name != a.example", "a.example"),
+        ("fd.lip.name = anyof (a.example)", "a.example"),
+        ("fd.sip.name contains example", ""),
+        ("fd.name = a.example", ""),
+    ] {
+        let condition = format!("evt.type = connect and {condition}");
+        assert_eq!(names(&condition), expected, "{condition}");
+    }
 }
 
 #[test]

@@ -37,7 +37,6 @@ fn the_official_rules_load_unmodified() {
     assert_eq!(loaded.rules.rules().len(), 25);
     let warnings: String = loaded.warnings.iter().map(summary).collect();
     expect![[r#"
-        line 827: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: fd.sip.name
         line 973: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: symlink, symlinkat
         line 985: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: link, linkat
         line 1000: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: socket

@@ -149,9 +149,15 @@ fn socket(given: &Given<'_>, kind: EventKind, number: i32) -> Result<Connection,
     // The client's end is the local one of a client, the remote one of a server.
     let (local, remote) = if role == Role::Server { ("s", "c") } else { ("c", "s") };
     let (port_local, port_remote) = if role == Role::Server { (443, 40000) } else { (40000, 443) };
+    let names_of = |side, role| {
+        either(side, role, "ip.name", |key| {
+            let names = given.texts(key)?;
+            Ok((!names.is_empty()).then(|| names.into()))
+        })
+    };
     let names = EndNames {
-        local: either("l", local, "ip.name", |key| given.boxed(key))?,
-        remote: either("r", remote, "ip.name", |key| given.boxed(key))?,
+        local: names_of("l", local)?.unwrap_or_default(),
+        remote: names_of("r", remote)?.unwrap_or_default(),
     };
     let protocols = ["tcp", "udp", "icmp", "raw"];
     let protocol = |name: &str| protocols.contains(&name).then(|| name.into());

@@ -94,6 +94,7 @@ fn extra(given: &Given<'_>) -> Result<Option<Box<ProcessExtra>>, Diagnostic> {
         namespace_start_ns: namespace,
         probe: probe(given)?,
         usage: usage(given)?,
+        ..ProcessExtra::default()
     };
     Ok((extra != ProcessExtra::default()).then(|| Box::new(extra)))
 }
