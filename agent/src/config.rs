@@ -154,9 +154,14 @@ impl Default for SensorConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContainersConfig {
-    /// Sockets of container runtimes (CRI); those that are there are asked, in this order. Empty: the
-    /// usual places.
+    /// Sockets of container runtimes (CRI, containerd, Docker, Podman); those that are there are asked:
+    /// first the one a container's cgroup names, then the others in this order. Empty: the usual places.
     pub sockets: Vec<PathBuf>,
+    /// The folder that has one for each user, by number, with the sockets of that user's own Docker
+    /// and Podman. Empty: these are not asked.
+    pub users: PathBuf,
+    /// Folders in which Podman and CRI-O store containers; read where no runtime answers.
+    pub storages: Vec<PathBuf>,
     /// The longest an event waits for the word about its container; at most a second.
     pub hold: HumanDuration,
     /// Events that may wait at once.
@@ -168,6 +173,8 @@ impl Default for ContainersConfig {
         let options = ContainerOptions::default();
         Self {
             sockets: Vec::new(),
+            users: options.users.unwrap_or_default(),
+            storages: options.storages,
             hold: HumanDuration(options.hold),
             hold_events_max: options.hold_events_max,
         }
@@ -352,6 +359,8 @@ impl ContainersConfig {
                 true => options.sockets,
                 false => self.sockets.clone(),
             },
+            users: Some(self.users.clone()).filter(|folder| !folder.as_os_str().is_empty()),
+            storages: self.storages.clone(),
             // Later ones would look like a clock set back to what limits alerts.
             hold: self.hold.0.min(HOLD_MAX),
             hold_events_max: self.hold_events_max,

@@ -7,7 +7,6 @@
 pub mod actions;
 pub mod cli;
 pub mod config;
-mod cri;
 mod decode;
 pub mod detect;
 mod enrich;
@@ -15,6 +14,7 @@ mod lifecycle;
 mod metrics;
 pub mod recorder;
 mod rulefiles;
+mod runtime;
 pub mod sensor;
 pub mod sink;
 pub mod spool;

@@ -34,24 +34,31 @@ use self::{
     ring::{Rings, boot_ns},
 };
 pub(crate) use self::{load::event_kind, ring::boot_epoch_ns};
-pub use crate::cri::SocketInUse;
+pub use crate::runtime::SocketInUse;
 use crate::{
-    cri::{LookupState, Lookups},
     decode::Decoder,
     enrich::{container::Containers, hold::Hold, processes::Processes},
+    runtime::{LookupState, Lookups, Places},
 };
 
 /// How long an idle sensor waits before it looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(100);
 /// Where container runtimes have their sockets.
-const SOCKETS: [&str; 6] = [
+const SOCKETS: [&str; 9] = [
     "/run/containerd/containerd.sock",
     "/run/crio/crio.sock",
+    "/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/docker/containerd/containerd.sock",
     "/var/run/cri-dockerd.sock",
     "/run/k3s/containerd/containerd.sock",
     "/run/k0s/containerd.sock",
     "/var/snap/microk8s/common/run/containerd.sock",
 ];
+/// Where each user has a folder for sockets, by number.
+const USERS: &str = "/run/user";
+/// Where Podman and CRI-O keep what they know of containers.
+const STORAGES: [&str; 1] = ["/var/lib/containers/storage"];
 /// How often the ended are forgotten and the counts published.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -78,6 +85,11 @@ pub struct SensorOptions {
 pub struct ContainerOptions {
     /// Sockets of container runtimes; those that are there are asked, in this order.
     pub sockets: Vec<PathBuf>,
+    /// The folder with a folder for each user, in which that user's own runtimes have their sockets;
+    /// without it they are not asked.
+    pub users: Option<PathBuf>,
+    /// Storages of Podman and CRI-O, read where no runtime tells.
+    pub storages: Vec<PathBuf>,
     /// The longest an event waits for the word about its container.
     pub hold: Duration,
     /// Events that may wait at once.
@@ -88,6 +100,8 @@ impl Default for ContainerOptions {
     fn default() -> Self {
         Self {
             sockets: SOCKETS.map(PathBuf::from).into(),
+            users: Some(USERS.into()),
+            storages: STORAGES.map(PathBuf::from).into(),
             hold: Duration::from_millis(500),
             hold_events_max: 4096,
         }
@@ -133,7 +147,12 @@ impl Sensor {
         attach_cgroups(&mut ebpf, &btf, &mut plan);
         let lookups = Arc::new(LookupState::default());
         let containers = options.containers;
-        let asked = Lookups::start(containers.sockets, Arc::clone(&lookups));
+        let places = Places {
+            sockets: containers.sockets,
+            users: containers.users,
+            storages: containers.storages,
+        };
+        let asked = Lookups::start(places, Arc::clone(&lookups));
         let asked = asked.map_err(SensorError::Lookups)?;
         let mut processes =
             Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
@@ -288,7 +307,7 @@ impl SensorStatus {
     /// Returns what is known about containers, and what of it is still to come.
     pub fn containers(&self) -> ContainerTotals {
         ContainerTotals {
-            socket: self.lookups.in_use(),
+            sockets: self.lookups.in_use(),
             lookups: self.lookups.results(),
             known: self.containers.load(Ordering::Relaxed),
             held: self.held.load(Ordering::Relaxed),
@@ -450,8 +469,8 @@ pub struct SensorTotals {
 /// What is known about containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerTotals {
-    /// Where a container runtime answers.
-    pub socket: Option<SocketInUse>,
+    /// Where container runtimes answer.
+    pub sockets: Vec<SocketInUse>,
     /// Look-ups by their end: `found`, or the reason code.
     pub lookups: Vec<(&'static str, u64)>,
     /// Containers remembered now.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     rulefiles::RulesStatus,
-    sensor::{ContainerTotals, KindCounters, SensorError, SensorStatus},
+    sensor::{ContainerTotals, KindCounters, SensorError, SensorStatus, SocketInUse},
 };
 
 /// The agent at one moment.
@@ -56,12 +56,9 @@ pub struct SensorReport {
 /// What is known about containers, and from whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainersReport {
-    /// Where a container runtime answers; absent when none does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub socket: Option<PathBuf>,
-    /// As the runtime calls itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<String>,
+    /// The container runtimes that answer.
+    #[serde(default)]
+    pub runtimes: Vec<RuntimeReport>,
     pub known: u64,
     /// Look-ups by their end: `found`, or a reason code.
     pub lookups: BTreeMap<String, u64>,
@@ -71,16 +68,23 @@ pub struct ContainersReport {
     pub hold_ends: BTreeMap<String, u64>,
 }
 
+/// A container runtime that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeReport {
+    /// As it calls itself.
+    pub name: String,
+    pub socket: PathBuf,
+}
+
 impl From<ContainerTotals> for ContainersReport {
     fn from(totals: ContainerTotals) -> Self {
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
-        let (socket, runtime) = match totals.socket {
-            Some(socket) => (Some(socket.path), socket.runtime.map(Into::into)),
-            None => (None, None),
+        let runtime = |socket: SocketInUse| RuntimeReport {
+            name: socket.runtime.into(),
+            socket: socket.path,
         };
         Self {
-            socket,
-            runtime,
+            runtimes: totals.sockets.into_iter().map(runtime).collect(),
             known: totals.known,
             lookups: totals.lookups.into_iter().map(named).collect(),
             held: totals.held,
@@ -246,10 +250,10 @@ impl fmt::Display for AgentStatus {
         }
         if self.sensor.running {
             let containers = &self.sensor.containers;
-            let from = match (&containers.socket, &containers.runtime) {
-                (Some(socket), Some(runtime)) => format!("{runtime} at {}", socket.display()),
-                (Some(socket), None) => socket.display().to_string(),
-                (None, _) => "no container runtime so far".to_owned(),
+            let runtime = |it: &RuntimeReport| format!("{} at {}", it.name, it.socket.display());
+            let from = match &containers.runtimes[..] {
+                [] => "no container runtime so far".to_owned(),
+                all => all.iter().map(runtime).collect::<Vec<_>>().join(", "),
             };
             let ended = |end: &str| containers.hold_ends.get(end).copied().unwrap_or(0);
             writeln!(

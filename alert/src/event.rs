@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use call::{Call, ParameterValue};
-pub use container::{Container, Labels, Missing, Mount, PodQos};
+pub use container::{Container, Labels, Missing, Mount, PodQos, container_key};
 pub use descriptor::{Connection, Descriptor, DescriptorKind, EndNames, Role};
 pub use kind::{Category, DescriptorUse, EventKind};
 pub use names::{event_name_is_known, event_names};

@@ -20,7 +20,8 @@ pub use event::{
     Access, Call, Category, Connection, Container, ContainerProbe, Descriptor, DescriptorKind,
     DescriptorUse, Detail, EndNames, Event, EventKind, Executable, FileType, Labels, Leader,
     Missing, Mount, OpenFile, Parameter, ParameterKind, ParameterValue, PodQos, Process,
-    ProcessExtra, ProcessKey, Role, StandardStream, Usage, event_name_is_known, event_names,
+    ProcessExtra, ProcessKey, Role, StandardStream, Usage, container_key, event_name_is_known,
+    event_names,
     symbol::{
         Symbol, capabilities, capability_bit, capability_names, error_number, mode_bit, number_of,
         open_flag, open_flags, ptrace_request, signal_number,

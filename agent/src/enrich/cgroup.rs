@@ -1,40 +1,123 @@
-//! What a cgroup path tells: the container, its pod, and the pod's class of service.
+//! What a cgroup path tells: the container, what it is in, its pod, and the pod's class of service.
 //!
 //! Runtimes name the cgroup after the container: `docker-ID.scope`, `kubepods/.../podUID/ID`,
-//! `...:cri-containerd:ID`. Only a name of exactly 64 hex digits counts, so a process of the host
-//! never becomes one of a container by a guess.
+//! `...:cri-containerd:ID`. Only forms that a runtime alone makes count, above all a name of exactly
+//! 64 hex digits, so a process of the host never becomes one of a container by a guess.
 
-use alert::PodQos;
+mod pod;
+#[cfg(test)]
+mod tests;
+
+pub(super) use self::pod::Pod;
+use self::pod::pod_above;
 
 const ID_DIGITS: usize = 64;
+/// Build steps of BuildKit are named by 25 digits of base 36.
+const BUILD_DIGITS: usize = 25;
+/// Names of machines are names of hosts.
+const NAME_BYTES_MAX: usize = 64;
 
 /// What a cgroup path tells.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Identity<'a> {
+    /// The innermost container.
     pub(super) id: &'a str,
     pub(super) runtime: Option<&'static str>,
+    /// Whether a runtime can be asked about it; the name of any other is its id.
+    pub(super) asked: bool,
+    /// The container it is in.
+    pub(super) outer: Option<&'a str>,
+    /// The user, other than root, below whose own part of the tree it is: anybody may make cgroups
+    /// of any name there.
+    pub(super) user: Option<u32>,
     pub(super) pod: Option<Pod>,
     /// Whether the cgroup is the container's own, not one inside it.
     pub(super) whole: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Pod {
-    pub(super) uid: String,
-    pub(super) qos: PodQos,
-}
-
-/// Returns the innermost container of a path.
+/// Returns what is known of the innermost container of a path.
 pub(super) fn identify(path: &str) -> Option<Identity<'_>> {
-    let (index, id, runtime) = path.split('/').enumerate().fold(None, |found, (index, part)| {
-        container_id(part).map(|(id, runtime)| (index, id, runtime)).or(found)
-    })?;
-    let runtime = runtime.or_else(|| runtime_above(path, index));
-    let whole = path.split('/').count() == index + 1;
-    Some(Identity { id, runtime, pod: pod_above(path, index), whole })
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let named_parts = (0..parts.len()).filter_map(|index| Some((index, named(&parts, index)?)));
+    let (mut found, mut outer): (Option<(usize, Named<'_>)>, _) = (None, None);
+    for next in named_parts {
+        // `crio-ID.scope/ID` is one container.
+        if found.is_none_or(|(_, before)| before.id != next.1.id) {
+            outer = found.replace(next);
+        }
+    }
+    let (index, named) = found?;
+    let above = parts.get(..index)?;
+    let inside_outer = outer.map_or(0, |(index, _)| index + 1);
+    Some(Identity {
+        id: named.id,
+        runtime: named.runtime.or_else(|| runtime_above(above.get(inside_outer..)?)),
+        asked: named.asked,
+        outer: outer.map(|(_, outer)| outer.id),
+        user: user_above(above),
+        pod: pod_above(parts.get(..=index)?),
+        whole: parts.len() == index + 1,
+    })
 }
 
-/// Returns the id in one part of a path, with the runtime its name tells.
+/// Returns the containerd namespace and the name of what may be a container that a person named: of
+/// `ctr run IMAGE web` the cgroup is `/default/web`. Only containerd can tell whether it is.
+pub(super) fn candidate(path: &str) -> Option<(&str, &str)> {
+    let mut parts = path.strip_prefix('/')?.split('/');
+    let (namespace, name) = (parts.next()?, parts.next()?);
+    (is_identifier(namespace) && is_identifier(name)).then_some((namespace, name))
+}
+
+/// Returns whether containerd would take it for a name. What systemd and the kubelet make is none.
+fn is_identifier(part: &str) -> bool {
+    const OF_OTHERS: [&str; 4] = [".slice", ".scope", ".service", ".mount"];
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=76).contains(&part.len())
+        && part.bytes().all(plain)
+        && !OF_OTHERS.iter().any(|end| part.ends_with(end))
+        && !matches!(part, "kubepods" | "docker" | "lxc" | "libpod_parent" | "init")
+}
+
+/// A container's name in a path.
+#[derive(Clone, Copy, Debug)]
+struct Named<'a> {
+    id: &'a str,
+    runtime: Option<&'static str>,
+    asked: bool,
+}
+
+/// Returns the container that the part at `index` names.
+fn named<'a>(parts: &[&'a str], index: usize) -> Option<Named<'a>> {
+    let part = *parts.get(index)?;
+    let before = index.checked_sub(1).and_then(|index| parts.get(index)).copied();
+    if let Some((id, runtime)) = container_id(part) {
+        return Some(Named { id, runtime, asked: true });
+    }
+    let unasked = |id, runtime| Some(Named { id, runtime: Some(runtime), asked: false });
+    if before == Some("buildkit") && is_build(part) {
+        return unasked(part, "buildkit");
+    }
+    // LXC 4 and later, 3, and 2.
+    let lxc = match part.strip_prefix("lxc.payload.") {
+        Some(name) => Some(name),
+        None if before == Some("lxc.payload") => Some(part),
+        None if before == Some("lxc") && index == 1 => Some(part),
+        None => None,
+    };
+    if let Some(name) = lxc.filter(|name| is_name(name)) {
+        return unasked(name, "lxc");
+    }
+    // Only what is below `payload` runs inside: nspawn itself is beside it.
+    let unit = before.filter(|_| part == "payload")?;
+    let name = match unit.strip_prefix("systemd-nspawn@") {
+        Some(rest) => rest.strip_suffix(".service")?,
+        None => unit.strip_prefix("machine-")?.strip_suffix(".scope")?,
+    };
+    is_name(name).then_some(())?;
+    unasked(name, "systemd-nspawn")
+}
+
+/// Returns the id of 64 digits in one part of a path, with the runtime its name tells.
 fn container_id(part: &str) -> Option<(&str, Option<&'static str>)> {
     let part = part.strip_suffix(".scope").unwrap_or(part);
     // `SLICE:cri-containerd:ID` is the systemd driver of containerd without systemd support.
@@ -47,11 +130,10 @@ fn container_id(part: &str) -> Option<(&str, Option<&'static str>)> {
     }
     let prefix = prefix.rsplit(':').next().unwrap_or(prefix);
     let runtime = match prefix {
-        "" => None,
         "docker" => Some("docker"),
         "cri-containerd" | "nerdctl" => Some("containerd"),
         "crio" => Some("cri-o"),
-        "libpod" => Some("podman"),
+        "libpod" | "libpod-payload" => Some("podman"),
         // The monitor of a container runs on the host.
         "crio-conmon" | "libpod-conmon" => return None,
         _ => None,
@@ -59,179 +141,36 @@ fn container_id(part: &str) -> Option<(&str, Option<&'static str>)> {
     Some((id, runtime))
 }
 
+fn is_build(part: &str) -> bool {
+    part.len() == BUILD_DIGITS
+        && part.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+}
+
+/// systemd writes a `-` inside a name as `\x2d`.
+fn is_name(name: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'\\');
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain)
+}
+
 /// Returns the runtime named by a folder above: `/docker/ID`, `/libpod_parent/ID`.
-fn runtime_above(path: &str, index: usize) -> Option<&'static str> {
-    path.split('/').take(index).find_map(|part| match part {
+fn runtime_above(parts: &[&str]) -> Option<&'static str> {
+    parts.iter().rev().find_map(|part| match *part {
         "docker" => Some("docker"),
         "libpod_parent" | "machine.slice" => Some("podman"),
-        "containerd" | "system.slice:containerd.service" => Some("containerd"),
+        "containerd" | "containerd.service" => Some("containerd"),
         _ => None,
     })
 }
 
-/// Returns the innermost pod around the container at `index`, whose own part may name it as well.
-fn pod_above(path: &str, index: usize) -> Option<Pod> {
-    let mut above = "";
-    let mut found = None;
-    for part in path.split('/').take(index + 1) {
-        if let Some(uid) = pod_uid(part) {
-            // The systemd driver says it in the slice's name, the cgroupfs driver in the folder
-            // above; the guaranteed class has neither.
-            let slice = part.rfind("-pod").map_or("", |at| &part[..at]);
-            let qos = if above == "burstable" || slice.ends_with("-burstable") {
-                PodQos::Burstable
-            } else if above == "besteffort" || slice.ends_with("-besteffort") {
-                PodQos::BestEffort
-            } else {
-                PodQos::Guaranteed
-            };
-            found = Some(Pod { uid, qos });
-        }
-        above = part;
-    }
-    found
-}
-
-/// Returns the pod's uid in one part of a path: `podUID`, or a slice name with `_` for `-`.
-fn pod_uid(part: &str) -> Option<String> {
-    let part = part.split(':').next().unwrap_or(part);
-    let part = part.strip_suffix(".slice").unwrap_or(part);
-    let uid = match part.strip_prefix("pod") {
-        Some(uid) => uid,
-        // The kubelet's own root comes first in the name: `kubelet-kubepods-pod…`.
-        None if part.contains("kubepods") => &part[part.rfind("-pod")? + 4..],
-        None => return None,
-    };
-    let digits = uid.bytes().filter(u8::is_ascii_hexdigit).count();
-    let separators = uid.bytes().filter(|byte| matches!(byte, b'-' | b'_')).count();
-    // A static pod has the hash of its manifest: 32 digits without separators.
-    (digits == 32 && digits + separators == uid.len()).then(|| uid.replace('_', "-"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    const UID: &str = "2f6b0c1a-7a8e-4c51-9a33-0d4bb1c7e001";
-    const UNDERSCORED: &str = "2f6b0c1a_7a8e_4c51_9a33_0d4bb1c7e001";
-
-    fn check(path: &str, runtime: Option<&'static str>, pod: Option<(&str, PodQos)>) {
-        let path = path.replace("UID_", UNDERSCORED).replace("UID", UID).replace("ID", ID);
-        let pod = pod.map(|(uid, qos)| Pod { uid: uid.to_owned(), qos });
-        let expected = Identity { id: ID, runtime, pod, whole: true };
-        assert_eq!(identify(&path), Some(expected), "{path}");
-    }
-
-    #[test]
-    fn containers_without_a_pod() {
-        check("/docker/ID", Some("docker"), None);
-        check("/system.slice/docker-ID.scope", Some("docker"), None);
-        check("/libpod_parent/libpod-ID", Some("podman"), None);
-        check(
-            "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope",
-            Some("podman"),
-            None,
-        );
-        check("/system.slice/nerdctl-ID.scope", Some("containerd"), None);
-        check(&format!("/docker/{}/docker/ID", "f".repeat(64)), Some("docker"), None);
-    }
-
-    #[test]
-    fn pods_of_the_cgroupfs_driver() {
-        let (burstable, best_effort, guaranteed) = (
-            Some((UID, PodQos::Burstable)),
-            Some((UID, PodQos::BestEffort)),
-            Some((UID, PodQos::Guaranteed)),
-        );
-        // containerd and cri-dockerd.
-        check("/kubepods/burstable/podUID/ID", None, burstable);
-        check("/kubepods/besteffort/podUID/ID", None, best_effort);
-        check("/kubepods/podUID/ID", None, guaranteed);
-        // CRI-O.
-        check("/kubepods/podUID/crio-ID", Some("cri-o"), guaranteed);
-        check("/kubepods/burstable/podUID/crio-ID", Some("cri-o"), burstable);
-        // The kubelet's own root, as in a cluster within a cluster.
-        check("/kubelab/kubepods/burstable/podUID/ID", None, burstable);
-        check(
-            &format!("/docker/{}/kubelet/kubepods/besteffort/podUID/ID", "f".repeat(64)),
-            Some("docker"),
-            best_effort,
-        );
-        // A static pod.
-        check(
-            "/kubepods/besteffort/pod0123456789abcdef0123456789abcdef/ID",
-            None,
-            Some(("0123456789abcdef0123456789abcdef", PodQos::BestEffort)),
-        );
-    }
-
-    #[test]
-    fn pods_of_the_systemd_driver() {
-        let (burstable, best_effort, guaranteed) = (
-            Some((UID, PodQos::Burstable)),
-            Some((UID, PodQos::BestEffort)),
-            Some((UID, PodQos::Guaranteed)),
-        );
-        let root = "/kubepods.slice";
-        check(
-            &format!(
-                "{root}/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/cri-containerd-ID.scope"
-            ),
-            Some("containerd"),
-            burstable,
-        );
-        check(
-            &format!(
-                "{root}/kubepods-besteffort.slice/kubepods-besteffort-podUID_.slice/crio-ID.scope"
-            ),
-            Some("cri-o"),
-            best_effort,
-        );
-        check(&format!("{root}/kubepods-podUID_.slice/crio-ID.scope"), Some("cri-o"), guaranteed);
-        check(
-            &format!("{root}/kubepods-podUID_.slice/docker-ID.scope"),
-            Some("docker"),
-            guaranteed,
-        );
-        check(
-            "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-podUID_.slice/cri-containerd-ID.scope",
-            Some("containerd"),
-            burstable,
-        );
-        // containerd that was told nothing of systemd.
-        check(
-            "/system.slice/containerd.service/kubepods-burstable-podUID_.slice:cri-containerd:ID",
-            Some("containerd"),
-            burstable,
-        );
-        check("/kubepods-podUID_.slice:cri-containerd:ID", Some("containerd"), guaranteed);
-    }
-
-    #[test]
-    fn a_cgroup_inside_a_container_is_not_the_container_s_own() {
-        let path = format!("/kubepods/pod{UID}/{ID}/init");
-        assert!(!identify(&path).unwrap().whole);
-        assert_eq!(identify(&path).unwrap().id, ID);
-        let podman = format!("/machine.slice/libpod-{ID}.scope/container");
-        assert_eq!(identify(&podman).unwrap().runtime, Some("podman"));
-    }
-
-    #[test]
-    fn a_process_of_the_host_stays_one() {
-        for path in [
-            "/",
-            "",
-            "/user.slice/user-1000.slice/session-3.scope",
-            "/system.slice/docker.service",
-            "/process_api/d7321b57c752ca8a7933e0008ac4733d",
-            "/kubepods/burstable/pod2f6b0c1a-7a8e-4c51-9a33-0d4bb1c7e001",
-        ] {
-            assert_eq!(identify(path), None, "{path}");
-        }
-        assert_eq!(identify(&format!("/machine.slice/libpod-conmon-{ID}.scope")), None);
-        assert_eq!(identify(&format!("/kubepods.slice/crio-conmon-{ID}.scope")), None);
-        assert_eq!(identify(&format!("/docker/{ID}0")), None);
-        assert_eq!(identify(&format!("/docker/{}z", &ID[1..])), None);
-    }
+/// Returns the user whose session or service manager is above.
+fn user_above(parts: &[&str]) -> Option<u32> {
+    let user = parts.iter().find_map(|part| {
+        let number = match part.strip_prefix("user@") {
+            Some(rest) => rest.strip_suffix(".service")?,
+            None => part.strip_prefix("user-")?.strip_suffix(".slice")?,
+        };
+        number.parse().ok()
+    });
+    user.filter(|user| *user != 0)
 }

@@ -4,10 +4,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use alert::{Container, Process, ProcessKey};
+use alert::{Process, ProcessKey};
 use hashbrown::HashMap;
 
-use super::procfs::TICK_NS;
+use super::{container::Word, procfs::TICK_NS};
 
 /// How long the ended are kept, in the time of events.
 const GRACE_NS: u64 = 2_000_000_000;
@@ -121,12 +121,14 @@ impl ProcessTree {
         }
     }
 
-    /// Gives all processes of a container what is known of it now.
-    pub(crate) fn replace_container(&mut self, container: &Arc<Container>) {
+    /// Gives all processes of a container what holds for it now.
+    pub(crate) fn replace_container(&mut self, word: &Word) {
         for node in self.by_pid.values_mut() {
-            let of = node.process.container.as_ref();
-            if of.is_some_and(|of| of.id == container.id && !Arc::ptr_eq(of, container)) {
-                Arc::make_mut(&mut node.process).container = Some(Arc::clone(container));
+            let Some(of) = &node.process.container else { continue };
+            if word.container.as_ref().is_none_or(|container| !Arc::ptr_eq(of, container))
+                && of.key() == *word.key
+            {
+                Arc::make_mut(&mut node.process).container = word.container.clone();
             }
         }
     }
@@ -183,6 +185,8 @@ fn cut(process: &Arc<Process>, ancestors: u16) -> Arc<Process> {
 
 #[cfg(test)]
 mod tests {
+    use alert::Container;
+
     use super::{super::processes::unknown, *};
 
     fn process(pid: i32, start_ns: u64, parent: Option<Arc<Process>>) -> Process {
@@ -211,10 +215,12 @@ mod tests {
             tree.insert(Process { container, ..process(pid, 1, None) }, 0, true);
         }
         let learnt = of("a", Some("web"));
-        tree.replace_container(&learnt);
+        tree.replace_container(&Word { key: "a".into(), container: Some(Arc::clone(&learnt)) });
         let container = |pid| tree.current(pid).unwrap().process.container.clone().unwrap();
         assert!(Arc::ptr_eq(&container(1), &learnt) && Arc::ptr_eq(&container(3), &learnt));
         assert_eq!(container(2).name, None);
+        tree.replace_container(&Word { key: "a".into(), container: None });
+        assert_eq!(tree.current(1).unwrap().process.container, None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod describe;
 
 use std::sync::Arc;
 
-use alert::{Container, Executable, Missing, Process};
+use alert::{Executable, Missing, Process};
 use probe::{
     Record,
     layout::{Execve, Fork, Header, Kind, flag},
@@ -15,13 +15,13 @@ use probe::{
 pub(crate) use self::describe::unknown;
 use self::describe::{is_writable, lead, name, standard_stream, told};
 use super::{
-    container::Containers,
+    container::{Containers, Word},
     path::text,
     process_tree::ProcessTree,
     procfs::{self, Seen},
     user::Users,
 };
-use crate::cri::Answer;
+use crate::runtime::Answer;
 
 /// How far up a missing parent is sought in `/proc`.
 const FETCH_ANCESTORS_MAX: u32 = 32;
@@ -62,18 +62,18 @@ impl Processes {
         }
     }
 
-    /// Takes in an answer about a container, for its processes too; returns the container.
-    pub(crate) fn learn(&mut self, answer: Answer) -> Option<Arc<Container>> {
-        let container = self.containers.learn(answer)?;
-        self.tree.replace_container(&container);
-        Some(container)
+    /// Takes in an answer about a container, for its processes too; returns what holds now.
+    pub(crate) fn learn(&mut self, answer: Answer) -> Option<Word> {
+        let word = self.containers.learn(answer)?;
+        self.tree.replace_container(&word);
+        Some(word)
     }
 
-    /// Waits no longer for the word about a container; returns it with the reason.
-    pub(crate) fn give_up(&mut self, id: &str, reason: Missing) -> Option<Arc<Container>> {
-        let container = self.containers.give_up(id, reason)?;
-        self.tree.replace_container(&container);
-        Some(container)
+    /// Waits no longer for the word about a container; returns what holds now.
+    pub(crate) fn give_up(&mut self, key: &str, reason: Missing) -> Option<Word> {
+        let word = self.containers.give_up(key, reason)?;
+        self.tree.replace_container(&word);
+        Some(word)
     }
 
     /// Returns nanoseconds since 1970 at boot.

@@ -5,13 +5,13 @@ use std::{
     time::Instant,
 };
 
-use alert::{Container, Event, EventKind, Missing, Process};
+use alert::{Event, EventKind, Missing, Process};
 use probe::layout::Kind;
 
 use super::{HoldEnd, SensorStatus, probe_kind};
 use crate::{
     decode::Decoder,
-    enrich::{hold::Hold, processes::Processes},
+    enrich::{container::Word, hold::Hold, processes::Processes},
 };
 
 /// The way from a record to an event with all that is known about it.
@@ -46,8 +46,8 @@ impl Intake {
 
     /// Lets go of all that wait.
     pub(super) fn end(&mut self, on_event: &mut dyn FnMut(Event)) {
-        while let Some(id) = self.hold.due(None) {
-            self.give_up(&id, Missing::Timeout, on_event);
+        while let Some(key) = self.hold.due(None) {
+            self.give_up(&key, Missing::Timeout, on_event);
         }
     }
 
@@ -71,48 +71,48 @@ impl Intake {
     /// Lets go of the events whose container is known now, and of those that waited too long.
     pub(super) fn release(&mut self, on_event: &mut dyn FnMut(Event)) {
         while let Some(answer) = self.decoder.processes().containers().answer() {
-            let id = answer.id.clone();
+            let key = answer.key.clone();
             let end = match answer.result {
                 Ok(_) => HoldEnd::Enriched,
                 Err(_) => HoldEnd::Timeout,
             };
-            let container = self.decoder.processes_mut().learn(answer);
-            self.hand_out(&id, container, end, on_event);
+            let word = self.decoder.processes_mut().learn(answer);
+            self.hand_out(&key, word.as_ref(), end, on_event);
         }
         if self.hold.len() > 0 {
             let now = Instant::now();
-            while let Some(id) = self.hold.due(Some(now)) {
-                self.give_up(&id, Missing::Timeout, on_event);
+            while let Some(key) = self.hold.due(Some(now)) {
+                self.give_up(&key, Missing::Timeout, on_event);
             }
         }
     }
 
-    fn give_up(&mut self, id: &str, reason: Missing, on_event: &mut dyn FnMut(Event)) {
+    fn give_up(&mut self, key: &str, reason: Missing, on_event: &mut dyn FnMut(Event)) {
         let end = match reason {
             Missing::HoldFull => HoldEnd::Full,
             _ => HoldEnd::Timeout,
         };
-        let container = self.decoder.processes_mut().give_up(id, reason);
-        self.hand_out(id, container, end, on_event);
+        let word = self.decoder.processes_mut().give_up(key, reason);
+        self.hand_out(key, word.as_ref(), end, on_event);
     }
 
     /// Reports the events that wait for a container, with what is known of it now.
     fn hand_out(
         &mut self,
-        id: &str,
-        container: Option<Arc<Container>>,
+        key: &str,
+        word: Option<&Word>,
         end: HoldEnd,
         on_event: &mut dyn FnMut(Event),
     ) {
         let mut last: Option<(Arc<Process>, Arc<Process>)> = None;
-        for mut event in self.hold.take(id) {
-            if let Some(container) = &container {
+        for mut event in self.hold.take(key) {
+            if let Some(word) = word {
                 let process = match last.take() {
                     // Several events of one process go on sharing it.
                     Some((before, after)) if Arc::ptr_eq(&before, &event.process) => after,
                     _ => {
                         let mut process = Process::clone(&event.process);
-                        process.container = Some(Arc::clone(container));
+                        process.container = word.container.clone();
                         Arc::new(process)
                     }
                 };
@@ -130,14 +130,14 @@ impl Intake {
         if !containers.awaits(event.process.container.as_ref()) {
             return on_event(event);
         }
-        let id = event.process.container.as_ref().map(|container| container.id.clone());
-        let id = id.unwrap_or_default();
-        if let Err(event) = self.hold.push(Instant::now(), &id, event) {
+        let key = event.process.container.as_ref().map(|container| container.key().into_owned());
+        let key = key.unwrap_or_default();
+        if let Err(event) = self.hold.push(Instant::now(), &key, event) {
             // Those of this container that wait go first: order is kept.
-            self.give_up(&id, Missing::HoldFull, on_event);
+            self.give_up(&key, Missing::HoldFull, on_event);
             let mut event = *event;
-            if let Some(container) = self.decoder.processes().containers().known(&id) {
-                Arc::make_mut(&mut event.process).container = Some(container);
+            if let Some(word) = self.decoder.processes().containers().known(&key) {
+                Arc::make_mut(&mut event.process).container = word.container;
             }
             self.status.hold_ends[HoldEnd::Full as usize].fetch_add(1, Ordering::Relaxed);
             on_event(event);

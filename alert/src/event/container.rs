@@ -1,6 +1,6 @@
 //! The container a process runs in, and the pod the container belongs to.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,15 @@ use serde::{Deserialize, Serialize};
 pub struct Container {
     /// Whole id, usually 64 hex digits.
     pub id: Box<str>,
+    /// Whole id of the container it runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer_id: Option<Box<str>>,
+    /// The user, other than root, whose own runtime made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
+    /// Where containerd knows it, if its id is a name that a person chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Box<str>>,
     pub runtime: Option<Box<str>>,
     pub name: Option<Box<str>>,
     pub image: Option<Box<str>>,
@@ -49,12 +58,47 @@ pub struct Container {
     /// What the network plugin says, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cni: Option<Box<str>>,
+    /// When the runtime made it, nanoseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_ns: Option<u64>,
     /// Whole id of the pod's sandbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox_id: Option<Box<str>>,
     /// Reasons by the name of the field that is absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<Box<str>, Missing>,
+}
+
+impl Container {
+    /// Returns what tells it from every other container of the machine. The id alone does not: within
+    /// a container, or in a user's own part of the cgroups, anybody may claim the id of another.
+    pub fn key(&self) -> Cow<'_, str> {
+        container_key(&self.id, self.user, self.outer_id.as_deref(), self.namespace.as_deref())
+    }
+
+    /// Returns the id as it is shown: its first 12 digits, or the whole name that it is.
+    pub fn short_id(&self) -> &str {
+        match self.id.get(..12) {
+            Some(short) if self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) => short,
+            _ => &self.id,
+        }
+    }
+}
+
+/// Returns the [`Container::key`] of the container with these.
+pub fn container_key<'a>(
+    id: &'a str,
+    user: Option<u32>,
+    outer_id: Option<&str>,
+    namespace: Option<&str>,
+) -> Cow<'a, str> {
+    if user.is_none() && outer_id.is_none() && namespace.is_none() {
+        return Cow::Borrowed(id);
+    }
+    let user = user.map_or_else(String::new, |user| user.to_string());
+    let (outer, namespace) = (outer_id.unwrap_or_default(), namespace.unwrap_or_default());
+    // None of them holds a slash.
+    Cow::Owned(format!("{user}/{outer}/{namespace}/{id}"))
 }
 
 /// A directory or file mounted into a container.
@@ -135,5 +179,30 @@ impl Missing {
             Self::NotKubernetes => "not_kubernetes",
             Self::RuntimeError => "runtime_error",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_claims_the_id_of_another_has_a_key_of_its_own() {
+        let real = Container { id: "a1".into(), ..Container::default() };
+        let of_user = Container { user: Some(1000), ..real.clone() };
+        let inside = Container { outer_id: Some("b2".into()), ..real.clone() };
+        let named = Container { namespace: Some("default".into()), ..real.clone() };
+        let mut keys = [&real, &of_user, &inside, &named].map(Container::key).to_vec();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 4);
+        assert_eq!(real.key(), "a1");
+    }
+
+    #[test]
+    fn only_digits_are_shortened() {
+        let short = |id: &str| Container { id: id.into(), ..Container::default() }.short_id().len();
+        assert_eq!(short(&"0".repeat(64)), 12);
+        assert_eq!(short("a-machine-with-a-long-name"), 26);
     }
 }

@@ -13,7 +13,7 @@ impl Process {
             .then_some(Value::text("host"));
         };
         let text = match field {
-            Field::ContainerId => Some(container.id.get(..12).unwrap_or(&container.id)),
+            Field::ContainerId => Some(container.short_id()),
             Field::ContainerFullId => Some(&*container.id),
             Field::ContainerName => container.name.as_deref(),
             Field::ContainerType => container.runtime.as_deref(),

@@ -78,10 +78,10 @@ origins! {
     Users "`passwd` and `group` in `/etc`, of the container where they can be read.";
     Cgroup "The path of the process's cgroup.";
     Namespace "`start_boottime` of the first process in the pid namespace.";
-    Runtime "The container runtime's CRI socket.";
-    RuntimeMounts "The mounts in the container runtime's status of the container.";
-    RuntimeVerbose "The verbose status of the container runtime.";
-    PodLabels "The labels the kubelet gives containers, from the container runtime's CRI socket.";
+    Runtime "The container runtime: by CRI, or containerd's, Docker's or Podman's own interface.";
+    RuntimeMounts "The mounts in the container runtime's status or specification of the container.";
+    RuntimeVerbose "The container runtime's verbose status of the container or its pod.";
+    PodLabels "The container runtime's status of the pod's sandbox, or the labels the kubelet gives containers.";
     ApiServer "The Kubernetes API; Falco deprecates the field.";
     Syslog "Messages written to `/dev/log`.";
     Audit "The audit event of the Kubernetes API server.";

@@ -77,7 +77,7 @@ fn the_fields_of_condition_and_output_are_told_apart() {
     expect![[r#"
         evt.type true false The event's kind
         fd.name true false The path in the caller's memory, joined to the directory the kernel starts from
-        k8s.ns.name true false The labels the kubelet gives containers, from the container runtime's CRI socket
+        k8s.ns.name true false The container runtime's status of the pod's sandbox, or the labels the kubelet gives containers
         proc.aname[2] false true The sensor's tree of processes: exec, fork and exit events, and `/proc` at its start
         proc.pid false true `task_struct.thread_pid` and `signal_struct.pids`"#]]
     .assert_eq(&fields.join("\n"));

@@ -11,8 +11,8 @@ const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 
 /// Fills in the names of a process's users and group, with the home and shell of its user.
 pub(super) fn name(users: &mut Users, process: &mut Process) {
-    let container = process.container.as_ref().map(|container| &*container.id);
-    let names = users.of(container, process.key.pid);
+    let container = process.container.as_ref().map(|container| container.key());
+    let names = users.of(container.as_deref(), process.key.pid);
     let account = names.account(process.uid);
     process.user = account.map(|account| account.name().into());
     process.group = names.group(process.gid);

@@ -19,12 +19,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::UnixListener;
 
 use super::{
-    lookup::{Answer, LookupState, Lookups, Request},
-    protocol::{
-        ContainerFilter, ContainerMetadata, ContainerdContainer, GetContainerRequest,
-        GetContainerResponse, ImageFacts, ImageSpec, ImageStatusResponse, ListContainersRequest,
-        ListContainersResponse, ListedContainer, SandboxMetadata, SandboxStatus,
-        SandboxStatusRequest, SandboxStatusResponse, VersionResponse, method,
+    Answer, LookupState, Lookups, Places, Request, Wanted,
+    containerd::{
+        self, GetContainerRequest, GetContainerResponse, ListNamespacesResponse, Namespace,
+    },
+    cri::protocol::{
+        ContainerFilter, ContainerMetadata, ImageFacts, ImageSpec, ImageStatusResponse,
+        ListContainersRequest, ListContainersResponse, ListedContainer, SandboxMetadata,
+        SandboxStatus, SandboxStatusRequest, SandboxStatusResponse, VersionResponse, method,
     },
 };
 
@@ -81,22 +83,29 @@ async fn containerd(request: HttpRequest) -> Response {
                 namespace: "shop".to_owned(),
             };
             let labels = [("app".to_owned(), "web".to_owned())].into();
-            let status = SandboxStatus { metadata: Some(metadata), labels, network: None };
-            say(&SandboxStatusResponse { status: Some(status) })
+            let metadata = Some(metadata);
+            let status = SandboxStatus { metadata, labels, ..SandboxStatus::default() };
+            say(&SandboxStatusResponse { status: Some(status), ..Default::default() })
         }
         method::IMAGE_STATUS => {
             let image = ImageFacts { id: HASH.to_owned(), ..ImageFacts::default() };
             say(&ImageStatusResponse { image: Some(image) })
         }
-        method::CONTAINERD_GET => {
+        containerd::method::NAMESPACES => {
+            let namespaces = ["default", "k8s.io"].map(|name| Namespace { name: name.to_owned() });
+            say(&ListNamespacesResponse { namespaces: namespaces.into() })
+        }
+        containerd::method::CONTAINER => {
             let namespace = head.headers.get("containerd-namespace").map(|value| value.as_bytes());
-            assert_eq!(namespace, Some(&b"k8s.io"[..]));
-            if GetContainerRequest::decode(question).unwrap().id != ID {
-                return deny(NOT_FOUND);
-            }
-            let image = "localhost/busybox:1".to_owned();
-            let container = Some(ContainerdContainer { image, ..ContainerdContainer::default() });
-            say(&GetContainerResponse { container })
+            let id = GetContainerRequest::decode(question).unwrap().id;
+            let image = match (namespace, &*id) {
+                (Some(b"k8s.io"), ID) => "localhost/busybox:1",
+                (Some(b"default"), "web") => "localhost/web:2",
+                _ => return deny(NOT_FOUND),
+            };
+            let image = image.to_owned();
+            let container = containerd::Container { image, ..containerd::Container::default() };
+            say(&GetContainerResponse { container: Some(container) })
         }
         _ => deny(NOT_FOUND),
     }
@@ -114,8 +123,16 @@ fn serve(socket: &Path) -> tokio::runtime::Runtime {
     runtime
 }
 
-fn describe(lookups: &Lookups, id: &str) -> Answer {
-    assert!(lookups.ask(Request::Describe { id: id.into(), pod: false }));
+fn places(sockets: &[&Path]) -> Places {
+    Places { sockets: sockets.iter().map(|path| path.to_path_buf()).collect(), ..Places::default() }
+}
+
+fn wanted(id: &str) -> Wanted {
+    Wanted { key: id.into(), id: id.into(), ..Wanted::default() }
+}
+
+fn describe(lookups: &Lookups, wanted: Wanted) -> Answer {
+    assert!(lookups.ask(Request::Describe(wanted)));
     next(lookups)
 }
 
@@ -140,12 +157,11 @@ fn a_container_is_described_from_all_that_is_asked() {
     let socket = folder.path().join("containerd.sock");
     let _server = serve(&socket);
     let state = Arc::new(LookupState::default());
-    let lookups =
-        Lookups::start(vec![folder.path().join("absent"), socket.clone()], Arc::clone(&state))
-            .unwrap();
+    let places = places(&[&folder.path().join("absent"), &socket]);
+    let lookups = Lookups::start(places, Arc::clone(&state)).unwrap();
 
-    let answer = describe(&lookups, ID);
-    assert_eq!(&*answer.id, ID);
+    let answer = describe(&lookups, wanted(ID));
+    assert_eq!(&*answer.key, ID);
     let told = answer.result.unwrap();
     assert_eq!(told.name.as_deref(), Some("main"));
     assert_eq!(told.image.name.as_deref(), Some("localhost/busybox:1"));
@@ -154,9 +170,9 @@ fn a_container_is_described_from_all_that_is_asked() {
     let pod = told.pod.unwrap();
     assert_eq!((pod.name.as_deref(), pod.namespace.as_deref()), (Some("web-1"), Some("shop")));
     assert_eq!(pod.labels, [("app".into(), "web".into())].into());
-    assert_eq!(state.in_use().unwrap().path, socket);
+    assert_eq!(state.in_use()[0].path, socket);
 
-    let unknown = describe(&lookups, &"f".repeat(64));
+    let unknown = describe(&lookups, wanted(&"f".repeat(64)));
     assert_eq!(unknown.result.unwrap_err(), Missing::NotFound);
     assert!(state.results().contains(&("found", 1)));
     assert!(state.results().contains(&("not_found", 1)));
@@ -166,8 +182,8 @@ fn a_container_is_described_from_all_that_is_asked() {
 fn a_runtime_that_comes_later_is_asked_again_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("containerd.sock");
-    let lookups = Lookups::start(vec![socket.clone()], Arc::default()).unwrap();
-    assert_eq!(describe(&lookups, ID).result.unwrap_err(), Missing::NoSocket);
+    let lookups = Lookups::start(places(&[&socket]), Arc::default()).unwrap();
+    assert_eq!(describe(&lookups, wanted(ID)).result.unwrap_err(), Missing::NoSocket);
 
     let server = serve(&socket);
     while next(&lookups).result.is_err() {}
@@ -176,8 +192,46 @@ fn a_runtime_that_comes_later_is_asked_again_by_itself() {
     server.shutdown_timeout(Duration::from_secs(5));
     std::fs::remove_file(&socket).unwrap();
     let _server = serve(&socket);
-    let mut answer = describe(&lookups, ID);
+    let mut answer = describe(&lookups, wanted(ID));
     while answer.result.is_err() {
         answer = next(&lookups);
     }
+}
+
+#[test]
+fn what_a_person_named_is_described_in_its_namespace() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("containerd.sock");
+    let _server = serve(&socket);
+    let lookups = Lookups::start(places(&[&socket]), Arc::default()).unwrap();
+    let of = |namespace: &str| Wanted { namespace: Some(namespace.into()), ..wanted("web") };
+    let told = describe(&lookups, of("default")).result.unwrap();
+    assert_eq!(told.image.tag.as_deref(), Some("2"));
+    assert_eq!(describe(&lookups, of("k8s.io")).result.unwrap_err(), Missing::NotFound);
+}
+
+#[test]
+fn a_container_inside_one_that_a_runtime_made_is_not_that_runtime_s() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("containerd.sock");
+    let _server = serve(&socket);
+    let lookups = Lookups::start(places(&[&socket]), Arc::default()).unwrap();
+    // It claims the id of another that the runtime knows.
+    let claims = Wanted { outer: Some(ID.into()), ..wanted(ID) };
+    let told = describe(&lookups, claims).result.unwrap();
+    assert_eq!((told.name, told.image.name), (None, None));
+    assert_eq!(told.pod.unwrap().name.as_deref(), Some("web-1"));
+    // As in a node of kind: what is around it is another machine's, as the runtime sees it.
+    let inner = Wanted { outer: Some("e".repeat(64).into()), ..wanted(ID) };
+    assert_eq!(describe(&lookups, inner).result.unwrap().name.as_deref(), Some("main"));
+}
+
+#[test]
+fn a_user_s_container_is_not_asked_about_at_the_sockets_of_the_system() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("containerd.sock");
+    let _server = serve(&socket);
+    let lookups = Lookups::start(places(&[&socket]), Arc::default()).unwrap();
+    let of_user = Wanted { user: Some(1000), ..wanted(ID) };
+    assert_eq!(describe(&lookups, of_user).result.unwrap_err(), Missing::NoSocket);
 }
