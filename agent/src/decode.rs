@@ -1,11 +1,13 @@
 //! Turns raw records of the probe into events.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod call;
+mod descriptor;
+mod socket;
 
-use alert::{Call, Connection, Detail, Event, FileType, OpenFile};
+use alert::{Detail, Event, EventKind, FileType, OpenFile};
 use probe::{
     Body, Malformed, Record,
-    layout::{Connect, Open, flag},
+    layout::{Open, flag},
 };
 
 use crate::{
@@ -16,11 +18,6 @@ use crate::{
     sensor::event_kind,
 };
 
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-const SOCK_RAW: u16 = 3;
-const AT_REMOVEDIR: u32 = 0x200;
 const O_ACCMODE: u32 = 0o3;
 const O_PATH: u32 = 0o10_000_000;
 
@@ -65,13 +62,11 @@ impl Decoder {
                 (self.processes.exit(header), Detail::Exit { status: exit.status })
             }
             body => {
-                if record.has(flag::BASE_IS_CWD)
-                    && let Some(base) = record.base
-                {
-                    self.processes.works_in(header, &text(base));
+                if let Some(cwd) = cwd(&record) {
+                    self.processes.works_in(header, &text(cwd));
                 }
                 let process = self.processes.of(header);
-                let detail = detail(&record, body, &process.cwd);
+                let detail = detail(&record, kind, body, &process.cwd);
                 (process, detail)
             }
         };
@@ -89,21 +84,20 @@ impl Decoder {
     }
 }
 
+/// Returns the working directory, where the record has it.
+fn cwd<'a>(record: &Record<'a>) -> Option<&'a [u8]> {
+    match record.has(flag::BASE_IS_CWD) {
+        true => record.base,
+        false => record.cwd,
+    }
+}
+
 /// Returns the detail of what is not process life.
-fn detail(record: &Record<'_>, body: &Body, cwd: &str) -> Detail {
+fn detail(record: &Record<'_>, kind: EventKind, body: &Body, cwd: &str) -> Detail {
     match body {
         Body::Open(open) => Detail::Open(open_file(record, open, cwd)),
-        Body::Connect(connect) => Detail::Connect(connection(record, connect)),
-        Body::Call(_) => Detail::Call(Call::default()),
-        Body::Ptrace(ptrace) => Detail::Ptrace { request: ptrace.request, pid: ptrace.pid },
-        Body::Module(_) => Detail::Module {
-            parameters: text(record.parameters.unwrap_or_default()),
-            file: record.path.map(text),
-        },
-        Body::Unlink(unlink) => {
-            let (raw, path) = typed_path(record, cwd);
-            Detail::Unlink { path, raw, directory: unlink.flags & AT_REMOVEDIR != 0 }
-        }
+        Body::Connect(connect) => Detail::Connect(socket::connection(record, connect)),
+        Body::Call(call) => call::detail(record, kind, call, cwd),
         Body::Execve(_) | Body::Fork(_) | Body::ProcExit(_) | Body::Cgroup(_) => {
             unreachable!("told apart before")
         }
@@ -129,11 +123,7 @@ fn open_file(record: &Record<'_>, open: &Open, cwd: &str) -> OpenFile {
     {
         path = resolved.clone();
     }
-    // How it was opened is the kernel's word, not that of memory another thread can change.
-    let flags = match record.header.result >= 0 && !record.has(flag::NO_FILE) {
-        true => open.flags & !O_ACCMODE | open.opened_flags & (O_ACCMODE | O_PATH),
-        false => open.flags,
-    };
+    let flags = flags(record, open.flags, open.opened_flags);
     OpenFile {
         raw,
         path,
@@ -143,6 +133,14 @@ fn open_file(record: &Record<'_>, open: &Open, cwd: &str) -> OpenFile {
         file_type: file_type(open.mode),
         inode: open.inode,
         device: open.device.into(),
+    }
+}
+
+/// How it was opened is the kernel's word, not that of memory another thread can change.
+fn flags(record: &Record<'_>, asked: u32, opened: u32) -> u32 {
+    match record.header.result >= 0 && !record.has(flag::NO_FILE) {
+        true => asked & !O_ACCMODE | opened & (O_ACCMODE | O_PATH),
+        false => asked,
     }
 }
 
@@ -156,69 +154,6 @@ fn file_type(mode: u16) -> FileType {
         0o140_000 => FileType::Socket,
         0o120_000 => FileType::Link,
         _ => FileType::Other,
-    }
-}
-
-fn connection(record: &Record<'_>, connect: &Connect) -> Connection {
-    let inet = matches!(connect.family, AF_INET | AF_INET6);
-    let (local, remote) = match inet {
-        true => {
-            let (local, remote) = canonical(
-                address(connect.family, &connect.local),
-                address(connect.family, &connect.remote),
-            );
-            (
-                Some(SocketAddr::new(local, connect.local_port)),
-                Some(SocketAddr::new(remote, connect.remote_port)),
-            )
-        }
-        false => (None, None),
-    };
-    Connection {
-        descriptor: connect.descriptor,
-        protocol: inet.then(|| protocol(connect)).flatten().map(Into::into),
-        local,
-        remote,
-        unix: (connect.family == AF_UNIX).then(|| unix_path(record.unix.unwrap_or_default())),
-        ..Connection::default()
-    }
-}
-
-fn address(family: u16, bytes: &[u8; 16]) -> IpAddr {
-    match family {
-        AF_INET => IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3])),
-        _ => IpAddr::V6(Ipv6Addr::from(*bytes)),
-    }
-}
-
-/// An IPv6 socket that talks IPv4 is shown as the IPv4 connection it is.
-fn canonical(local: IpAddr, remote: IpAddr) -> (IpAddr, IpAddr) {
-    match (local.to_canonical(), remote.to_canonical()) {
-        (IpAddr::V6(local), remote @ IpAddr::V4(_)) if local.is_unspecified() => {
-            (IpAddr::V4(Ipv4Addr::UNSPECIFIED), remote)
-        }
-        other => other,
-    }
-}
-
-fn protocol(connect: &Connect) -> Option<&'static str> {
-    match (connect.socket_type, connect.protocol) {
-        (SOCK_RAW, _) => Some("raw"),
-        (_, 6) => Some("tcp"),
-        (_, 17) => Some("udp"),
-        (_, 1 | 58) => Some("icmp"),
-        _ => None,
-    }
-}
-
-/// A path ends at its first NUL; an abstract name begins with one and may hold more.
-fn unix_path(bytes: &[u8]) -> Box<str> {
-    match bytes {
-        [0, name @ ..] => {
-            let name = text(name);
-            format!("@{name}").into()
-        }
-        path => text(path.split(|byte| *byte == 0).next().unwrap_or_default()),
     }
 }
 
@@ -273,19 +208,5 @@ mod tests {
         bytes[body + 20..body + 24].copy_from_slice(&0o2_u32.to_ne_bytes());
         let Detail::Open(file) = decode(&bytes).detail else { panic!() };
         assert_eq!(file.flags, 0o102);
-    }
-
-    #[test]
-    fn sockets_print_as_what_they_are() {
-        let local = |bytes: &[u8]| unix_path(bytes);
-        assert_eq!(*local(b"/run/a\0rest"), *"/run/a");
-        assert_eq!(*local(b"\0name"), *"@name");
-        assert_eq!(*local(b""), *"");
-        let mapped = IpAddr::V6(Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
-        let ten = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-        let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        assert_eq!(canonical(any, mapped), (IpAddr::V4(Ipv4Addr::UNSPECIFIED), ten));
-        assert_eq!(canonical(mapped, mapped), (ten, ten));
-        assert_eq!(canonical(any, any), (any, any));
     }
 }

@@ -298,10 +298,8 @@ impl SensorStatus {
 
     /// Returns how many starts and ends of processes were lost.
     fn lives_lost(&self) -> u64 {
-        [Kind::Execve, Kind::Clone, Kind::ProcExit]
-            .map(|kind| count(&self.counters, kind).lost)
-            .iter()
-            .sum()
+        let life = probe::program::PROCESS.iter().flat_map(|(kinds, _)| *kinds);
+        life.map(|kind| count(&self.counters, *kind).lost).sum()
     }
 
     /// Returns what is known about containers, and what of it is still to come.

@@ -16,8 +16,8 @@ mod show;
 mod time;
 
 use crate::{
-    Argument, Category, Connection, Descriptor, DescriptorKind, Detail, Event, EventSource, Field,
-    Value, event::symbol::result_name,
+    Argument, Category, Connection, Descriptor, DescriptorKind, DescriptorUse, Detail, Event,
+    EventSource, Field, Value, event::symbol::result_name,
 };
 
 const NOT_AVAILABLE: &str = "<NA>";
@@ -146,7 +146,13 @@ impl Event {
         match &self.detail {
             Detail::Open(_) => Some(self.result.max(-1)),
             Detail::Connect(Connection { descriptor, .. }) => Some((*descriptor).into()),
-            Detail::Call(call) => call.descriptor.as_ref().map(Descriptor::number),
+            Detail::Call(call) => match &call.descriptor {
+                Some(descriptor) => Some(descriptor.number()),
+                None if self.result < 0 && self.kind.descriptor_use() == DescriptorUse::Made => {
+                    Some(-1)
+                }
+                None => None,
+            },
             _ => None,
         }
     }

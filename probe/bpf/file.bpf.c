@@ -1,28 +1,5 @@
-/* Opening and unlinking files, loading modules. */
-#include "syscall.h"
-
-#define INODE_HEAD 128
-
-/* One read serves three fields: each costs as much as the copy of all of them. */
-static __always_inline void fill_inode(struct saker_open *e, struct inode *inode)
-{
-	const u64 mode = bpf_core_field_offset(struct inode, i_mode);
-	const u64 super = bpf_core_field_offset(struct inode, i_sb);
-	const u64 number = bpf_core_field_offset(struct inode, i_ino);
-	u8 head[INODE_HEAD];
-	struct super_block *block;
-	if (mode > INODE_HEAD - 8 || super > INODE_HEAD - 8 || number > INODE_HEAD - 8) {
-		e->mode = BPF_CORE_READ(inode, i_mode);
-		e->inode = BPF_CORE_READ(inode, i_ino);
-		block = BPF_CORE_READ(inode, i_sb);
-	} else {
-		bpf_probe_read_kernel(head, sizeof(head), inode);
-		e->mode = *(u16 *)(head + mode);
-		e->inode = *(u64 *)(head + number);
-		block = *(struct super_block **)(head + super);
-	}
-	e->device = user_device(BPF_CORE_READ(block, s_dev));
-}
+/* Opening files. */
+#include "descriptor.h"
 
 /* Linux adds O_LARGEFILE to what 64-bit programs ask for, and passes over a mode nobody needs. */
 static __always_inline void fill_how(struct saker_open *e, u32 flags, u32 create_mode)
@@ -41,7 +18,10 @@ static __always_inline void fill_open(struct scratch *s, s32 directory, const vo
 	if (result >= 0) {
 		struct file *file = file_of(result);
 		if (file) {
-			fill_inode(e, BPF_CORE_READ(file, f_inode));
+			struct inode_facts facts = inode_facts(BPF_CORE_READ(file, f_inode));
+			e->mode = facts.mode;
+			e->inode = facts.inode;
+			e->device = facts.device;
 			e->opened_flags = BPF_CORE_READ(file, f_flags);
 			put_path(s, SAKER_FIELD_PATH, __builtin_preserve_access_index(&file->f_path));
 		} else {
@@ -102,51 +82,6 @@ int BPF_PROG(trampoline_open, s32 directory, const char *typed, struct open_how 
 	if (!s)
 		return 0;
 	fill_open(s, directory, typed, how->flags, how->mode);
-	send(s, &bulk, kind);
-	return 0;
-}
-
-SEC("tp_btf/sys_exit")
-int BPF_PROG(syscall_unlink, struct pt_regs *regs, long result)
-{
-	struct call call = call_of(regs);
-	u32 kind = call.operation - 1;
-	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_unlink));
-	if (!s)
-		return 0;
-	struct saker_unlink *e = body_of(s);
-	u64 a = argument(regs, &call, 0), b = argument(regs, &call, 1);
-	e->reserved = 0;
-	if (kind == SAKER_UNLINK) {
-		e->flags = 0;
-		put_typed_path(s, AT_FDCWD, (void *)a);
-	} else {
-		e->flags = argument(regs, &call, 2);
-		put_typed_path(s, a, (void *)b);
-	}
-	send(s, &bulk, kind);
-	return 0;
-}
-
-SEC("tp_btf/sys_exit")
-int BPF_PROG(syscall_module, struct pt_regs *regs, long result)
-{
-	struct call call = call_of(regs);
-	u32 kind = call.operation - 1;
-	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_module));
-	if (!s)
-		return 0;
-	struct saker_module *e = body_of(s);
-	e->flags = e->reserved = 0;
-	u64 parameters = argument(regs, &call, 2);
-	if (kind == SAKER_FINIT_MODULE) {
-		parameters = argument(regs, &call, 1);
-		e->flags = argument(regs, &call, 2);
-		struct file *file = file_of(argument(regs, &call, 0));
-		if (file)
-			put_path(s, SAKER_FIELD_PATH, __builtin_preserve_access_index(&file->f_path));
-	}
-	put_user_text(s, SAKER_FIELD_PARAMETERS, (void *)parameters);
 	send(s, &bulk, kind);
 	return 0;
 }

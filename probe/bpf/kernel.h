@@ -105,17 +105,21 @@ struct task_struct {
 	struct css_set *cgroups;
 	kuid_t loginuid;
 };
-struct linux_binprm { const char *filename; };
+struct linux_binprm { const char *filename, *fdpath; };
 struct in6_addr { union { u8 u6_addr8[16]; } in6_u; };
 struct sock_common {
 	union { struct { u32 skc_daddr; u32 skc_rcv_saddr; }; };
 	union { struct { u16 skc_dport; u16 skc_num; }; };
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
 struct sock { struct sock_common __sk_common; u16 sk_type; u16 sk_protocol; };
 struct socket { short type; struct sock *sk; };
+struct sockaddr_un { char sun_path[108]; };
+struct unix_address { int len; struct sockaddr_un name[1]; };
+struct unix_sock { struct unix_address *addr; struct sock *peer; };
 struct open_how { u64 flags; u64 mode; u64 resolve; };
 struct filename { const char *name; };
 struct io_cqe { int fd; };

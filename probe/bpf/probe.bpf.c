@@ -3,6 +3,6 @@
 #include "cgroup.bpf.c"
 #include "file.bpf.c"
 #include "io_uring.bpf.c"
-#include "trace.bpf.c"
+#include "call.bpf.c"
 
 char saker_license[] SEC("license") = "Dual BSD/GPL";

@@ -147,10 +147,30 @@ static __always_inline void put_cgroups(struct scratch *s, struct task_struct *t
 		put_cgroup(s, SAKER_FIELD_CGROUP_V1, deepest);
 }
 
+/* Returns the number of the call the task is in. */
+static __always_inline u32 number_of_call(struct task_struct *task)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)task);
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(regs, orig_ax);
+#else
+	return BPF_CORE_READ(regs, syscallno);
+#endif
+}
+
+/* The number of the call is gone: an exec on x86 puts that of execve there (`set_personality_64bit`).
+ * The kernel makes `fdpath` for a program found from a descriptor; without one both calls are the
+ * same. */
+static __always_inline u32 exec_kind(struct linux_binprm *bprm)
+{
+	return bprm->fdpath ? SAKER_EXECVEAT : SAKER_EXECVE;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct scratch *s = begin(SAKER_EXECVE, task, sizeof(struct saker_execve));
+	u32 kind = exec_kind(bprm);
+	struct scratch *s = begin(kind, task, sizeof(struct saker_execve));
 	if (!s)
 		return 0;
 	struct saker_execve *e = body_of(s);
@@ -191,33 +211,41 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	if (saker_environment)
 		put_user_range(s, SAKER_FIELD_ENVIRONMENT, mm->env_start, mm->env_end,
 			       SAKER_ENVIRONMENT_MAX);
-	send(s, &prio, SAKER_EXECVE);
+	send(s, &prio, kind);
 	return 0;
 }
 
-/* Flags of the clone the current task is in; a fork by the kernel itself has none. */
-static __always_inline u64 clone_flags(struct task_struct *parent)
+struct fork { u32 kind; u64 flags; };
+
+/* How the current task was asked to be forked; by the kernel itself without flags. */
+static __always_inline struct fork fork_of(struct task_struct *parent)
 {
-	u64 flags = 0;
+	struct fork fork = { SAKER_CLONE, 0 };
 	if (parent->flags & PF_KTHREAD)
-		return 0;
+		return fork;
 	struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)parent);
+	u32 number = number_of_call(parent);
 #if defined(__TARGET_ARCH_x86)
-	u32 number = BPF_CORE_READ(regs, orig_ax);
-	u64 first = BPF_CORE_READ(regs, di);
-	const u32 clone = 56, vfork = 58, clone3 = 435;
+	u32 compat = parent->thread_info.status & 2; /* TS_COMPAT */
+	u64 first = compat ? BPF_CORE_READ(regs, bx) : BPF_CORE_READ(regs, di);
+	const u32 clone = compat ? 120 : 56, vfork = compat ? 190 : 58, plain = compat ? 2 : 57;
 #else
-	u32 number = BPF_CORE_READ(regs, syscallno);
+	u32 compat = parent->thread_info.flags >> 22 & 1; /* TIF_32BIT */
 	u64 first = BPF_CORE_READ(regs, orig_x0);
-	const u32 clone = 220, vfork = ~0u, clone3 = 435;
+	const u32 clone = compat ? 120 : 220, vfork = compat ? 190 : ~0u, plain = compat ? 2 : ~0u;
 #endif
-	if (number == clone)
-		flags = first & ~0xffull; /* the low byte is the signal */
-	else if (number == clone3)
-		bpf_probe_read_user(&flags, sizeof(flags), (void *)first);
-	else if (number == vfork)
-		flags = 0x4100; /* CLONE_VM | CLONE_VFORK */
-	return flags;
+	if (number == clone) {
+		fork.flags = first & ~0xffull; /* the low byte is the signal */
+	} else if (number == 435) {
+		fork.kind = SAKER_CLONE3;
+		bpf_probe_read_user(&fork.flags, sizeof(fork.flags), (void *)first);
+	} else if (number == vfork) {
+		fork.kind = SAKER_VFORK;
+		fork.flags = 0x4100; /* CLONE_VM | CLONE_VFORK */
+	} else if (number == plain) {
+		fork.kind = SAKER_FORK;
+	}
+	return fork;
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -225,15 +253,16 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 {
 	if (child->tgid == parent->tgid)
 		return 0; /* a thread */
-	struct scratch *s = begin(SAKER_CLONE, child, sizeof(struct saker_clone));
+	struct fork fork = fork_of(parent);
+	struct scratch *s = begin(fork.kind, child, sizeof(struct saker_clone));
 	if (!s)
 		return 0;
 	struct saker_clone *e = body_of(s);
-	e->flags = clone_flags(parent);
+	e->flags = fork.flags;
 	e->parent_pid = child->real_parent->tgid;
 	e->parent_start_ns = child->real_parent->group_leader->start_boottime;
 	e->vpid = pid_number(child->thread_pid, ~0u);
-	send(s, &prio, SAKER_CLONE);
+	send(s, &prio, fork.kind);
 	return 0;
 }
 

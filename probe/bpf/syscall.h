@@ -11,8 +11,9 @@
  * is `kind + 1`, 0 for a call nobody wants. */
 const volatile u16 saker_operations[SYSCALLS_MAX];
 
-/* i386 `socketcall` carries these calls; by its first argument, their operations. */
-const volatile u8 saker_socketcalls[SOCKETCALLS_MAX];
+/* i386 `socketcall` carries these calls; by its first argument: low byte the operation, high byte how
+ * many arguments there are. */
+const volatile u16 saker_socketcalls[SOCKETCALLS_MAX];
 
 /* Family programs by operation; user space fills the wanted ones. */
 struct {
@@ -25,7 +26,8 @@ struct {
 struct call {
 	u32 operation; /* 0: not ours */
 	u32 compat;
-	u64 packed;    /* user memory with the arguments, of a socketcall */
+	u32 count;     /* of arguments, in the user memory of a socketcall */
+	u64 packed;    /* where that is; else 0 */
 };
 
 static __always_inline u32 call_number(struct pt_regs *regs)
@@ -99,7 +101,9 @@ static __always_inline struct call call_of(struct pt_regs *regs)
 	if (call.operation == SAKER_OPERATION_SOCKETCALL) {
 		u64 which = saved_argument(regs, 1, 0);
 		call.packed = saved_argument(regs, 1, 1);
-		call.operation = which < SOCKETCALLS_MAX ? saker_socketcalls[which] : 0;
+		u16 carried = which < SOCKETCALLS_MAX ? saker_socketcalls[which] : 0;
+		call.operation = carried & 0xff;
+		call.count = carried >> 8;
 	}
 	return call;
 }
@@ -109,7 +113,8 @@ static __always_inline u64 argument(struct pt_regs *regs, const struct call *cal
 	u32 value = 0;
 	if (!call->packed)
 		return saved_argument(regs, call->compat, index);
-	bpf_probe_read_user(&value, sizeof(value), (void *)(call->packed + 4 * index));
+	if (index < call->count)
+		bpf_probe_read_user(&value, sizeof(value), (void *)(call->packed + 4 * index));
 	return value;
 }
 

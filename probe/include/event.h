@@ -89,6 +89,31 @@ enum saker_kind {
 	SAKER_CHROOT,
 	SAKER_CHDIR,
 	SAKER_FCHDIR,
+	SAKER_OPEN_BY_HANDLE_AT,
+	SAKER_SOCKETPAIR,
+	SAKER_SHUTDOWN,
+	SAKER_GETSOCKOPT,
+	SAKER_SETSOCKOPT,
+	SAKER_SENDMMSG,
+	SAKER_RECVMMSG,
+	SAKER_CHOWN,
+	SAKER_LCHOWN,
+	SAKER_FCHOWN,
+	SAKER_FCHOWNAT,
+	SAKER_MKNOD,
+	SAKER_MKNODAT,
+	SAKER_TRUNCATE,
+	SAKER_FTRUNCATE,
+	SAKER_MOVE_MOUNT,
+	SAKER_PIVOT_ROOT,
+	SAKER_DELETE_MODULE,
+	SAKER_KILL,
+	SAKER_TKILL,
+	SAKER_TGKILL,
+	SAKER_MMAP,
+	SAKER_MPROTECT,
+	SAKER_PROCESS_VM_READV,
+	SAKER_PROCESS_VM_WRITEV,
 	/* No events: what becomes of cgroups. */
 	SAKER_CGROUP_MADE,
 	SAKER_CGROUP_REMOVED,
@@ -192,22 +217,6 @@ struct saker_call {
 	__u64 arguments[SAKER_CALL_ARGUMENTS];
 };
 
-struct saker_ptrace {
-	__u64 request;
-	__s32 pid;
-	__u32 reserved;
-};
-
-struct saker_module {
-	__u32 flags;
-	__u32 reserved;
-};
-
-struct saker_unlink {
-	__u32 flags;
-	__u32 reserved;
-};
-
 /* The header is that of whoever made or removed it. */
 struct saker_cgroup {
 	__u64 id;                       /* of its directory, in its own hierarchy */
@@ -235,7 +244,6 @@ enum saker_field_type {
 	SAKER_FIELD_CGROUP_V1,          /* path in the deepest of the old hierarchies */
 	SAKER_FIELD_NAME,               /* comm */
 	SAKER_FIELD_UNIX,               /* address of a Unix socket; an abstract one starts with NUL */
-	SAKER_FIELD_PARAMETERS,
 	SAKER_FIELD_TEXT,               /* text of user memory that is no path */
 	SAKER_FIELD_DATA,               /* first bytes that were read or written */
 	SAKER_FIELD_STRUCTURE,          /* user memory of a size the call's table gives */
@@ -259,6 +267,38 @@ struct saker_descriptor {
 	__u8 remote[16];
 	__u16 state;                    /* `TCP_*`, of Unix sockets too */
 	__u16 reserved[3];
+};
+
+/* What is read of one argument, beside the register. */
+enum saker_reading {
+	SAKER_READ_NOTHING,
+	SAKER_READ_PATH,                /* `with`: argument with its directory, or SAKER_WITHOUT */
+	SAKER_READ_TEXT,                /* `with`: what the first argument must be, or SAKER_WITHOUT */
+	SAKER_READ_DESCRIPTOR,
+	SAKER_READ_ADDRESS,             /* `with`: argument with its length */
+	SAKER_READ_ADDRESS_BACK,        /* the kernel's answer; `with`: argument that points to its length */
+	SAKER_READ_DATA,                /* `with`: argument with its length */
+	SAKER_READ_DATA_BACK,           /* as many bytes as the result says */
+	SAKER_READ_MESSAGE,             /* `struct msghdr`: address, data, and how many bytes there are */
+	SAKER_READ_MESSAGE_BACK,
+	SAKER_READ_VECTOR,              /* the first `struct iovec` */
+	SAKER_READ_STRUCTURE,           /* `with`: its size */
+};
+
+#define SAKER_WITHOUT 255
+
+enum saker_plan_flag {
+	SAKER_PLAN_MADE = 1 << 0,       /* the result is a descriptor */
+	SAKER_PLAN_FAILED = 1 << 1,     /* a call that succeeds is told elsewhere */
+	SAKER_PLAN_MOVED = 1 << 2,      /* after success there is a new `CWD` */
+};
+
+/* What a call's arguments are. */
+struct saker_plan {
+	__u8 reading[SAKER_CALL_ARGUMENTS];
+	__u8 with[SAKER_CALL_ARGUMENTS];
+	__u8 flags;
+	__u8 reserved[3];
 };
 
 /* One per processor and kind. `seen = muted + filtered + limited + sent + lost`; a record that is

@@ -1,6 +1,6 @@
 //! `include/event.h` in Rust: same names, same order, same offsets, as a test checks.
 
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident $c:literal;)+) => {
@@ -86,6 +86,31 @@ kinds! {
     Chroot "SAKER_CHROOT";
     Chdir "SAKER_CHDIR";
     Fchdir "SAKER_FCHDIR";
+    OpenByHandleAt "SAKER_OPEN_BY_HANDLE_AT";
+    SocketPair "SAKER_SOCKETPAIR";
+    Shutdown "SAKER_SHUTDOWN";
+    GetSockOpt "SAKER_GETSOCKOPT";
+    SetSockOpt "SAKER_SETSOCKOPT";
+    SendMmsg "SAKER_SENDMMSG";
+    RecvMmsg "SAKER_RECVMMSG";
+    Chown "SAKER_CHOWN";
+    Lchown "SAKER_LCHOWN";
+    Fchown "SAKER_FCHOWN";
+    FchownAt "SAKER_FCHOWNAT";
+    Mknod "SAKER_MKNOD";
+    MknodAt "SAKER_MKNODAT";
+    Truncate "SAKER_TRUNCATE";
+    Ftruncate "SAKER_FTRUNCATE";
+    MoveMount "SAKER_MOVE_MOUNT";
+    PivotRoot "SAKER_PIVOT_ROOT";
+    DeleteModule "SAKER_DELETE_MODULE";
+    Kill "SAKER_KILL";
+    Tkill "SAKER_TKILL";
+    Tgkill "SAKER_TGKILL";
+    Mmap "SAKER_MMAP";
+    Mprotect "SAKER_MPROTECT";
+    ProcessVmReadv "SAKER_PROCESS_VM_READV";
+    ProcessVmWritev "SAKER_PROCESS_VM_WRITEV";
     /// No event, like the next: what becomes of cgroups.
     CgroupMade "SAKER_CGROUP_MADE";
     CgroupRemoved "SAKER_CGROUP_REMOVED";
@@ -121,12 +146,11 @@ pub mod field {
     pub const CGROUP_V1: u16 = 8;
     pub const NAME: u16 = 9;
     pub const UNIX: u16 = 10;
-    pub const PARAMETERS: u16 = 11;
-    pub const TEXT: u16 = 12;
-    pub const DATA: u16 = 13;
-    pub const STRUCTURE: u16 = 14;
-    pub const ADDRESS: u16 = 15;
-    pub const DESCRIPTOR: u16 = 16;
+    pub const TEXT: u16 = 11;
+    pub const DATA: u16 = 12;
+    pub const STRUCTURE: u16 = 13;
+    pub const ADDRESS: u16 = 14;
+    pub const DESCRIPTOR: u16 = 15;
 }
 
 /// In front of every record.
@@ -232,28 +256,6 @@ pub struct Call {
 
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Ptrace {
-    pub request: u64,
-    pub pid: i32,
-    pub reserved: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Module {
-    pub flags: u32,
-    pub reserved: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Unlink {
-    pub flags: u32,
-    pub reserved: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
-#[repr(C)]
 pub struct Cgroup {
     pub id: u64,
     pub level: u32,
@@ -289,6 +291,44 @@ pub struct Descriptor {
     pub reserved: [u16; 3],
 }
 
+/// What the probe reads of one argument, beside the register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reading {
+    Nothing,
+    Path,
+    Text,
+    Descriptor,
+    Address,
+    AddressBack,
+    Data,
+    DataBack,
+    Message,
+    MessageBack,
+    Vector,
+    Structure,
+}
+
+/// In [`Plan::with`]: no argument.
+pub const WITHOUT: u8 = 255;
+
+/// Bits of [`Plan::flags`].
+pub mod plan {
+    pub const MADE: u8 = 1 << 0;
+    pub const FAILED: u8 = 1 << 1;
+    pub const MOVED: u8 = 1 << 2;
+}
+
+/// What a call's arguments are: a [`Reading`] each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct Plan {
+    pub reading: [u8; CALL_ARGUMENTS],
+    pub with: [u8; CALL_ARGUMENTS],
+    pub flags: u8,
+    pub reserved: [u8; 3],
+}
+
 /// How many arguments a system call has at most.
 pub const CALL_ARGUMENTS: usize = 6;
 
@@ -316,9 +356,6 @@ const _: () = {
     assert!(size_of::<Open>() == 32);
     assert!(size_of::<Connect>() == 48);
     assert!(size_of::<Call>() == 48);
-    assert!(size_of::<Ptrace>() == 16);
-    assert!(size_of::<Module>() == 8);
-    assert!(size_of::<Unlink>() == 8);
     assert!(size_of::<Cgroup>() == 16);
     assert!(size_of::<Field>() == 4);
     assert!(size_of::<Descriptor>() == 72);
@@ -381,10 +418,8 @@ mod tests {
                 reserved, local, remote,
             }
             "saker_call" = Call { arguments }
-            "saker_ptrace" = Ptrace { request, pid, reserved }
-            "saker_module" = Module { flags, reserved }
-            "saker_unlink" = Unlink { flags, reserved }
             "saker_cgroup" = Cgroup { id, level, reserved }
+            "saker_plan" = Plan { reading, with, flags, reserved }
             "saker_field" = Field { kind as type, length }
             "saker_descriptor" = Descriptor {
                 inode, device, number, flags, mode, family, socket_type as type, protocol,
@@ -411,12 +446,27 @@ mod tests {
             ("SAKER_FIELD_CGROUP_V1", field::CGROUP_V1.into()),
             ("SAKER_FIELD_NAME", field::NAME.into()),
             ("SAKER_FIELD_UNIX", field::UNIX.into()),
-            ("SAKER_FIELD_PARAMETERS", field::PARAMETERS.into()),
             ("SAKER_FIELD_TEXT", field::TEXT.into()),
             ("SAKER_FIELD_DATA", field::DATA.into()),
             ("SAKER_FIELD_STRUCTURE", field::STRUCTURE.into()),
             ("SAKER_FIELD_ADDRESS", field::ADDRESS.into()),
             ("SAKER_FIELD_DESCRIPTOR", field::DESCRIPTOR.into()),
+            ("SAKER_READ_NOTHING", Reading::Nothing as u64),
+            ("SAKER_READ_PATH", Reading::Path as u64),
+            ("SAKER_READ_TEXT", Reading::Text as u64),
+            ("SAKER_READ_DESCRIPTOR", Reading::Descriptor as u64),
+            ("SAKER_READ_ADDRESS", Reading::Address as u64),
+            ("SAKER_READ_ADDRESS_BACK", Reading::AddressBack as u64),
+            ("SAKER_READ_DATA", Reading::Data as u64),
+            ("SAKER_READ_DATA_BACK", Reading::DataBack as u64),
+            ("SAKER_READ_MESSAGE", Reading::Message as u64),
+            ("SAKER_READ_MESSAGE_BACK", Reading::MessageBack as u64),
+            ("SAKER_READ_VECTOR", Reading::Vector as u64),
+            ("SAKER_READ_STRUCTURE", Reading::Structure as u64),
+            ("SAKER_WITHOUT", WITHOUT.into()),
+            ("SAKER_PLAN_MADE", plan::MADE.into()),
+            ("SAKER_PLAN_FAILED", plan::FAILED.into()),
+            ("SAKER_PLAN_MOVED", plan::MOVED.into()),
             ("SAKER_OPERATION_SOCKETCALL", crate::program::SOCKETCALL.into()),
         ];
         let kinds = Kind::ALL.iter().zip(C_NAMES).map(|(kind, name)| (name, *kind as u64));

@@ -5,7 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod layout;
+mod number;
 pub mod program;
 mod record;
 

@@ -1,6 +1,10 @@
 //! What is in the object: its programs, its maps, and the settings it reads.
 
-use crate::layout::Kind;
+use crate::{
+    call::CALLS,
+    layout::Kind,
+    number::{self, CARRIED, NUMBERS},
+};
 
 /// Names of maps.
 pub mod map {
@@ -22,6 +26,8 @@ pub mod setting {
     pub const OPERATIONS: &str = "saker_operations";
     /// [`super::Socketcalls`].
     pub const SOCKETCALLS: &str = "saker_socketcalls";
+    /// [`crate::call::plan_bytes`].
+    pub const PLANS: &str = "saker_plans";
 }
 
 /// What to do at the end of each system call: `kind + 1`, 0 for nothing; the 32-bit call of the same
@@ -31,8 +37,9 @@ pub type Operations = [u16; 512];
 /// The operation of i386 `socketcall`, whose first argument says which call it is.
 pub const SOCKETCALL: u8 = 255;
 
-/// The operations of the calls that i386 `socketcall` carries, by their number there.
-pub type Socketcalls = [u8; 32];
+/// The calls that i386 `socketcall` carries, by their number there: low byte the operation, high byte
+/// how many arguments there are.
+pub type Socketcalls = [u16; 32];
 
 /// Bit per [`Kind`].
 pub type Wanted = [u64; 2];
@@ -58,16 +65,22 @@ pub struct Hook {
 }
 
 /// Life of processes, always attached.
-pub const PROCESS: [(Kind, Hook); 3] = [
-    (Kind::Execve, Hook { program: "process_exec", target: "sched_process_exec" }),
-    (Kind::Clone, Hook { program: "process_fork", target: "sched_process_fork" }),
-    (Kind::ProcExit, Hook { program: "process_exit", target: "sched_process_exit" }),
+pub const PROCESS: [(&[Kind], Hook); 3] = [
+    (
+        &[Kind::Execve, Kind::ExecveAt],
+        Hook { program: "process_exec", target: "sched_process_exec" },
+    ),
+    (
+        &[Kind::Clone, Kind::Clone3, Kind::Fork, Kind::Vfork],
+        Hook { program: "process_fork", target: "sched_process_fork" },
+    ),
+    (&[Kind::ProcExit], Hook { program: "process_exit", target: "sched_process_exit" }),
 ];
 
 /// What becomes of cgroups; the agent does without where the kernel lacks them.
-pub const CGROUPS: [(Kind, Hook); 2] = [
-    (Kind::CgroupMade, Hook { program: "cgroup_made", target: "cgroup_mkdir" }),
-    (Kind::CgroupRemoved, Hook { program: "cgroup_removed", target: "cgroup_rmdir" }),
+pub const CGROUPS: [(&[Kind], Hook); 2] = [
+    (&[Kind::CgroupMade], Hook { program: "cgroup_made", target: "cgroup_mkdir" }),
+    (&[Kind::CgroupRemoved], Hook { program: "cgroup_removed", target: "cgroup_rmdir" }),
 ];
 
 /// Kinds served by one program.
@@ -81,7 +94,7 @@ pub struct Family {
 }
 
 /// All families beside process life.
-pub const FAMILIES: [Family; 5] = [
+pub const FAMILIES: [Family; 3] = [
     Family {
         kinds: &[Kind::Open, Kind::OpenAt, Kind::OpenAt2, Kind::Creat],
         trampoline: Some(Hook { program: "trampoline_open", target: "do_sys_openat2" }),
@@ -92,14 +105,19 @@ pub const FAMILIES: [Family; 5] = [
         trampoline: Some(Hook { program: "trampoline_connect", target: "__sys_connect" }),
         syscall: "syscall_connect",
     },
-    Family { kinds: &[Kind::Ptrace], trampoline: None, syscall: "syscall_ptrace" },
-    Family {
-        kinds: &[Kind::InitModule, Kind::FinitModule],
-        trampoline: None,
-        syscall: "syscall_module",
-    },
-    Family { kinds: &[Kind::Unlink, Kind::UnlinkAt], trampoline: None, syscall: "syscall_unlink" },
+    Family { kinds: &CALL_KINDS, trampoline: None, syscall: "syscall_call" },
 ];
+
+/// What the table of [`CALLS`] serves.
+const CALL_KINDS: [Kind; CALLS.len()] = {
+    let mut kinds = [Kind::Execve; CALLS.len()];
+    let mut row = 0;
+    while row < CALLS.len() {
+        kinds[row] = CALLS[row].kind;
+        row += 1;
+    }
+    kinds
+};
 
 /// Requests of io_uring, which pass all system calls by; attached beside the families.
 pub const IO_URING: [(&[Kind], Hook); 2] = [
@@ -110,67 +128,19 @@ pub const IO_URING: [(&[Kind], Hook); 2] = [
 /// What Linux 6.1 calls their tracepoint.
 pub const IO_URING_OLDER: &str = "io_uring_submit_sqe";
 
-/// Numbers of one system call: of the 64-bit table and of the 32-bit one, where each has it.
-struct Numbers {
-    kind: Kind,
-    native: Option<u16>,
-    compat: Option<u16>,
-}
-
-const fn numbers(kind: Kind, native: Option<u16>, compat: Option<u16>) -> Numbers {
-    Numbers { kind, native, compat }
-}
-
-#[cfg(target_arch = "x86_64")]
-const NUMBERS: [Numbers; 10] = [
-    numbers(Kind::Open, Some(2), Some(5)),
-    numbers(Kind::OpenAt, Some(257), Some(295)),
-    numbers(Kind::OpenAt2, Some(437), Some(437)),
-    numbers(Kind::Creat, Some(85), Some(8)),
-    numbers(Kind::Connect, Some(42), Some(362)),
-    numbers(Kind::Ptrace, Some(101), Some(26)),
-    numbers(Kind::InitModule, Some(175), Some(128)),
-    numbers(Kind::FinitModule, Some(313), Some(350)),
-    numbers(Kind::Unlink, Some(87), Some(10)),
-    numbers(Kind::UnlinkAt, Some(263), Some(301)),
-];
-
-#[cfg(target_arch = "aarch64")]
-const NUMBERS: [Numbers; 10] = [
-    numbers(Kind::Open, None, Some(5)),
-    numbers(Kind::OpenAt, Some(56), Some(322)),
-    numbers(Kind::OpenAt2, Some(437), Some(437)),
-    numbers(Kind::Creat, None, Some(8)),
-    numbers(Kind::Connect, Some(203), Some(283)),
-    numbers(Kind::Ptrace, Some(117), Some(26)),
-    numbers(Kind::InitModule, Some(105), Some(128)),
-    numbers(Kind::FinitModule, Some(273), Some(379)),
-    numbers(Kind::Unlink, None, Some(10)),
-    numbers(Kind::UnlinkAt, Some(35), Some(328)),
-];
-
-/// i386 `socketcall`; 32-bit Arm programs of the EABI have none.
-#[cfg(target_arch = "x86_64")]
-const SOCKETCALL_NUMBER: Option<usize> = Some(102);
-#[cfg(target_arch = "aarch64")]
-const SOCKETCALL_NUMBER: Option<usize> = None;
-
-/// Calls that `socketcall` carries, with their numbers in `include/uapi/linux/net.h`.
-const CARRIED: [(Kind, u8); 1] = [(Kind::Connect, 3)];
-
 /// Returns the table that makes the probe look at the system calls of these kinds and no others.
 pub fn operations(kinds: &[Kind]) -> Operations {
     let mut operations = [0; 512];
     for call in NUMBERS.iter().filter(|call| kinds.contains(&call.kind)) {
         let operation = call.kind as u16 + 1;
-        if let Some(number) = call.native {
-            operations[usize::from(number)] |= operation;
+        for number in call.native {
+            operations[usize::from(*number)] |= operation;
         }
-        if let Some(number) = call.compat {
-            operations[usize::from(number)] |= operation << 8;
+        for number in call.compat {
+            operations[usize::from(*number)] |= operation << 8;
         }
     }
-    if let Some(number) = SOCKETCALL_NUMBER
+    if let Some(number) = number::SOCKETCALL
         && socketcalls(kinds) != [0; 32]
     {
         operations[number] |= u16::from(SOCKETCALL) << 8;
@@ -178,11 +148,11 @@ pub fn operations(kinds: &[Kind]) -> Operations {
     operations
 }
 
-/// Returns the same for the calls `socketcall` carries.
+/// Returns the same for the calls `socketcall` carries, each with the count of its arguments.
 pub fn socketcalls(kinds: &[Kind]) -> Socketcalls {
     let mut operations = [0; 32];
-    for (kind, number) in CARRIED.iter().filter(|(kind, _)| kinds.contains(kind)) {
-        operations[usize::from(*number)] = *kind as u8 + 1;
+    for (kind, number, count) in CARRIED.iter().filter(|(kind, ..)| kinds.contains(kind)) {
+        operations[usize::from(*number)] = (*kind as u16 + 1) | (u16::from(*count) << 8);
     }
     operations
 }
@@ -209,7 +179,7 @@ mod tests {
 
     #[test]
     fn socketcall_is_looked_at_for_what_it_carries() {
-        assert_eq!(socketcalls(&[Kind::Connect])[3], Kind::Connect as u8 + 1);
+        assert_eq!(socketcalls(&[Kind::Connect])[3], (Kind::Connect as u16 + 1) | 3 << 8);
         assert_eq!(socketcalls(&[Kind::Open]), [0; 32]);
         assert_eq!(operations(&[Kind::Open])[102], 0);
     }
@@ -223,16 +193,28 @@ mod tests {
     }
 
     #[test]
-    fn no_system_call_is_looked_at_for_process_life() {
-        assert_eq!(operations(&[Kind::Execve, Kind::Clone, Kind::ProcExit]), [0; 512]);
+    fn every_kind_has_a_program_and_only_starts_and_forks_have_a_second_for_failures() {
+        for kind in Kind::ALL {
+            let life = PROCESS.iter().chain(&CGROUPS).filter(|(kinds, _)| kinds.contains(&kind));
+            let families = FAMILIES.iter().filter(|family| family.kinds.contains(&kind)).count();
+            let programs = life.count() + families;
+            let starts = matches!(
+                kind,
+                Kind::Execve
+                    | Kind::ExecveAt
+                    | Kind::Clone
+                    | Kind::Clone3
+                    | Kind::Fork
+                    | Kind::Vfork
+            );
+            assert_eq!(programs, 1 + usize::from(starts), "{kind:?}");
+        }
     }
 
     #[test]
-    fn no_kind_has_two_programs() {
-        for kind in Kind::ALL {
-            let life = PROCESS.iter().chain(&CGROUPS).filter(|(of, _)| *of == kind).count();
-            let families = FAMILIES.iter().filter(|family| family.kinds.contains(&kind)).count();
-            assert!(life + families <= 1, "{kind:?}");
+    fn every_call_of_a_family_has_a_number_on_some_machine() {
+        for kind in FAMILIES.iter().flat_map(|family| family.kinds) {
+            assert!(NUMBERS.iter().any(|call| call.kind == *kind), "{kind:?}");
         }
     }
 }

@@ -3,8 +3,7 @@
 use zerocopy::FromBytes;
 
 use crate::layout::{
-    Call, Cgroup, Connect, Execve, Field, Fork, Header, Kind, Module, Open, ProcExit, Ptrace,
-    Unlink, field,
+    Call, Cgroup, Connect, Descriptor, Execve, Field, Fork, Header, Kind, Open, ProcExit, field,
 };
 
 /// One record, borrowed from a ring. Texts are bytes as the kernel or the process gave them.
@@ -32,8 +31,6 @@ pub struct Record<'a> {
     pub name: Option<&'a [u8]>,
     /// Address of a Unix socket; an abstract one starts with NUL.
     pub unix: Option<&'a [u8]>,
-    /// Of a module.
-    pub parameters: Option<&'a [u8]>,
     /// All fields as they came, each known to be whole.
     fields: &'a [u8],
 }
@@ -47,9 +44,6 @@ pub enum Body {
     Open(Open),
     Connect(Connect),
     Call(Call),
-    Ptrace(Ptrace),
-    Module(Module),
-    Unlink(Unlink),
     Cgroup(Cgroup),
 }
 
@@ -79,7 +73,7 @@ impl<'a> Record<'a> {
             return Err(Malformed::Length { said: header.length, has: bytes.len() });
         }
         let kind = Kind::from_number(header.kind).ok_or(Malformed::Kind(header.kind))?;
-        let (body, fields) = read_body(kind, rest)?;
+        let (body, fields) = read_body(kind, header.result, rest)?;
         let mut record = Self {
             kind,
             header,
@@ -94,7 +88,6 @@ impl<'a> Record<'a> {
             cgroup_v1: None,
             name: None,
             unix: None,
-            parameters: None,
             fields,
         };
         record.read_fields()?;
@@ -107,6 +100,12 @@ impl<'a> Record<'a> {
         let sought = kind | argument.map_or(0, |index| u16::from(index) + 1) << 8;
         let mut fields = Fields(self.fields).map_while(Result::ok);
         fields.find(|(kind, _)| *kind == sought).map(|(_, value)| value)
+    }
+
+    /// Returns what the descriptor of an argument stood for, or without one that of the result.
+    pub fn descriptor_of(&self, argument: Option<u8>) -> Option<Descriptor> {
+        let bytes = self.field_of(field::DESCRIPTOR, argument)?;
+        Descriptor::read_from_bytes(bytes).ok()
     }
 
     /// Returns whether a bit of [`flag`](crate::layout::flag) is set.
@@ -128,7 +127,6 @@ impl<'a> Record<'a> {
                 field::CGROUP_V1 => &mut self.cgroup_v1,
                 field::NAME => &mut self.name,
                 field::UNIX => &mut self.unix,
-                field::PARAMETERS => &mut self.parameters,
                 _ => continue,
             };
             *slot = Some(value);
@@ -159,25 +157,23 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-fn read_body(kind: Kind, bytes: &[u8]) -> Result<(Body, &[u8]), Malformed> {
+/// A start or a fork that failed is a call like others.
+fn read_body(kind: Kind, result: i64, bytes: &[u8]) -> Result<(Body, &[u8]), Malformed> {
     fn take<T: FromBytes>(bytes: &[u8]) -> Result<(T, &[u8]), Malformed> {
         T::read_from_prefix(bytes).map_err(|_| Malformed::Short)
     }
     Ok(match kind {
-        Kind::Execve => take(bytes).map(|(body, rest)| (Body::Execve(body), rest))?,
-        Kind::Clone => take(bytes).map(|(body, rest)| (Body::Fork(body), rest))?,
+        Kind::Execve | Kind::ExecveAt if result >= 0 => {
+            take(bytes).map(|(body, rest)| (Body::Execve(body), rest))?
+        }
+        Kind::Clone | Kind::Clone3 | Kind::Fork | Kind::Vfork if result >= 0 => {
+            take(bytes).map(|(body, rest)| (Body::Fork(body), rest))?
+        }
         Kind::ProcExit => take(bytes).map(|(body, rest)| (Body::ProcExit(body), rest))?,
         Kind::Open | Kind::OpenAt | Kind::OpenAt2 | Kind::Creat => {
             take(bytes).map(|(body, rest)| (Body::Open(body), rest))?
         }
         Kind::Connect => take(bytes).map(|(body, rest)| (Body::Connect(body), rest))?,
-        Kind::Ptrace => take(bytes).map(|(body, rest)| (Body::Ptrace(body), rest))?,
-        Kind::InitModule | Kind::FinitModule => {
-            take(bytes).map(|(body, rest)| (Body::Module(body), rest))?
-        }
-        Kind::Unlink | Kind::UnlinkAt => {
-            take(bytes).map(|(body, rest)| (Body::Unlink(body), rest))?
-        }
         Kind::CgroupMade | Kind::CgroupRemoved => {
             take(bytes).map(|(body, rest)| (Body::Cgroup(body), rest))?
         }

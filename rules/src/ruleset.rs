@@ -131,12 +131,8 @@ impl RuleSet {
 
     /// Returns what a sensor must deliver.
     pub fn requirements(&self) -> Requirements {
-        let mut requirements = Requirements {
-            kinds: EventKind::reported()
-                .filter(|kind| !self.program.entries(*kind).is_empty())
-                .collect(),
-            ..Requirements::default()
-        };
+        let mut requirements =
+            Requirements { kinds: self.needed_kinds(), ..Requirements::default() };
         self.leaves(&mut |leaf| {
             let Leaf::Event(field, _) = leaf else { return };
             requirements.environment |=
@@ -209,6 +205,22 @@ impl RuleSet {
                 Node::False | Node::True => {}
             }
         }
+    }
+
+    /// Returns the reported kinds that rules need. One that is frequent is needed by a rule that
+    /// asks for it by name, not by one that is asked about most kinds.
+    fn needed_kinds(&self) -> Vec<EventKind> {
+        let reported: Vec<_> = EventKind::reported().collect();
+        let mut asked = vec![0; self.rules.len()];
+        for entry in reported.iter().flat_map(|kind| self.program.entries(*kind)) {
+            asked[entry.rule as usize] += 1;
+        }
+        let named = |rule: u32| asked[rule as usize] <= reported.len() / 2;
+        let needed = |kind: &EventKind| {
+            let mut entries = self.program.entries(*kind).iter();
+            entries.any(|entry| !kind.is_frequent() || named(entry.rule))
+        };
+        reported.iter().copied().filter(needed).collect()
     }
 
     /// Warns about rules that no event can match, about those that are asked about too many kinds

@@ -35,11 +35,11 @@ pub(super) fn attach_process(
     btf: &Btf,
     plan: &mut Plan,
 ) -> Result<(), SensorError> {
-    for (kind, hook) in PROCESS {
+    for (kinds, hook) in PROCESS {
         load_tracepoint(ebpf, btf, hook).map_err(|error| required(hook.program, error))?;
         attach_tracepoint(ebpf, hook.program).map_err(|error| required(hook.program, error))?;
         plan.hooks.push(Hook {
-            kinds: event_kind(kind).into_iter().collect(),
+            kinds: kinds.iter().filter_map(|kind| event_kind(*kind)).collect(),
             program: hook.program.to_owned(),
             target: hook.target.to_owned(),
             backend: Backend::Syscall,
@@ -52,13 +52,13 @@ pub(super) fn attach_process(
 /// Attaches what tells of cgroups made and removed. Without it a container is known from its first
 /// event on.
 pub(super) fn attach_cgroups(ebpf: &mut Ebpf, btf: &Btf, plan: &mut Plan) {
-    for (kind, hook) in program::CGROUPS {
+    for (kinds, hook) in program::CGROUPS {
         let attached =
             load_tracepoint(ebpf, btf, hook).and_then(|()| attach_tracepoint(ebpf, hook.program));
         match attached {
             Ok(()) => {
                 let note = "containers, as their cgroups come and go".to_owned();
-                plan.hooks.push(hooked(&[kind], hook, Backend::Syscall, Some(note)));
+                plan.hooks.push(hooked(kinds, hook, Backend::Syscall, Some(note)));
             }
             Err(error) => {
                 let mut blind = unavailable(&[], hook.program, &error);

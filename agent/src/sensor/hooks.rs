@@ -1,7 +1,10 @@
 //! Says which places in the kernel see which kinds of event, before anything is attached.
 
 use alert::EventKind;
-use probe::program::{FAMILIES, IO_URING, PROCESS, SYSCALL_EXIT};
+use probe::{
+    layout::Kind,
+    program::{FAMILIES, IO_URING, PROCESS, SYSCALL_EXIT},
+};
 use serde::Serialize;
 
 use super::load::event_kind;
@@ -20,22 +23,25 @@ pub struct HookNeed {
 
 /// Returns where events of these kinds are seen; kinds that no hook serves come last.
 pub fn hooks(kinds: &[EventKind]) -> Vec<HookNeed> {
-    let wanted = |served: &[probe::layout::Kind]| -> Vec<&'static str> {
+    let wanted = |served: &[Kind]| -> Vec<&'static str> {
         let known = served.iter().filter_map(|kind| event_kind(*kind));
         known.filter(|kind| kinds.contains(kind)).map(EventKind::name).collect()
     };
     let mut needs = Vec::new();
-    for (kind, hook) in PROCESS {
+    for (served, hook) in PROCESS {
         let (trampoline, tracepoint, io_uring) = (None, Some(hook.target), None);
-        needs.push(HookNeed { kinds: wanted(&[kind]), trampoline, tracepoint, io_uring });
+        needs.push(HookNeed { kinds: wanted(served), trampoline, tracepoint, io_uring });
     }
+    // The failures of starts and forks are seen where other calls end.
+    let living = |kind: &Kind| PROCESS.iter().any(|(served, _)| served.contains(kind));
     for family in FAMILIES {
         let ring = IO_URING.iter().find(|(served, _)| {
             let both = served.iter().filter(|kind| family.kinds.contains(kind));
             !wanted(&both.copied().collect::<Vec<_>>()).is_empty()
         });
+        let others: Vec<_> = family.kinds.iter().copied().filter(|kind| !living(kind)).collect();
         needs.push(HookNeed {
-            kinds: wanted(family.kinds),
+            kinds: wanted(&others),
             trampoline: family.trampoline.map(|hook| hook.target),
             tracepoint: Some(SYSCALL_EXIT.target),
             io_uring: ring.map(|(_, hook)| hook.target),

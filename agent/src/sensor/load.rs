@@ -53,17 +53,21 @@ kinds! {
     Ptrace SetNs Unshare SetUid SetGid SetReUid SetReGid SetResUid
     SetResGid SetPgid SetSid CapSet Prctl Bpf InitModule FinitModule
     UserFaultFd MemfdCreate IoUringSetup Mount Umount Umount2 Chroot Chdir
-    Fchdir
+    Fchdir OpenByHandleAt SocketPair Shutdown GetSockOpt SetSockOpt SendMmsg RecvMmsg
+    Chown Lchown Fchown FchownAt Mknod MknodAt Truncate Ftruncate
+    MoveMount PivotRoot DeleteModule Kill Tkill Tgkill Mmap Mprotect
+    ProcessVmReadv ProcessVmWritev
 }
 
 /// Creates the maps and prepares the programs; `kinds` are those wanted beside process life.
 pub(super) fn load(kinds: &[Kind], options: &SensorOptions) -> Result<Loaded, SensorError> {
     let btf = Btf::from_sys_fs().map_err(|error| SensorError::NoBtf(error.into()))?;
-    let always = program::PROCESS.iter().chain(&program::CGROUPS).map(|(kind, _)| *kind);
-    let wanted = program::wanted(always.chain(kinds.iter().copied()));
+    let always = program::PROCESS.iter().chain(&program::CGROUPS).flat_map(|(kinds, _)| *kinds);
+    let wanted = program::wanted(always.chain(kinds).copied());
     let muted = if options.mute_self { std::process::id() } else { 0 };
     let environment = u8::from(options.environment);
     let operations = program::operations(kinds);
+    let plans = probe::call::plan_bytes();
     let socketcalls = program::socketcalls(kinds);
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&btf))
@@ -71,6 +75,7 @@ pub(super) fn load(kinds: &[Kind], options: &SensorOptions) -> Result<Loaded, Se
         .override_global(setting::WANTED, &wanted[..], true)
         .override_global(setting::ENVIRONMENT, &environment, true)
         .override_global(setting::OPERATIONS, &operations[..], true)
+        .override_global(setting::PLANS, &plans[..], true)
         .override_global(setting::SOCKETCALLS, &socketcalls[..], true)
         .map_max_entries(map::PRIO, options.prio_ring_bytes)
         .map_max_entries(map::BULK, options.bulk_ring_bytes)

@@ -44,17 +44,21 @@ pub(crate) fn finish(mut child: Child) -> ExitStatus {
 /// Returns the compiled `deeds.c`.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let program =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("deeds-{}", std::process::id()));
-        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        let status = Command::new(compiler)
-            .args(["-O1", "-o"])
-            .arg(&program)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sensor/deeds.c"))
-            .status()
-            .unwrap();
-        assert!(status.success());
-        program
-    })
+    PROGRAM.get_or_init(|| compiled("deeds"))
+}
+
+/// Compiles a C file that lies here.
+pub(crate) fn compiled(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let program = directory.join(format!("{name}-{}", std::process::id()));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sensor").join(name);
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let status = Command::new(compiler)
+        .args(["-O1", "-o"])
+        .arg(&program)
+        .arg(source.with_extension("c"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    program
 }

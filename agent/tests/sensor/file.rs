@@ -1,4 +1,4 @@
-//! Opening and unlinking files, tracing, loading modules.
+//! Opening files.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
 
@@ -138,65 +138,4 @@ fn a_very_long_and_deep_path_arrives_whole() {
     let pid = run(Command::new("cat").arg(&path));
     let event = watch.of(pid, EventKind::OpenAt, |event| opens(event, path.to_str().unwrap()));
     assert_eq!(file(&event).resolved.as_deref(), path.to_str());
-}
-
-#[test]
-fn unlinking_tells_the_path() {
-    let Some(watch) = watch() else { return };
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("victim");
-    fs::write(&path, "").unwrap();
-    let pid = run(Command::new("rm").arg("victim").current_dir(&directory));
-    let event = watch.of(pid, EventKind::UnlinkAt, |_| true);
-    assert_eq!(event.result, 0);
-    assert!(
-        matches!(&event.detail, Detail::Unlink { path: full, raw, directory: false }
-            if Path::new(&**full) == path && &**raw == "victim"),
-        "{:?}",
-        event.detail
-    );
-
-    let folder = directory.path().join("folder");
-    fs::create_dir(&folder).unwrap();
-    let pid = run(deed("rmdir").arg(&folder));
-    let event = watch.of(pid, EventKind::UnlinkAt, |_| true);
-    assert!(matches!(&event.detail, Detail::Unlink { directory: true, .. }), "{:?}", event.detail);
-
-    let gone = directory.path().join("gone");
-    let pid = run(deed("deleted").arg(&gone));
-    let event = watch.of(pid, EventKind::Unlink, |_| true);
-    assert!(matches!(&event.detail, Detail::Unlink { path, .. } if Path::new(&**path) == gone));
-}
-
-#[test]
-fn attaching_to_another_process_is_seen() {
-    let Some(watch) = watch() else { return };
-    let pid = run(&mut deed("ptrace"));
-    let child = watch
-        .find("the child", |event| event.kind == EventKind::Clone && event.process.ppid == pid);
-    let event = watch.of(pid, EventKind::Ptrace, |_| true);
-    assert!(
-        matches!(event.detail, Detail::Ptrace { request: 16, pid } if pid == child.process.key.pid),
-        "{:?}",
-        event.detail
-    );
-}
-
-#[test]
-fn loading_a_module_is_seen_even_when_refused() {
-    let Some(watch) = watch() else { return };
-    let pid = run(deed("module").args(["/etc/hostname", "answer=42"]));
-    let event = watch.of(pid, EventKind::FinitModule, |_| true);
-    assert!(event.result < 0);
-    assert!(
-        matches!(&event.detail, Detail::Module { parameters, file: Some(file) }
-            if &**parameters == "answer=42" && &**file == "/etc/hostname"),
-        "{:?}",
-        event.detail
-    );
-    let pid = run(deed("module-memory").arg("x=1"));
-    let event = watch.of(pid, EventKind::InitModule, |_| true);
-    assert!(
-        matches!(&event.detail, Detail::Module { parameters, file: None } if &**parameters == "x=1")
-    );
 }

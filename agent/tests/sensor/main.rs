@@ -10,6 +10,7 @@
     reason = "tests panic where something is wrong and say loudly what they skip"
 )]
 
+mod call;
 mod deed;
 mod file;
 mod lifecycle;

@@ -166,7 +166,7 @@ fn a_program_from_memory_alone_is_told() {
     let Some(watch) = watch() else { return };
     let (pid, status) = run_status(deed("memfd").arg("payload"));
     assert!(status.success());
-    let event = watch.of(pid, EventKind::Execve, |event| event.process.executable.from_memfd);
+    let event = watch.of(pid, EventKind::ExecveAt, |event| event.process.executable.from_memfd);
     assert_eq!(*event.process.executable.path, *"memfd:payload");
     assert!(!event.process.executable.deleted);
 }
@@ -178,7 +178,7 @@ fn a_program_whose_file_is_gone_is_told() {
     let path = directory.path().join("gone");
     let (pid, status) = run_status(deed("deleted").arg(&path));
     assert!(status.success());
-    let event = watch.of(pid, EventKind::Execve, |event| event.process.executable.deleted);
+    let event = watch.of(pid, EventKind::ExecveAt, |event| event.process.executable.deleted);
     assert_eq!(Path::new(&*event.process.executable.path), path);
     assert!(!event.process.executable.from_memfd);
 }

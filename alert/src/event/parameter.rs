@@ -164,6 +164,10 @@ pub(super) const OPENAT2: &[Parameter] = &[
 pub(super) const CREAT: &[Parameter] =
     &[FD, of("name", Path(None)), MODE, DEVICE, INODE, of("creat_flags", FileFlags)];
 
+/// A handle has no path: it is the one of the file that was opened.
+pub(super) const OPEN_BY_HANDLE_AT: &[Parameter] =
+    &[FD, of("mountfd", Descriptor), FILE_FLAGS, of("path", Path(None)), DEVICE, INODE];
+
 pub(super) const CLOSE: &[Parameter] = &[RES, FD];
 pub(super) const DUP: &[Parameter] = &[of("res", Descriptor), of("oldfd", Descriptor)];
 pub(super) const DUP2: &[Parameter] =
@@ -193,6 +197,25 @@ pub(super) const ACCEPT4: &[Parameter] = &[
 pub(super) const SEND: &[Parameter] = &[RES, DATA, FD, SIZE, TUPLE];
 pub(super) const RECVFROM: &[Parameter] = &[RES, DATA, TUPLE, FD, SIZE];
 pub(super) const RECVMSG: &[Parameter] = &[RES, SIZE, DATA, TUPLE, of("msgcontrol", Bytes), FD];
+
+pub(super) const SENDMMSG: &[Parameter] = &[RES, FD, SIZE, DATA, TUPLE];
+pub(super) const RECVMMSG: &[Parameter] = &[RES, FD, SIZE, DATA, TUPLE, of("msgcontrol", Bytes)];
+pub(super) const SOCKETPAIR: &[Parameter] = &[
+    RES,
+    of("fd1", Descriptor),
+    of("fd2", Descriptor),
+    of("source", Hexadecimal),
+    of("peer", Hexadecimal),
+];
+pub(super) const SHUTDOWN: &[Parameter] = &[RES, FD, of("how", Choice(symbol::SHUTDOWN_HOW))];
+pub(super) const SOCKOPT: &[Parameter] = &[
+    RES,
+    FD,
+    of("level", Choice(symbol::SOCKET_LEVELS)),
+    of("optname", Unsigned),
+    of("val", Bytes),
+    of("optlen", Unsigned),
+];
 
 pub(super) const PATH: &[Parameter] = &[RES, of("path", Path(None))];
 pub(super) const UNLINK: &[Parameter] = PATH;
@@ -238,6 +261,25 @@ pub(super) const CHMOD: &[Parameter] = &[RES, of("filename", Path(None)), MODE];
 pub(super) const FCHMODAT: &[Parameter] =
     &[RES, of("dirfd", Descriptor), of("filename", Path(Some(1))), MODE];
 pub(super) const FCHMOD: &[Parameter] = &[RES, FD, MODE];
+
+const UID: Parameter = of("uid", User);
+const GID: Parameter = of("gid", Group);
+pub(super) const CHOWN: &[Parameter] = &[RES, of("path", Path(None)), UID, GID];
+pub(super) const FCHOWN: &[Parameter] = &[RES, FD, UID, GID];
+pub(super) const FCHOWNAT: &[Parameter] = &[
+    RES,
+    of("dirfd", Descriptor),
+    of("pathname", Path(Some(1))),
+    UID,
+    GID,
+    of("flags", Flags(symbol::CHOWN_FLAGS)),
+];
+/// The kind of the new file is in its mode.
+pub(super) const MKNOD: &[Parameter] = &[RES, of("path", Path(None)), MODE, DEVICE];
+pub(super) const MKNODAT: &[Parameter] =
+    &[RES, of("dirfd", Descriptor), of("path", Path(Some(1))), MODE, DEVICE];
+pub(super) const TRUNCATE: &[Parameter] = &[RES, of("path", Path(None)), of("length", Unsigned)];
+pub(super) const FTRUNCATE: &[Parameter] = &[RES, FD, of("length", Unsigned)];
 
 pub(super) const PTRACE: &[Parameter] = &[
     RES,
@@ -301,6 +343,37 @@ pub(super) const MOUNT: &[Parameter] = &[
 pub(super) const UMOUNT: &[Parameter] = &[RES, of("name", Path(None))];
 pub(super) const UMOUNT2: &[Parameter] =
     &[RES, of("name", Path(None)), of("flags", Flags(symbol::UMOUNT_FLAGS))];
+pub(super) const MOVE_MOUNT: &[Parameter] = &[
+    RES,
+    of("from_dirfd", Descriptor),
+    of("oldpath", Path(Some(1))),
+    of("to_dirfd", Descriptor),
+    of("newpath", Path(Some(3))),
+    of("flags", Hexadecimal),
+];
+pub(super) const PIVOT_ROOT: &[Parameter] =
+    &[RES, of("oldpath", Path(None)), of("newpath", Path(None))];
+pub(super) const DELETE_MODULE: &[Parameter] =
+    &[RES, of("name", Text), of("flags", Flags(symbol::DELETE_MODULE_FLAGS))];
+pub(super) const KILL: &[Parameter] = &[RES, of("pid", Process), of("sig", Signal)];
+pub(super) const TKILL: &[Parameter] = &[RES, of("tid", Process), of("sig", Signal)];
+pub(super) const TGKILL: &[Parameter] =
+    &[RES, of("pid", Process), of("tid", Process), of("sig", Signal)];
+pub(super) const MMAP: &[Parameter] = &[
+    of("res", Hexadecimal),
+    of("vm_size", Unsigned),
+    of("vm_rss", Unsigned),
+    of("vm_swap", Unsigned),
+    of("addr", Hexadecimal),
+    of("length", Unsigned),
+    of("prot", Flags(symbol::PROTECTIONS)),
+    of("flags", Flags(symbol::MAP_FLAGS)),
+    FD,
+    of("offset", Unsigned),
+];
+pub(super) const MPROTECT: &[Parameter] =
+    &[RES, of("addr", Hexadecimal), of("length", Unsigned), of("prot", Flags(symbol::PROTECTIONS))];
+pub(super) const PROCESS_VM: &[Parameter] = &[RES, of("pid", Process), DATA];
 /// Falco leaves a new working directory as it was asked for.
 pub(super) const CHDIR: &[Parameter] = &[RES, of("path", Text)];
 pub(super) const FCHDIR: &[Parameter] = &[RES, FD];

@@ -183,7 +183,7 @@ impl OpenFile {
                 Given::Named(result, Cow::Owned(format!("<{letter}>{}", self.path)))
             }
             "fd" => Given::Number(result),
-            "name" => path(&self.raw, &self.path),
+            "name" | "path" => path(&self.raw, &self.path),
             "flags" | "creat_flags" => Given::Number(self.flags.into()),
             "mode" => Given::Number(self.mode.into()),
             "dev" => Given::Number(self.device.cast_signed()),

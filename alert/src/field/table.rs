@@ -110,8 +110,8 @@ fields! {
     EvtRawarg "evt.rawarg" Any one Required event Syscall yes Arguments "One parameter by name or position: numbers as numbers, a path as it was given.";
     EvtInfo "evt.info" Text one None event Syscall yes Arguments "The same as `evt.args`.";
     EvtAbspath "evt.abspath" Path one Optional event Syscall yes Path "Full path of the call's file; `evt.abspath.src` and `evt.abspath.dst` where there are two.";
-    EvtBuffer "evt.buffer" Bytes one None event Syscall no Buffer "The first bytes that were read or written.";
-    EvtBuflen "evt.buflen" Unsigned one None event Syscall no Buffer "Length of `evt.buffer`.";
+    EvtBuffer "evt.buffer" Bytes one None event Syscall yes Buffer "The first bytes that were read or written.";
+    EvtBuflen "evt.buflen" Unsigned one None event Syscall yes Buffer "Length of `evt.buffer`.";
     EvtIsOpenRead "evt.is_open_read" Bool one None event Syscall yes OpenFlags "An open for reading.";
     EvtIsOpenWrite "evt.is_open_write" Bool one None event Syscall yes OpenFlags "An open for writing.";
     EvtIsOpenExec "evt.is_open_exec" Bool one None event Syscall yes OpenFlags "A creation of a file with an execute bit.";
@@ -174,7 +174,7 @@ fields! {
     FdRipName "fd.rip.name" Text one None event Syscall yes Resolver "A name whose look-up gave the remote address.";
     FdIsServer "fd.is_server" Bool one None event Syscall yes Socket "Whether the socket belongs to the server.";
     FdConnected "fd.connected" Bool one None event Syscall yes Socket "Whether the socket is connected.";
-    FdNameChanged "fd.name_changed" Bool one None event Syscall no Socket "Whether the event gave the socket other ends.";
+    FdNameChanged "fd.name_changed" Bool one None event Syscall yes Socket "Whether the event gave the socket other ends.";
     FdUid "fd.uid" Text one None event Syscall yes Derived "Thread id and `fd.num`, joined.";
     FdContainername "fd.containername" Text one None event Syscall yes Derived "`container.id` and `fd.name`, joined by `:`.";
     FdContainerdirectory "fd.containerdirectory" Text one None event Syscall yes Derived "`container.id` and `fd.directory`, joined by `:`.";
@@ -186,10 +186,10 @@ fields! {
     FdlistSports "fdlist.sports" Port many None event Syscall no Poll "Servers' ports of the descriptors a call waits for.";
     FsPathName "fs.path.name" Path one None event Syscall yes Path "Full path of the one file a successful call is about.";
     FsPathNameraw "fs.path.nameraw" Text one None event Syscall yes Path "`fs.path.name` as the program passed it.";
-    FsPathSource "fs.path.source" Path one None event Syscall no Path "Full path of the first of two files: what is renamed, the new link, what is mounted.";
-    FsPathSourceraw "fs.path.sourceraw" Text one None event Syscall no Path "`fs.path.source` as the program passed it.";
-    FsPathTarget "fs.path.target" Path one None event Syscall no Path "Full path of the second of two files: the new name, what a link leads to, the mount point.";
-    FsPathTargetraw "fs.path.targetraw" Text one None event Syscall no Path "`fs.path.target` as the program passed it.";
+    FsPathSource "fs.path.source" Path one None event Syscall yes Path "Full path of the first of two files: what is renamed, the new link, what is mounted.";
+    FsPathSourceraw "fs.path.sourceraw" Text one None event Syscall yes Path "`fs.path.source` as the program passed it.";
+    FsPathTarget "fs.path.target" Path one None event Syscall yes Path "Full path of the second of two files: the new name, what a link leads to, the mount point.";
+    FsPathTargetraw "fs.path.targetraw" Text one None event Syscall yes Path "`fs.path.target` as the program passed it.";
     ProcPid "proc.pid" Signed one None process Syscall yes Pids "Process id in the host's namespace.";
     ProcPpid "proc.ppid" Signed one None process Syscall yes Pids "The parent's process id.";
     ProcVpid "proc.vpid" Signed one None process Syscall yes Pids "Process id in its own pid namespace; 1 is the init of a container.";

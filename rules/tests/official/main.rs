@@ -37,12 +37,7 @@ fn the_official_rules_load_unmodified() {
     assert_eq!(loaded.rules.rules().len(), 25);
     let warnings: String = loaded.warnings.iter().map(summary).collect();
     expect![[r#"
-        line 973: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: symlink, symlinkat
-        line 985: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: link, linkat
-        line 1000: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: socket
-        line 1029: SAKER_UNOBSERVABLE: no sensor reports the events this rule needs: dup, dup2, dup3
         line 1185: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: container.start_ts
-        line 1224: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: fd.name_changed
         line 1253: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: container.start_ts
     "#]]
     .assert_eq(&warnings);

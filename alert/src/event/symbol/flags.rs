@@ -81,6 +81,49 @@ pub(crate) const AT_REMOVEDIR: u64 = 0x200;
 
 pub(crate) const LINK_FLAGS: &[Symbol] = &[("AT_SYMLINK_FOLLOW", 0x400), ("AT_EMPTY_PATH", 0x1000)];
 
+pub(crate) const CHOWN_FLAGS: &[Symbol] =
+    &[("AT_SYMLINK_NOFOLLOW", 0x100), ("AT_EMPTY_PATH", 0x1000)];
+
+pub(crate) const DELETE_MODULE_FLAGS: &[Symbol] = &[("O_NONBLOCK", 0o4000), ("O_TRUNC", 0o1000)];
+
+pub(crate) const SHUTDOWN_HOW: &[Symbol] = &[("SHUT_RD", 0), ("SHUT_WR", 1), ("SHUT_RDWR", 2)];
+
+pub(crate) const SOCKET_LEVELS: &[Symbol] = &[
+    ("SOL_SOCKET", 1),
+    ("SOL_TCP", 6),
+    ("SOL_UDP", 17),
+    ("SOL_IPV6", 41),
+    ("SOL_ICMPV6", 58),
+    ("SOL_RAW", 255),
+    ("SOL_PACKET", 263),
+    ("SOL_NETLINK", 270),
+];
+
+pub(crate) const PROTECTIONS: &[Symbol] = &[
+    ("PROT_READ", 0x1),
+    ("PROT_WRITE", 0x2),
+    ("PROT_EXEC", 0x4),
+    ("PROT_SEM", 0x8),
+    ("PROT_GROWSDOWN", 0x0100_0000),
+    ("PROT_GROWSUP", 0x0200_0000),
+    ("PROT_NONE", 0),
+];
+
+pub(crate) const MAP_FLAGS: &[Symbol] = &[
+    ("MAP_SHARED", 0x1),
+    ("MAP_PRIVATE", 0x2),
+    ("MAP_FIXED", 0x10),
+    ("MAP_ANONYMOUS", 0x20),
+    ("MAP_32BIT", 0x40),
+    ("MAP_NORESERVE", 0x4000),
+    ("MAP_POPULATE", 0x8000),
+    ("MAP_NONBLOCK", 0x1_0000),
+    ("MAP_GROWSDOWN", 0x100),
+    ("MAP_DENYWRITE", 0x800),
+    ("MAP_EXECUTABLE", 0x1000),
+    ("MAP_LOCKED", 0x2000),
+];
+
 pub(crate) const RENAME_FLAGS: &[Symbol] =
     &[("RENAME_NOREPLACE", 1), ("RENAME_EXCHANGE", 2), ("RENAME_WHITEOUT", 4)];
 
