@@ -132,6 +132,8 @@ pub struct SensorConfig {
     pub prio_ring_bytes: HumanBytes,
     /// Ring for everything else; a power of two.
     pub bulk_ring_bytes: HumanBytes,
+    /// Drop in the kernel what no loaded rule can match.
+    pub filter: bool,
     /// Processes remembered at once.
     pub processes_max: usize,
     /// Where system calls are watched: `auto`, or one back end alone to rule the other out.
@@ -144,6 +146,7 @@ impl Default for SensorConfig {
         Self {
             prio_ring_bytes: HumanBytes(options.prio_ring_bytes.into()),
             bulk_ring_bytes: HumanBytes(options.bulk_ring_bytes.into()),
+            filter: true,
             processes_max: options.processes_max,
             backend: options.backend,
         }

@@ -16,9 +16,10 @@ use alert::EventKind;
 use crossbeam_channel::{Sender, bounded};
 use jiff::Timestamp;
 use prometheus::Registry;
+use rules::KernelFilter;
 use service::ErrorChain;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 pub use self::costs::RuleCosts;
 use self::{
@@ -33,7 +34,7 @@ use crate::{
     metrics::Metrics,
     recorder::{RecordError, Recorder, Recording, ReplayError},
     rulefiles::{RuleFiles, RulesError},
-    sensor::{SensorError, SensorStatus},
+    sensor::{FilterControl, SensorError, SensorStatus},
     sink::Sinks,
     spool::{Gauge, Spool, SpoolError},
     status::{AgentStatus, Rate, SensorReport, UplinkStatus},
@@ -131,6 +132,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct SensorState {
     status: Option<Arc<SensorStatus>>,
+    filter: Option<Arc<FilterControl>>,
     /// What sensors before this one lost, by kind.
     lost_before: Vec<(EventKind, u64)>,
     error: Option<SensorReport>,
@@ -141,6 +143,16 @@ struct Rates {
     since: Instant,
     events: Rate,
     alerts: Rate,
+}
+
+impl Shared {
+    /// Puts a filter in force in the kernel, or none.
+    fn put_filter(&self, filter: Option<Arc<KernelFilter>>) {
+        let Some(control) = locked(&self.sensor).filter.clone() else { return };
+        if let Err(error) = control.put(filter) {
+            warn!(error = %ErrorChain(&error), "the kernel filters nothing");
+        }
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

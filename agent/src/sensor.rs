@@ -18,20 +18,25 @@ use aya::{
     programs::ProgramError,
 };
 use probe::layout::{Counters, Kind, counter};
+use rules::KernelFilter;
 use serde::{Deserialize, Serialize};
 
 mod attach;
+mod filter;
 mod hooks;
 mod intake;
 mod load;
 mod ring;
 
-pub use self::hooks::{HookNeed, hooks};
 use self::{
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
     intake::Intake,
     load::{Loaded, load, probe_kind},
     ring::{Rings, boot_ns},
+};
+pub use self::{
+    filter::FilterControl,
+    hooks::{HookNeed, hooks},
 };
 pub(crate) use self::{load::event_kind, ring::boot_epoch_ns};
 pub use crate::runtime::SocketInUse;
@@ -73,6 +78,8 @@ pub struct SensorOptions {
     pub mute_self: bool,
     /// Read the environment of new programs, up to 4 KiB each.
     pub environment: bool,
+    /// What the rules leave for the kernel; `None` to be told of every event of the wanted kinds.
+    pub filter: Option<Arc<KernelFilter>>,
     /// How many processes are remembered; the oldest exited, then the oldest seen, go first.
     pub processes_max: usize,
     /// Where system calls are watched.
@@ -115,6 +122,7 @@ impl Default for SensorOptions {
             bulk_ring_bytes: 8 << 20,
             mute_self: true,
             environment: false,
+            filter: None,
             processes_max: 65_536,
             backend: BackendChoice::Auto,
             containers: ContainerOptions::default(),
@@ -127,6 +135,7 @@ pub struct Sensor {
     rings: Rings,
     intake: Intake,
     status: Arc<SensorStatus>,
+    filter: Arc<FilterControl>,
     /// Both detach or empty what they hold when dropped.
     _ebpf: Ebpf,
     _families: ProgramArray<MapData>,
@@ -140,7 +149,9 @@ impl Sensor {
     /// failing the start; one the probe does not know ([`EventKind::is_reported`]) is passed over.
     pub fn start(kinds: &[EventKind], options: SensorOptions) -> Result<Self, SensorError> {
         let wanted: Vec<Kind> = kinds.iter().filter_map(|kind| probe_kind(*kind)).collect();
-        let Loaded { mut ebpf, btf, prio, bulk, counters, mut families } = load(&wanted, &options)?;
+        let Loaded { mut ebpf, btf, prio, bulk, counters, mut families, filter } =
+            load(&wanted, &options)?;
+        filter.put(options.filter.clone())?;
         let mut plan = Plan::default();
         attach_process(&mut ebpf, &btf, &mut plan)?;
         // From here on the ring holds whatever starts; the snapshot has whatever was there before.
@@ -187,6 +198,7 @@ impl Sensor {
                 reported,
             },
             status,
+            filter: Arc::new(filter),
             _ebpf: ebpf,
             _families: families,
         })
@@ -195,6 +207,11 @@ impl Sensor {
     /// Returns what the sensor does and has counted; readable from any thread, at any time.
     pub fn status(&self) -> Arc<SensorStatus> {
         Arc::clone(&self.status)
+    }
+
+    /// Returns what puts other rules' filter in force while the sensor runs.
+    pub fn filter(&self) -> Arc<FilterControl> {
+        Arc::clone(&self.filter)
     }
 
     /// Reports events, oldest first, until `stop` is set; returns within 200 ms of that.

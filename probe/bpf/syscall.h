@@ -2,7 +2,7 @@
  *
  * Arguments are taken from the saved registers, so no entry hook is needed. */
 #pragma once
-#include "path.h"
+#include "filter_open.h"
 
 #define SYSCALLS_MAX 512
 #define SOCKETCALLS_MAX 32
@@ -118,11 +118,55 @@ static __always_inline u64 argument(struct pt_regs *regs, const struct call *cal
 	return value;
 }
 
+/* Returns what an open asked for. */
+static __always_inline struct opening opening_of(struct pt_regs *regs, const struct call *call,
+						 long result)
+{
+	u64 a = argument(regs, call, 0), b = argument(regs, call, 1), c = argument(regs, call, 2);
+	struct opening o = { .kind = call->operation - 1, .result = result, .directory = AT_FDCWD, .typed = (void *)a };
+	struct open_how how = {};
+	switch (call->operation - 1) {
+	case SAKER_OPEN:
+		o.flags = b;
+		o.mode = c;
+		break;
+	case SAKER_CREAT:
+		o.flags = 01101; /* O_CREAT | O_WRONLY | O_TRUNC */
+		o.mode = b;
+		break;
+	case SAKER_OPENAT2:
+		o.directory = a;
+		o.typed = (void *)b;
+		bpf_probe_read_user(&how, sizeof(how), (void *)c);
+		o.flags = how.flags;
+		o.mode = how.mode;
+		break;
+	default:
+		o.directory = a;
+		o.typed = (void *)b;
+		o.flags = c;
+		o.mode = argument(regs, call, 3);
+	}
+	return o;
+}
+
+static __always_inline int is_open(u32 kind)
+{
+	return kind >= SAKER_OPEN && kind <= SAKER_CREAT;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 {
 	struct call call = call_of(regs);
-	if (!call.operation || muted(call.operation - 1))
+	if (!call.operation)
+		return 0;
+	if (saker_filtering && saker_typed && saker_generation && is_open(call.operation - 1)) {
+		struct opening o = opening_of(regs, &call, result);
+		if (unwanted_open(&o))
+			return 0;
+	}
+	if (muted(call.operation - 1))
 		return 0;
 	bpf_tail_call(ctx, &families, call.operation);
 	return 0;

@@ -12,6 +12,9 @@ pub mod map {
     pub const BULK: &str = "bulk";
     pub const COUNTERS: &str = "counters";
     pub const FAMILIES: &str = "families";
+    pub const FILTERS: &str = "filters";
+    /// The one variable of the object: the generation of the tables in force, 0 for none.
+    pub const GENERATION: &str = ".bss";
 }
 
 /// Names of settings, each overridden before the object is loaded.
@@ -24,10 +27,33 @@ pub mod setting {
     pub const ENVIRONMENT: &str = "saker_environment";
     /// [`super::Operations`].
     pub const OPERATIONS: &str = "saker_operations";
+    /// `u8`: 1 to drop by [`crate::filter`].
+    pub const FILTERING: &str = "saker_filtering";
+    /// `u8`: 1 if [`super::with_cast`] was given a function.
+    pub const TYPED: &str = "saker_typed";
     /// [`super::Socketcalls`].
     pub const SOCKETCALLS: &str = "saker_socketcalls";
     /// [`crate::call::plan_bytes`].
     pub const PLANS: &str = "saker_plans";
+}
+
+/// The kernel function that gives a pointer its type, from Linux 6.2 on.
+pub const CAST_FUNCTION: &str = "bpf_rdonly_cast";
+
+/// The call in its place in the object: opcode, registers, and a number no function has.
+const CAST_CALL: u64 = 0x5a4b_ec7e_0000_2085;
+
+/// Returns the object with the number that the running kernel has for [`CAST_FUNCTION`] in its calls,
+/// since the loader knows none of the kernel's functions. 0 where there is none: such calls are
+/// refused only where they can be reached.
+pub fn with_cast(object: &[u8], function: u32) -> Vec<u8> {
+    let mut object = object.to_vec();
+    for instruction in object.as_chunks_mut::<8>().0 {
+        if *instruction == CAST_CALL.to_le_bytes() {
+            instruction[4..].copy_from_slice(&function.to_le_bytes());
+        }
+    }
+    object
 }
 
 /// What to do at the end of each system call: `kind + 1`, 0 for nothing; the 32-bit call of the same
@@ -166,6 +192,19 @@ pub fn entries(family: &Family) -> impl Iterator<Item = u32> {
 #[cfg(target_arch = "x86_64")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_object_has_calls_to_give_pointers_their_type_and_each_gets_the_number() {
+        let calls = |object: &[u8], call: u64| {
+            let chunks = object.as_chunks::<8>().0;
+            chunks.iter().filter(|chunk| u64::from_le_bytes(**chunk) == call).count()
+        };
+        let before = calls(crate::OBJECT, CAST_CALL);
+        let object = with_cast(crate::OBJECT, 0x1234_5678);
+        assert!(before > 0);
+        assert_eq!(calls(&object, CAST_CALL), 0);
+        assert_eq!(calls(&object, 0x1234_5678_0000_2085), before);
+    }
 
     #[test]
     fn both_tables_share_one_word_without_touching_each_other() {

@@ -69,6 +69,7 @@ impl Supervisor {
             let Work { detector, sinks, .. } = &mut *work;
             detector.tick(now, &lost, refused, sinks);
         }
+        self.tend_filter();
         self.measure();
         self.metrics.update(&self.shared.status(), &self.shared.counts);
         let rules = self.shared.rules.current().load_full();
@@ -93,8 +94,17 @@ impl Supervisor {
         rates.since = Instant::now();
     }
 
+    /// Keeps the kernel's filter to the rules in force, but lets everything through to a tap.
+    fn tend_filter(&self) {
+        let tapped = locked(&self.work).tap.is_some();
+        let filter = (!tapped).then(|| self.shared.rules.current().load().kernel_filter());
+        self.shared.put_filter(filter);
+    }
+
     /// Puts changed rules in force. The sensor is only started anew when they need more of it.
     fn reload(&mut self) {
+        // What only the new rules want is let through before they can miss it; the next tick ends that.
+        self.shared.put_filter(None);
         if !self.shared.rules.reload() {
             return;
         }

@@ -27,7 +27,10 @@ impl AgentHandle {
             });
         }
         match self.work.upgrade() {
-            Some(work) => locked(&work).tap = Some(tap),
+            Some(work) => {
+                locked(&work).tap = Some(tap);
+                self.shared.put_filter(None);
+            }
             None => return Err("the agent stops".to_owned()),
         }
         Ok((tapped, unwatched))

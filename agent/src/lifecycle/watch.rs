@@ -93,13 +93,19 @@ impl Watch {
             // A recording is for rules yet to be written.
             (kinds, environment) = (EventKind::reported().collect(), true);
         }
-        let sensor = Sensor::start(&kinds, config.sensor_options(environment))?;
+        let mut options = config.sensor_options(environment);
+        if config.sensor.filter && locked(work).recorder.is_none() {
+            options.filter = Some(shared.rules.current().load().kernel_filter());
+        }
+        let sensor = Sensor::start(&kinds, options)?;
         let status = sensor.status();
         for missing in status.unavailable() {
             warn!(what = missing.what, why = missing.why, "not everything can be watched");
         }
         info!(hooks = status.hooks().len(), kinds = kinds.len(), "watching the kernel");
-        locked(&shared.sensor).status = Some(status);
+        let mut state = locked(&shared.sensor);
+        (state.status, state.filter) = (Some(status), Some(sensor.filter()));
+        drop(state);
 
         let stop = Arc::new(AtomicBool::new(false));
         let (work, shared, stopped) = (Arc::clone(work), Arc::clone(shared), Arc::clone(&stop));
@@ -127,7 +133,7 @@ impl Watch {
         let lost = shared.lost();
         let mut sensor = locked(&shared.sensor);
         sensor.lost_before = lost;
-        sensor.status = None;
+        (sensor.status, sensor.filter) = (None, None);
     }
 }
 

@@ -5,14 +5,15 @@ use std::io;
 use alert::EventKind;
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, ArrayOfMaps, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
 };
+use aya_obj::btf::BtfKind;
 use probe::{
     layout::{Counters, Kind},
     program::{self, map, setting},
 };
 
-use super::{SensorError, SensorOptions};
+use super::{SensorError, SensorOptions, filter::FilterControl};
 
 /// The loaded object, none of its programs attached yet.
 pub(super) struct Loaded {
@@ -22,6 +23,7 @@ pub(super) struct Loaded {
     pub(super) bulk: RingBuf<MapData>,
     pub(super) counters: PerCpuArray<MapData, Counters>,
     pub(super) families: ProgramArray<MapData>,
+    pub(super) filter: FilterControl,
 }
 
 macro_rules! kinds {
@@ -69,6 +71,8 @@ pub(super) fn load(kinds: &[Kind], options: &SensorOptions) -> Result<Loaded, Se
     let operations = program::operations(kinds);
     let plans = probe::call::plan_bytes();
     let socketcalls = program::socketcalls(kinds);
+    let filtering = u8::from(options.filter.is_some());
+    let (object, typed) = object(&btf);
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&btf))
         .override_global(setting::MUTED_PID, &muted, true)
@@ -77,18 +81,31 @@ pub(super) fn load(kinds: &[Kind], options: &SensorOptions) -> Result<Loaded, Se
         .override_global(setting::OPERATIONS, &operations[..], true)
         .override_global(setting::PLANS, &plans[..], true)
         .override_global(setting::SOCKETCALLS, &socketcalls[..], true)
+        .override_global(setting::FILTERING, &filtering, true)
+        .override_global(setting::TYPED, &u8::from(typed), true)
         .map_max_entries(map::PRIO, options.prio_ring_bytes)
         .map_max_entries(map::BULK, options.bulk_ring_bytes)
-        .load(probe::OBJECT)
+        .load(&object)
         .map_err(load_error)?;
     Ok(Loaded {
         prio: take(&mut ebpf, map::PRIO, RingBuf::try_from)?,
         bulk: take(&mut ebpf, map::BULK, RingBuf::try_from)?,
         counters: take(&mut ebpf, map::COUNTERS, PerCpuArray::try_from)?,
         families: take(&mut ebpf, map::FAMILIES, ProgramArray::try_from)?,
+        filter: FilterControl::new(
+            take(&mut ebpf, map::FILTERS, ArrayOfMaps::try_from)?,
+            take(&mut ebpf, map::GENERATION, Array::try_from)?,
+            options.filter.is_some(),
+        ),
         ebpf,
         btf,
     })
+}
+
+/// Returns the object for this kernel, and whether its programs may ask what type a pointer is of.
+fn object(btf: &Btf) -> (Vec<u8>, bool) {
+    let function = btf.id_by_type_name_kind(program::CAST_FUNCTION, BtfKind::Func).ok();
+    (program::with_cast(probe::OBJECT, function.unwrap_or(0)), function.is_some())
 }
 
 fn take<T>(

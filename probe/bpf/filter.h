@@ -1,0 +1,270 @@
+/* Drops what no loaded rule can match, by the tables of `../include/filter.h`.
+ *
+ * Every look narrows the groups of rules that are still possible; an event is dropped when none is
+ * left, and kept whenever something about it could not be read. */
+#pragma once
+#include "path.h"
+#include "../include/filter.h"
+
+#define O_PATH 010000000
+#define O_CREAT 0100
+#define O_TRUNC 01000
+#define O_DIRECTORY 0200000
+
+const volatile u8 saker_filtering = 0;
+
+/* The tables in force; 0: none. Set after they are in their slot, so what was found by those before
+ * is stale from then on. */
+u64 saker_generation = 0;
+
+/* One slot. A map once in it is not written to any more: other rules bring another map. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_ARRAY);
+		__uint(max_entries, 1);
+		__uint(key_size, sizeof(u32));
+		__uint(value_size, sizeof(struct saker_filter));
+	});
+} filters SEC(".maps");
+
+/* Where the processes of a cgroup of the unified hierarchy run, as far as that is certain. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, u64);
+	__type(value, u32);
+} scopes SEC(".maps");
+
+/* One look at the tables, from which an event's groups are taken. */
+struct sieve {
+	struct saker_filter *filter;
+	struct saker_filter_program *program;
+	u64 number;             /* of the program */
+	struct saker_mask left;
+};
+
+static __always_inline int empty(const struct saker_mask *mask)
+{
+	return !(mask->groups[0] | mask->groups[1]);
+}
+
+static __always_inline void join(struct saker_mask *mask, struct saker_mask more)
+{
+	mask->groups[0] |= more.groups[0];
+	mask->groups[1] |= more.groups[1];
+}
+
+static __always_inline void narrow(struct sieve *sieve, const struct saker_mask *mask)
+{
+	sieve->left.groups[0] &= mask->groups[0];
+	sieve->left.groups[1] &= mask->groups[1];
+}
+
+/* Returns whether there is a filter for this kind, and begins with all its groups. */
+static __always_inline int sieve_for(struct sieve *sieve, u32 kind)
+{
+	u32 zero = 0;
+	if (!saker_filtering || !saker_generation)
+		return 0;
+	void *inner = bpf_map_lookup_elem(&filters, &zero);
+	if (!inner)
+		return 0;
+	struct saker_filter *filter = bpf_map_lookup_elem(inner, &zero);
+	if (!filter)
+		return 0;
+	u64 number = filter->of_kind[kind & 127];
+	if (number - 1 >= SAKER_FILTER_PROGRAMS)
+		return 0;
+	sieve->filter = filter;
+	sieve->number = number - 1;
+	sieve->program = &filter->programs[sieve->number];
+	sieve->left = sieve->program->all;
+	return 1;
+}
+
+/* Narrows by the range that a number is in; the last is that of descriptors and ports, mostly. The
+ * search has no branch, each of which would double what the verifier looks at. */
+static __always_inline void narrow_by_range(struct sieve *sieve, const struct saker_ranges *ranges,
+					    s64 number)
+{
+	u64 place = ranges->last & (SAKER_FILTER_RANGES - 1);
+	if (number >= ranges->first[place]) {
+		narrow(sieve, &ranges->masks[place]);
+		return;
+	}
+	place = 0;
+#pragma unroll
+	for (u64 step = SAKER_FILTER_RANGES / 2; step > 0; step /= 2) {
+		u64 below = (u64)(number - ranges->first[place + step]) >> 63;
+		place += step & (below - 1);
+		asm volatile("" : "+r"(place));
+		place &= SAKER_FILTER_RANGES - 1;
+	}
+	narrow(sieve, &ranges->masks[place]);
+}
+
+static __always_inline void narrow_by_scope(struct sieve *sieve, u64 cgroup)
+{
+	u32 *scope = bpf_map_lookup_elem(&scopes, &cgroup);
+	u64 place = scope ? *scope : SAKER_SCOPE_UNKNOWN;
+	if (place < SAKER_SCOPES)
+		narrow(sieve, &sieve->program->scope[place]);
+}
+
+/* Narrows by who does it and where. */
+static __always_inline void narrow_by_task(struct sieve *sieve, struct task_struct *task)
+{
+	u64 dimensions = sieve->program->dimensions;
+	if (dimensions & SAKER_BY_USER)
+		narrow_by_range(sieve, &sieve->program->user, task->cred->euid.val);
+	if (dimensions & SAKER_BY_SCOPE)
+		narrow_by_scope(sieve, task->cgroups->dfl_cgrp->kn->id);
+}
+
+/* Returns the row of an open's flags. */
+static __always_inline u64 open_row(u32 flags, u32 mode)
+{
+	u64 row = flags & 3;
+	if (flags & O_PATH)
+		row = 3;
+	else if (row == 3)
+		row = 2;
+	if (flags & O_CREAT)
+		row |= mode & 0111 ? 4 | 32 : 4;
+	if (flags & O_TRUNC)
+		row |= 8;
+	if (flags & O_DIRECTORY)
+		row |= 16;
+	return row;
+}
+
+/* Returns what a descriptor of an opened file stands for. */
+static __always_inline u64 descriptor_of(u32 mode)
+{
+	switch (mode & S_IFMT) {
+	case 0:
+	case 0020000:
+	case 0060000:
+	case 0100000:
+	case 0120000: return SAKER_DESCRIPTOR_FILE;
+	case 0040000: return SAKER_DESCRIPTOR_DIRECTORY;
+	case 0010000: return SAKER_DESCRIPTOR_PIPE;
+	case S_IFSOCK: return SAKER_DESCRIPTOR_UNIX;
+	}
+	return SAKER_DESCRIPTOR_OTHER;
+}
+
+/* Narrows by how a file was opened, and what it is: `descriptor` is absent if it failed. */
+static __always_inline void narrow_by_open(struct sieve *sieve, u32 flags, u32 mode, u64 descriptor)
+{
+	narrow(sieve, &sieve->program->flags[open_row(flags, mode) & (SAKER_FILTER_ROWS - 1)]);
+	if (descriptor < SAKER_DESCRIPTORS)
+		narrow(sieve, &sieve->program->descriptor[descriptor]);
+}
+
+/* The way of a path through the automaton, from its last byte to its first. */
+struct reading {
+	struct saker_filter *filter;
+	const u8 *text;         /* PATH_BYTES can be read there */
+	u64 end;                /* of the path, in the text */
+	struct saker_mask found;
+	u32 number;             /* of the program */
+	u32 state;
+	u16 skip;               /* names that a `..` takes back */
+	u8 folding;             /* `.`, `..` and empty names are to be folded */
+	u8 dots;                /* of a name that may turn out to be `.` or `..` */
+	u8 in_name;             /* 1: in a name that counts; 2: in one that is skipped */
+	u8 fed;
+};
+
+static __always_inline void found(struct reading *r, u64 output)
+{
+	struct saker_mask *mask = &r->filter->outputs[r->number & (SAKER_FILTER_PATH_PROGRAMS - 1)]
+						     [output & (SAKER_FILTER_OUTPUTS - 1)];
+	r->found.groups[0] |= mask->groups[0];
+	r->found.groups[1] |= mask->groups[1];
+}
+
+static __always_inline void feed(struct reading *r, u8 byte)
+{
+	u64 class = r->filter->classes[byte] & ((1 << SAKER_FILTER_CLASS_BITS) - 1);
+	u64 place = (r->state & (SAKER_FILTER_STATES - 1)) << SAKER_FILTER_CLASS_BITS | class;
+	u64 entry = r->filter->next[place];
+	r->state = entry & (SAKER_FILTER_STATES - 1);
+	r->fed = 1;
+	if (entry & 0x8000)
+		found(r, r->filter->hit[r->state]);
+}
+
+/* Between two names, coming from the later one. */
+static __always_inline void feed_slash(struct reading *r)
+{
+	if (r->in_name == 1)
+		feed(r, '/');
+	else if (r->in_name == 2)
+		r->skip--;
+	else if (r->dots == 2)
+		r->skip++;
+	r->in_name = r->dots = 0;
+}
+
+/* Takes in a byte of a path as typed, so that what is fed is the folded path. */
+static __always_inline void feed_typed(struct reading *r, u8 byte)
+{
+	if (byte == '/') {
+		feed_slash(r);
+		return;
+	}
+	if (!r->in_name) {
+		if (byte == '.' && r->dots < 2) {
+			r->dots++;
+			return;
+		}
+		r->in_name = r->skip ? 2 : 1;
+		if (r->in_name == 1 && r->dots > 0)
+			feed(r, '.');
+		if (r->in_name == 1 && r->dots > 1)
+			feed(r, '.');
+	}
+	if (r->in_name == 1)
+		feed(r, byte);
+}
+
+static long read_callback(u32 index, void *context)
+{
+	struct reading *r = context;
+	u8 byte = r->text[(r->end - 1 - index) & (PATH_BYTES - 1)];
+	if (r->folding)
+		feed_typed(r, byte);
+	else
+		feed(r, byte);
+	return 0;
+}
+
+static __always_inline void read_text(struct reading *r, u64 length)
+{
+	r->end = length;
+	bpf_loop(length, read_callback, r, 0);
+}
+
+static __always_inline void begin_reading(struct reading *r, const struct sieve *sieve,
+					  const u8 *text, u32 folding)
+{
+	__builtin_memset(r, 0, sizeof(*r));
+	r->filter = sieve->filter;
+	r->number = sieve->number;
+	r->text = text;
+	r->folding = folding;
+}
+
+/* Returns what the path adds to the groups that are possible with no path at all. */
+static __always_inline struct saker_mask end_reading(struct reading *r)
+{
+	if (r->folding && !r->fed)
+		feed(r, '/');
+	found(r, r->filter->last[r->state & (SAKER_FILTER_STATES - 1)]);
+	return r->found;
+}

@@ -1,0 +1,485 @@
+/* The short way for opens that no rule wants: nine of ten end here, before a record is begun.
+ *
+ * What the paths of an open add to its groups is remembered by the very text of both: the names from
+ * the file up to the root of the task, and what was typed. Both are compared in full each time, so
+ * nothing that is remembered can become wrong: not by renames, not by mounts, not by another root. */
+#pragma once
+#include "filter.h"
+
+#define NAMES_MAX 8
+#define NAME_WORDS 5
+#define TYPED_WORDS 12
+#define MEMOS 256 /* of each processor */
+
+/* The kernel can be told what type a pointer is of; reads through it then are plain loads. */
+const volatile u8 saker_typed = 0;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+union shortname_store { unsigned char string[40]; };
+struct dentry___6_14 { union shortname_store d_shortname; };
+struct dentry___inline { unsigned char d_iname[32]; };
+struct vm_area_struct { struct file *vm_file; };
+#pragma clang attribute pop
+
+/* A call of bpf_rdonly_cast, a kernel function from 6.2 on. The loader of the agent knows no such
+ * calls, so user space puts the function's number in place of this one, or 0; a call of 0 is
+ * refused only where it can be reached. */
+static __always_inline void *typed(const void *object, u64 type)
+{
+	register const void *r1 asm("r1") = object;
+	register u64 r2 asm("r2") = type;
+	register void *r0 asm("r0");
+	asm volatile(".8byte 0x5a4bec7e00002085" : "=r"(r0), "+r"(r1), "+r"(r2) : : "r3", "r4", "r5");
+	return r0;
+}
+#define TYPED(type, object) ((type *)typed(object, bpf_core_type_id_kernel(type)))
+
+/* A name as it lies in its dentry, with whatever lies behind it. */
+struct name {
+	u64 words[NAME_WORDS];
+	u64 length;
+};
+
+/* What was found of opens like this one, and all that it was found from. */
+struct memo {
+	u64 generation;         /* of the tables; 0: nothing is remembered here */
+	struct saker_mask left;
+	u64 asked;              /* flags: those asked for, and above them those of the opened file */
+	u64 modes;              /* of creation, and above it that of the inode */
+	s64 result_min, result_max;
+	u32 kind;
+	u32 names_count;        /* 0 if it failed */
+	u32 typed_length;
+	u32 base;               /* names below the directory that the typed path starts at; 0: absolute */
+	u32 met;                /* the same of the walk at work; in map memory, which verifiers forget */
+	u32 by_task;            /* user or place decide as well */
+	struct name names[NAMES_MAX];
+	u64 typed[TYPED_WORDS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MEMOS);
+	__type(key, u32);
+	__type(value, struct memo);
+} memos SEC(".maps");
+
+/* What is asked for, and what came of it. */
+struct opening {
+	u32 kind;
+	s32 directory;
+	long result;
+	const void *typed;
+	u32 flags, mode;
+};
+
+static __always_inline u64 inline_name(void)
+{
+	if (bpf_core_field_exists(((struct dentry___6_14 *)0)->d_shortname))
+		return bpf_core_field_offset(struct dentry___6_14, d_shortname);
+	return bpf_core_field_offset(struct dentry___inline, d_iname);
+}
+
+static __always_inline u64 inline_name_size(void)
+{
+	if (bpf_core_field_exists(((struct dentry___6_14 *)0)->d_shortname))
+		return bpf_core_field_size(struct dentry___6_14, d_shortname);
+	return bpf_core_field_size(struct dentry___inline, d_iname);
+}
+
+static __always_inline u64 word_of(struct dentry *dentry, u32 index)
+{
+	if (8 * index + 8 > inline_name_size())
+		return 0;
+	return *(u64 *)((void *)dentry + inline_name() + 8 * index);
+}
+
+/* Returns the open file of a descriptor of the current task. */
+static __always_inline struct file *typed_file(struct task_struct *task, u64 descriptor)
+{
+	struct fdtable *table = task->files->fdt;
+	if (descriptor >= table->max_fds)
+		return NULL;
+	/* Only a pointer inside a structure is loaded with its type: one that holds a file. */
+	void *slot = (void *)table->fd + descriptor * sizeof(void *);
+	return TYPED(struct vm_area_struct, slot - bpf_core_field_offset(struct vm_area_struct, vm_file))
+		->vm_file;
+}
+
+/* A walk from a file to the root of the task, over mounts. */
+struct climb {
+	struct dentry *dentry, *mnt_root, *root_dentry, *base_dentry;
+	struct vfsmount *mnt, *root_mnt, *base_mnt;
+};
+
+/* `directory` is where the typed path starts. Returns 0 if it is there. */
+static __always_inline int start_climb(struct climb *c, struct task_struct *task, struct file *file,
+				       s32 directory)
+{
+	struct fs_struct *fs = task->fs;
+	c->dentry = file->f_path.dentry;
+	c->mnt = file->f_path.mnt;
+	c->mnt_root = c->mnt->mnt_root;
+	c->root_dentry = fs->root.dentry;
+	c->root_mnt = fs->root.mnt;
+	c->base_dentry = fs->pwd.dentry;
+	c->base_mnt = fs->pwd.mnt;
+	if (directory == AT_FDCWD)
+		return 0;
+	struct file *base = typed_file(task, (u32)directory);
+	if (!base)
+		return -1;
+	c->base_dentry = base->f_path.dentry;
+	c->base_mnt = base->f_path.mnt;
+	return 0;
+}
+
+/* Looks at where the walk is: notes the base, returns 1 at the root of the task. */
+static __always_inline int at_root(const struct climb *c, struct memo *m, u32 count)
+{
+	if (c->dentry == c->base_dentry && c->mnt == c->base_mnt)
+		m->met = count;
+	return c->dentry == c->root_dentry && c->mnt == c->root_mnt;
+}
+
+/* Goes on to the next name. Returns 1 if `dentry` has one, 0 at the root of the task, -1 where it
+ * lies right on another mount. One that has no parent is its own: the walk then finds no end. */
+static __always_inline int climb_on(struct climb *c, struct memo *m, u32 count)
+{
+	if (at_root(c, m, count))
+		return 0;
+	if (c->dentry != c->mnt_root)
+		return 1;
+	struct mount *mount = TYPED(struct mount, (void *)c->mnt - MNT_OFFSET);
+	c->dentry = mount->mnt_mountpoint;
+	c->mnt = TYPED(struct vfsmount, (void *)mount->mnt_parent + MNT_OFFSET);
+	c->mnt_root = c->mnt->mnt_root;
+	if (at_root(c, m, count))
+		return 0;
+	return c->dentry == c->mnt_root ? -1 : 1;
+}
+
+/* Returns the length of a name that lies in its dentry, or a value beyond any. */
+static __always_inline u64 name_length(struct dentry *dentry)
+{
+	u64 length = dentry->d_name.len;
+	if ((void *)dentry->d_name.name != (void *)dentry + inline_name())
+		return ~0ull;
+	return length < inline_name_size() ? length : ~0ull;
+}
+
+/* Returns 0 if the names from the file to the root of the task are those of the memo. */
+static __always_inline u64 compare_names(struct memo *m, struct climb *c, u32 relative)
+{
+	u64 differ = 0;
+	u32 i;
+	m->met = 0;
+	for (i = 0; i <= NAMES_MAX; i++) {
+		int more = climb_on(c, m, i);
+		if (more < 0 || (more && i == NAMES_MAX))
+			return 1;
+		if (!more)
+			break;
+		struct dentry *dentry = c->dentry;
+		struct name *name = &m->names[i];
+		/* A name of this length lies in its dentry, or the memo would not have it. */
+		u64 length = dentry->d_name.len;
+		differ |= length ^ name->length;
+		differ |= word_of(dentry, 0) ^ name->words[0];
+		if (length > 7)
+			differ |= word_of(dentry, 1) ^ name->words[1];
+		if (length > 15) {
+			differ |= word_of(dentry, 2) ^ name->words[2];
+			differ |= word_of(dentry, 3) ^ name->words[3];
+			differ |= word_of(dentry, 4) ^ name->words[4];
+		}
+		c->dentry = dentry->d_parent;
+	}
+	return differ | (i ^ m->names_count) | (m->base ^ (relative ? m->met : 0));
+}
+
+/* Takes the names into the memo; returns 0 if all of them fit. */
+static __always_inline int learn_names(struct memo *m, struct climb *c, u32 relative)
+{
+	m->met = 0;
+	for (u32 i = 0; i <= NAMES_MAX; i++) {
+		int more = climb_on(c, m, i);
+		if (!more) {
+			m->names_count = i;
+			m->base = relative ? m->met : 0;
+			return relative && !m->base;
+		}
+		if (more < 0 || i == NAMES_MAX)
+			break;
+		struct dentry *dentry = c->dentry;
+		struct name *name = &m->names[i];
+		name->length = name_length(dentry);
+		if (name->length == ~0ull)
+			break;
+#pragma unroll
+		for (u32 word = 0; word < NAME_WORDS; word++)
+			name->words[word] = word_of(dentry, word);
+		c->dentry = dentry->d_parent;
+	}
+	return -1;
+}
+
+/* Writes the path of the memo's names to where paths are put together; returns its length, and that
+ * of the part below the base. */
+static __always_inline u64 write_names(const struct memo *m, u8 *text, u64 *below_base)
+{
+	u64 position = 0, count = m->names_count, below = 0;
+	for (u32 i = 0; i < NAMES_MAX; i++) {
+		if (i >= count)
+			break;
+		u64 place = count - 1 - i;
+		const struct name *name = &m->names[place & (NAMES_MAX - 1)];
+		u64 length = name->length;
+		CLAMP(length, 8 * NAME_WORDS);
+		CLAMP(position, NAMES_MAX * 48);
+		u8 *at = text + position;
+		at[0] = '/';
+#pragma unroll
+		for (u32 word = 0; word < NAME_WORDS; word++)
+			*(u64 *)(at + 1 + 8 * word) = name->words[word];
+		position += length + 1;
+		if (place < m->base)
+			below += length + 1;
+	}
+	if (position == 0) {
+		text[0] = '/';
+		position = 1;
+	}
+	*below_base = below;
+	return position;
+}
+
+/* Returns 0 if the typed path is the text at this place. */
+static __always_inline u64 compare_typed(const struct memo *m, const u8 *text)
+{
+	u64 differ = 0, length = m->typed_length;
+	for (u32 i = 0; i < TYPED_WORDS; i++) {
+		if (8 * i >= length)
+			break;
+		u64 left = length - 8 * i, word = *(u64 *)(text + 8 * i) ^ m->typed[i];
+		differ |= left < 8 ? word << (64 - 8 * left) : word;
+	}
+	return differ;
+}
+
+/* Finds what the paths of the memo add, from what the memo holds alone. Returns 0 if it is known. */
+static __always_inline int narrow_by_paths(struct memo *m, struct sieve *sieve, u32 opened)
+{
+	u32 zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	struct reading r;
+	struct saker_mask possible = sieve->program->quiet;
+	u64 below_base = 0, length = 0, differ = 1;
+	if (!s)
+		return -1;
+	if (opened) {
+		length = write_names(m, s->path, &below_base);
+		begin_reading(&r, sieve, s->path, 0);
+		read_text(&r, length);
+		join(&possible, end_reading(&r));
+		u64 typed_at = length - m->typed_length;
+		if (length >= m->typed_length) {
+			CLAMP(typed_at, NAMES_MAX * 48);
+			differ = compare_typed(m, s->path + typed_at);
+		}
+		/* Nothing but the names below its base: then it adds nothing of its own. */
+		if (m->base && (differ || below_base != m->typed_length + 1))
+			return -1;
+		if (!m->base && length != m->typed_length)
+			differ = 1;
+	}
+	if (differ) {
+		bpf_probe_read_kernel(s->path + PATH_BYTES, sizeof(m->typed), m->typed);
+		begin_reading(&r, sieve, s->path + PATH_BYTES, 1);
+		length = m->typed_length;
+		CLAMP(length, 8 * TYPED_WORDS);
+		read_text(&r, length);
+		join(&possible, end_reading(&r));
+	}
+	narrow(sieve, &possible);
+	return 0;
+}
+
+/* A typed path that is short; what lies behind it is of no meaning. */
+struct typed_path {
+	u64 words[TYPED_WORDS];
+	u64 length;
+};
+
+/* Returns 0 if there is one. */
+static __always_inline int read_typed(struct typed_path *typed, const void *text)
+{
+	long length = bpf_probe_read_user_str(typed->words, sizeof(typed->words), text);
+	if (length <= 1 || length == sizeof(typed->words))
+		return -1;
+	typed->length = length - 1;
+	return 0;
+}
+
+static __always_inline int is_relative(const struct typed_path *typed)
+{
+	return (typed->words[0] & 0xff) != '/';
+}
+
+/* Returns where an open is remembered: by the end of what was typed, and the name of the file. */
+static __always_inline struct memo *memo_at(const struct typed_path *typed, u64 name_hash)
+{
+	u64 length = typed->length, last = (length - 1) >> 3;
+	CLAMP(last, TYPED_WORDS - 1);
+	u64 end = typed->words[last] << ((8 - length) & 7) * 8;
+	u64 middle = typed->words[last >> 1 & 7] & (length > 16 ? ~0ull : 0);
+	u32 place = (end ^ middle ^ name_hash << 24 ^ length) * 0x9e3779b97f4a7c15ull >> 56;
+	return bpf_map_lookup_elem(&memos, &place);
+}
+
+/* Notes what else decides: a result in the last range is as good as any other there. */
+static __always_inline void learn_result(struct memo *m, const struct sieve *sieve, long result)
+{
+	const struct saker_ranges *ranges = &sieve->program->result;
+	s64 last = ranges->first[ranges->last & (SAKER_FILTER_RANGES - 1)];
+	m->result_min = m->result_max = result;
+	if (!(sieve->program->dimensions & SAKER_BY_RESULT))
+		last = 0;
+	if (result >= 0 && result >= last) {
+		m->result_min = last < 0 ? 0 : last;
+		m->result_max = 0x7fffffff;
+	}
+}
+
+/* Remembers what an open is and what that leaves possible. Returns 0 if its paths are short and plain.
+ * What is remembered was found from the memo alone: it is right whatever changes meanwhile. */
+__noinline int learn_open(const struct opening *o)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct typed_path typed;
+	struct sieve sieve;
+	struct climb c;
+	u64 name_hash = 0;
+	/* Functions like this are verified even where nothing calls them, on Linux 6.1. */
+	if (!saker_typed || !o || !sieve_for(&sieve, o->kind) || read_typed(&typed, o->typed))
+		return -1;
+	u32 relative = is_relative(&typed), opened = o->result >= 0;
+	struct file *file = NULL;
+	if (opened) {
+		file = typed_file(task, o->result);
+		if (!file || start_climb(&c, task, file, relative ? o->directory : AT_FDCWD))
+			return -1;
+		name_hash = c.dentry->d_name.hash;
+	} else if (relative) {
+		return -1;
+	}
+	struct memo *m = memo_at(&typed, name_hash);
+	if (!m)
+		return -1;
+	m->generation = 0;
+	m->kind = o->kind;
+	m->typed_length = typed.length;
+	m->names_count = m->base = 0;
+	m->asked = o->flags;
+	m->modes = o->mode;
+#pragma unroll
+	for (u32 i = 0; i < TYPED_WORDS; i++)
+		m->typed[i] = typed.words[i];
+	learn_result(m, &sieve, o->result);
+	if (sieve.program->dimensions & SAKER_BY_RESULT)
+		narrow_by_range(&sieve, &sieve.program->result, o->result);
+	u32 flags = o->flags, descriptor = SAKER_DESCRIPTOR_ABSENT;
+	if (opened) {
+		if (learn_names(m, &c, relative))
+			return -1;
+		m->asked |= (u64)file->f_flags << 32;
+		m->modes |= (u64)file->f_inode->i_mode << 32;
+		flags = (flags & ~3) | (m->asked >> 32 & (3 | O_PATH));
+		descriptor = descriptor_of(m->modes >> 32);
+	}
+	narrow_by_open(&sieve, flags, o->mode, descriptor);
+	if (sieve.program->dimensions & SAKER_BY_PATH && narrow_by_paths(m, &sieve, opened))
+		return -1;
+	m->left = sieve.left;
+	m->by_task = (sieve.program->dimensions & (SAKER_BY_USER | SAKER_BY_SCOPE)) != 0;
+	m->generation = sieve.filter->generation;
+	return 0;
+}
+
+/* Returns 0 if the memo is about an open like this, but for its names. */
+static __always_inline u64 compare_open(const struct memo *m, const struct typed_path *typed,
+					const struct opening *o, u64 asked, u64 modes)
+{
+	u64 differ = m->typed_length ^ typed->length;
+	for (u32 i = 0; i < TYPED_WORDS; i++) {
+		if (8 * i >= typed->length)
+			break;
+		u64 left = typed->length - 8 * i, word = typed->words[i] ^ m->typed[i];
+		differ |= left < 8 ? word << (64 - 8 * left) : word;
+	}
+	if (o->result < m->result_min || o->result > m->result_max)
+		differ = 1;
+	return differ | (m->generation ^ saker_generation) | (m->kind ^ o->kind) |
+	       (m->asked ^ asked) | (m->modes ^ modes);
+}
+
+/* Returns whether user or place rule out what the memo leaves possible. */
+static __always_inline int task_decides(const struct memo *m, struct task_struct *task, u32 kind)
+{
+	struct sieve sieve;
+	if (!m->by_task || !sieve_for(&sieve, kind) || sieve.filter->generation != m->generation)
+		return 0;
+	sieve.left = m->left;
+	narrow_by_task(&sieve, task);
+	return empty(&sieve.left);
+}
+
+enum { OPEN_KEPT, OPEN_UNWANTED, OPEN_UNKNOWN };
+
+/* Says whether no rule can match this open, if opens like it are remembered. Runs where it cannot be
+ * interrupted by another. */
+__noinline int sift_open(const struct opening *o)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct typed_path typed;
+	struct memo *m;
+	if (!saker_typed || !o || read_typed(&typed, o->typed))
+		return OPEN_KEPT;
+	u32 relative = is_relative(&typed);
+	u64 differ;
+	if (o->result >= 0) {
+		struct file *file = typed_file(task, o->result);
+		struct climb c;
+		if (!file || start_climb(&c, task, file, relative ? o->directory : AT_FDCWD))
+			return OPEN_KEPT;
+		m = memo_at(&typed, c.dentry->d_name.hash);
+		if (!m)
+			return OPEN_KEPT;
+		u64 asked = o->flags | (u64)file->f_flags << 32;
+		u64 modes = o->mode | (u64)file->f_inode->i_mode << 32;
+		differ = compare_open(m, &typed, o, asked, modes) | compare_names(m, &c, relative);
+	} else {
+		m = memo_at(&typed, 0);
+		if (!m || relative)
+			return OPEN_KEPT;
+		differ = compare_open(m, &typed, o, o->flags, o->mode) | m->names_count;
+	}
+	if (differ)
+		return OPEN_UNKNOWN;
+	if (!empty(&m->left) && !task_decides(m, task, o->kind))
+		return OPEN_KEPT;
+	struct saker_counters *counters = counters_of(o->kind);
+	if (counters) {
+		counters->seen++;
+		counters->filtered++;
+	}
+	return OPEN_UNWANTED;
+}
+
+static __always_inline int unwanted_open(const struct opening *o)
+{
+	int sifted = sift_open(o);
+	if (sifted == OPEN_UNKNOWN && learn_open(o) == 0)
+		sifted = sift_open(o);
+	return sifted == OPEN_UNWANTED;
+}

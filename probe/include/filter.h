@@ -1,0 +1,99 @@
+/* What the loaded rules leave for the kernel: tables that say which events no rule can match.
+ *
+ * Written by user space, never changed once the probe can see them: other rules are another map,
+ * put in place by one update. `src/filter.rs` mirrors every offset. */
+#pragma once
+#include <linux/types.h>
+
+#define SAKER_FILTER_STATES 16384       /* of the automaton over paths */
+#define SAKER_FILTER_CLASS_BITS 6
+#define SAKER_FILTER_OUTPUTS 4096       /* sets of groups that paths can add, of one program */
+#define SAKER_FILTER_PATH_PROGRAMS 8    /* programs that look at paths come first */
+#define SAKER_FILTER_PROGRAMS 32
+#define SAKER_FILTER_RANGES 32
+#define SAKER_FILTER_NETWORKS 64
+#define SAKER_FILTER_ROWS 64            /* of an open's flags */
+
+/* Groups of rules that are still possible; none is left: the event goes no further. */
+struct saker_mask {
+	__u64 groups[2];
+};
+
+/* Beyond all numbers that ranges tell apart; what is beyond it counts as it. */
+#define SAKER_FILTER_NUMBER_MAX (1ll << 61)
+
+/* The last `first` that is no greater decides. The first of all is the lowest number there is, those
+ * that are not used are the highest. */
+struct saker_ranges {
+	__u64 last;                     /* place of the last that is used */
+	__s64 first[SAKER_FILTER_RANGES];
+	struct saker_mask masks[SAKER_FILTER_RANGES];
+};
+
+/* The first network that holds the address decides; one holds all. */
+struct saker_networks {
+	__u64 count;
+	__u64 address[SAKER_FILTER_NETWORKS][2];        /* in network order, IPv4 mapped into IPv6 */
+	__u64 bits[SAKER_FILTER_NETWORKS][2];           /* the bits of it that count */
+	struct saker_mask masks[SAKER_FILTER_NETWORKS];
+};
+
+/* Dimensions in which something can be ruled out; the others need no look. */
+enum saker_dimension {
+	SAKER_BY_RESULT = 1 << 0,
+	SAKER_BY_USER = 1 << 1,
+	SAKER_BY_SCOPE = 1 << 2,
+	SAKER_BY_FLAGS = 1 << 3,
+	SAKER_BY_DESCRIPTOR = 1 << 4,
+	SAKER_BY_PATH = 1 << 5,
+	SAKER_BY_PORT = 1 << 6,
+	SAKER_BY_ADDRESS = 1 << 7,
+	SAKER_BY_PROTOCOL = 1 << 8,
+	SAKER_BY_ARGUMENT = 1 << 9,     /* of index 0, and so on */
+};
+
+enum saker_scope { SAKER_SCOPE_UNKNOWN, SAKER_SCOPE_HOST, SAKER_SCOPE_CONTAINER, SAKER_SCOPES };
+
+/* What a descriptor stands for, as far as opens and connects can tell. */
+enum saker_descriptor_class {
+	SAKER_DESCRIPTOR_ABSENT,
+	SAKER_DESCRIPTOR_FILE,
+	SAKER_DESCRIPTOR_DIRECTORY,
+	SAKER_DESCRIPTOR_PIPE,
+	SAKER_DESCRIPTOR_UNIX,
+	SAKER_DESCRIPTOR_IPV4,
+	SAKER_DESCRIPTOR_IPV6,
+	SAKER_DESCRIPTOR_OTHER,
+	SAKER_DESCRIPTORS,
+};
+
+enum saker_protocol { SAKER_PROTOCOL_ABSENT, SAKER_PROTOCOL_TCP, SAKER_PROTOCOL_UDP,
+		      SAKER_PROTOCOL_ICMP, SAKER_PROTOCOL_RAW, SAKER_PROTOCOLS };
+
+/* What is possible for the events of one kind, or of several with the same rules. */
+struct saker_filter_program {
+	__u64 dimensions;
+	struct saker_mask all;
+	struct saker_mask quiet;        /* if no path adds anything */
+	struct saker_mask scope[SAKER_SCOPES];
+	struct saker_mask flags[SAKER_FILTER_ROWS];
+	struct saker_mask descriptor[SAKER_DESCRIPTORS];
+	struct saker_mask protocol[SAKER_PROTOCOLS];
+	struct saker_ranges result;
+	struct saker_ranges user;
+	struct saker_ranges remote_port;
+	struct saker_ranges local_port;
+	struct saker_networks remote;
+	struct saker_ranges arguments[6];
+};
+
+struct saker_filter {
+	__u64 generation;               /* never 0, never the same again */
+	__u8 of_kind[128];              /* program + 1; 0: every event is sent */
+	struct saker_filter_program programs[SAKER_FILTER_PROGRAMS];
+	struct saker_mask outputs[SAKER_FILTER_PATH_PROGRAMS][SAKER_FILTER_OUTPUTS];
+	__u16 hit[SAKER_FILTER_STATES];
+	__u16 last[SAKER_FILTER_STATES];
+	__u8 classes[256];
+	__u16 next[SAKER_FILTER_STATES << SAKER_FILTER_CLASS_BITS];
+};

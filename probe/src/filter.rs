@@ -1,0 +1,217 @@
+//! `include/filter.h` in Rust: same names, same order, same offsets, as a test checks.
+//!
+//! A [`FilterTables`] is what the kernel is given in place of the loaded rules, to drop what none of
+//! them can match.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::layout::Kind;
+
+pub const STATES_MAX: usize = 16_384;
+pub const CLASS_BITS: usize = 6;
+pub const OUTPUTS_MAX: usize = 4096;
+pub const PATH_PROGRAMS_MAX: usize = 8;
+pub const PROGRAMS_MAX: usize = 32;
+pub const RANGES_MAX: usize = 32;
+pub const NETWORKS_MAX: usize = 64;
+pub const FLAGS_ROWS: usize = 64;
+/// Beyond all numbers that ranges tell apart.
+pub const NUMBER_MAX: i64 = 1 << 61;
+
+/// Bits of [`Program::dimensions`].
+pub mod dimension {
+    pub const RESULT: u64 = 1 << 0;
+    pub const USER: u64 = 1 << 1;
+    pub const SCOPE: u64 = 1 << 2;
+    pub const FLAGS: u64 = 1 << 3;
+    pub const DESCRIPTOR: u64 = 1 << 4;
+    pub const PATH: u64 = 1 << 5;
+    pub const PORT: u64 = 1 << 6;
+    pub const ADDRESS: u64 = 1 << 7;
+    pub const PROTOCOL: u64 = 1 << 8;
+    /// That of the first argument; those of the others follow.
+    pub const ARGUMENT: u64 = 1 << 9;
+}
+
+/// Rows of [`Program::scope`].
+pub mod scope {
+    pub const UNKNOWN: usize = 0;
+    pub const HOST: usize = 1;
+    pub const CONTAINER: usize = 2;
+}
+
+/// Rows of [`Program::descriptor`].
+pub mod descriptor {
+    pub const ABSENT: usize = 0;
+    pub const FILE: usize = 1;
+    pub const DIRECTORY: usize = 2;
+    pub const PIPE: usize = 3;
+    pub const UNIX: usize = 4;
+    pub const IPV4: usize = 5;
+    pub const IPV6: usize = 6;
+    pub const OTHER: usize = 7;
+}
+
+/// Rows of [`Program::protocol`].
+pub mod protocol {
+    pub const ABSENT: usize = 0;
+    pub const TCP: usize = 1;
+    pub const UDP: usize = 2;
+    pub const ICMP: usize = 3;
+    pub const RAW: usize = 4;
+}
+
+/// Groups of rules, a bit each.
+pub type Mask = [u64; 2];
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Ranges {
+    pub last: u64,
+    pub first: [i64; RANGES_MAX],
+    pub masks: [Mask; RANGES_MAX],
+}
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Networks {
+    pub count: u64,
+    pub address: [[u64; 2]; NETWORKS_MAX],
+    pub bits: [[u64; 2]; NETWORKS_MAX],
+    pub masks: [Mask; NETWORKS_MAX],
+}
+
+/// What is possible for the events of one kind, or of several with the same rules.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Program {
+    pub dimensions: u64,
+    pub all: Mask,
+    pub quiet: Mask,
+    pub scope: [Mask; 3],
+    pub flags: [Mask; FLAGS_ROWS],
+    pub descriptor: [Mask; 8],
+    pub protocol: [Mask; 5],
+    pub result: Ranges,
+    pub user: Ranges,
+    pub remote_port: Ranges,
+    pub local_port: Ranges,
+    pub remote: Networks,
+    pub arguments: [Ranges; 6],
+}
+
+/// All tables. Megabytes: it lives on the heap, as [`FilterWords`].
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct FilterTables {
+    /// Never 0, never the same again.
+    pub generation: u64,
+    /// By [`Kind`], the program's number and 1; 0 where every event is sent.
+    pub of_kind: [u8; 128],
+    pub programs: [Program; PROGRAMS_MAX],
+    pub outputs: [[Mask; OUTPUTS_MAX]; PATH_PROGRAMS_MAX],
+    pub hit: [u16; STATES_MAX],
+    pub last: [u16; STATES_MAX],
+    pub classes: [u8; 256],
+    pub next: [u16; STATES_MAX << CLASS_BITS],
+}
+
+const WORDS: usize = size_of::<FilterTables>() / 8;
+
+/// The tables as the kernel is given them.
+pub type FilterWords = [u64; WORDS];
+
+/// Kinds the probe has a filter for, all of which look at paths.
+pub const FILTERED: [Kind; 4] = [Kind::Open, Kind::OpenAt, Kind::OpenAt2, Kind::Creat];
+
+/// Returns tables that filter nothing.
+pub fn empty() -> Box<FilterWords> {
+    // An array of this size would not fit on the stack.
+    match vec![0; WORDS].into_boxed_slice().try_into() {
+        Ok(words) => words,
+        Err(_) => unreachable!("it was made of this size"),
+    }
+}
+
+/// Returns the tables in words, to be filled.
+pub fn tables(words: &mut FilterWords) -> &mut FilterTables {
+    zerocopy::transmute_mut!(words)
+}
+
+const _: () =
+    assert!(size_of::<FilterTables>().is_multiple_of(8) && size_of::<FilterTables>() < 4 << 20);
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt::Write, mem::offset_of, process::Command};
+
+    use super::*;
+
+    macro_rules! offsets {
+        ($($c:literal = $rust:ident { $($field:ident),* $(,)? })*) => {
+            [$((
+                $c,
+                size_of::<$rust>(),
+                vec![$((stringify!($field), offset_of!($rust, $field))),*],
+            )),*]
+        };
+    }
+
+    #[test]
+    fn every_size_and_offset_is_that_of_the_header_file() {
+        let structures = offsets! {
+            "saker_ranges" = Ranges { last, first, masks }
+            "saker_networks" = Networks { count, address, bits, masks }
+            "saker_filter_program" = Program {
+                dimensions, all, quiet, scope, flags, descriptor, protocol, result, user,
+                remote_port, local_port, remote, arguments,
+            }
+            "saker_filter" = FilterTables {
+                generation, of_kind, programs, outputs, hit, last, classes, next,
+            }
+        };
+        let numbers = [
+            ("SAKER_BY_RESULT", dimension::RESULT),
+            ("SAKER_BY_USER", dimension::USER),
+            ("SAKER_BY_SCOPE", dimension::SCOPE),
+            ("SAKER_BY_FLAGS", dimension::FLAGS),
+            ("SAKER_BY_DESCRIPTOR", dimension::DESCRIPTOR),
+            ("SAKER_BY_PATH", dimension::PATH),
+            ("SAKER_BY_PORT", dimension::PORT),
+            ("SAKER_BY_ADDRESS", dimension::ADDRESS),
+            ("SAKER_BY_PROTOCOL", dimension::PROTOCOL),
+            ("SAKER_BY_ARGUMENT", dimension::ARGUMENT),
+            ("SAKER_SCOPE_HOST", scope::HOST as u64),
+            ("SAKER_SCOPE_CONTAINER", scope::CONTAINER as u64),
+            ("SAKER_DESCRIPTOR_FILE", descriptor::FILE as u64),
+            ("SAKER_DESCRIPTOR_DIRECTORY", descriptor::DIRECTORY as u64),
+            ("SAKER_DESCRIPTOR_PIPE", descriptor::PIPE as u64),
+            ("SAKER_DESCRIPTOR_UNIX", descriptor::UNIX as u64),
+            ("SAKER_DESCRIPTOR_OTHER", descriptor::OTHER as u64),
+            ("SAKER_PROTOCOL_RAW", protocol::RAW as u64),
+        ];
+        let mut source = String::from("#include <stddef.h>\n#include \"filter.h\"\n");
+        for (name, size, fields) in structures {
+            writeln!(source, "_Static_assert(sizeof(struct {name}) == {size}, \"{name}\");")
+                .unwrap();
+            for (field, offset) in fields {
+                let at = format!("offsetof(struct {name}, {field})");
+                writeln!(source, "_Static_assert({at} == {offset}, \"{name}.{field}\");").unwrap();
+            }
+        }
+        for (name, number) in numbers {
+            writeln!(source, "_Static_assert({name} == {number}, \"{name}\");").unwrap();
+        }
+        writeln!(source, "_Static_assert(SAKER_FILTER_NUMBER_MAX == {NUMBER_MAX}, \"\");").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("check.c");
+        std::fs::write(&file, source).unwrap();
+        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+        let output = Command::new(compiler)
+            .args(["-fsyntax-only", concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include")])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
