@@ -3,14 +3,14 @@
 //! Orders come over mutual TLS from clients the configuration names, and nowhere else. An order is
 //! refused by the rules in `target`, carried out once however often it comes, logged and counted.
 
-mod family;
+pub(crate) mod family;
 mod kill;
-mod known;
+pub(crate) mod known;
 mod orders;
 mod report;
 mod routes;
 mod sockets;
-mod target;
+pub(crate) mod target;
 mod watch;
 
 use std::{sync::Arc, time::Instant};
@@ -127,7 +127,7 @@ pub fn metrics(registry: &Registry) -> Result<OrderMetrics, prometheus::Error> {
 }
 
 /// Returns what stands in the way of ending other users' processes.
-fn trouble() -> Option<String> {
+pub(crate) fn trouble() -> Option<String> {
     let own = procfs::read(std::process::id().cast_signed())?;
     (own.capabilities & CAP_KILL == 0)
         .then(|| "the agent lacks CAP_KILL: it may end only processes of its own user".to_owned())

@@ -1,5 +1,6 @@
 //! The agent's part of the configuration file. Every default suits one machine without a file.
 
+mod enforce;
 mod rules;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -19,6 +20,7 @@ use crate::{
     uplink::UplinkOptions,
 };
 
+pub use enforce::{EnforceAction, EnforceConfig, EnforceMode, EnforceRuleConfig};
 pub use rules::{
     AppendOutputConfig, ExtraFieldConfig, OutputMatchConfig, PickConfig, SelectionConfig,
 };
@@ -57,6 +59,7 @@ pub struct AgentConfig {
     pub spool: SpoolConfig,
     /// Take orders to end processes and to tell of them; absent, none are taken.
     pub actions: Option<ActionsConfig>,
+    pub enforce: EnforceConfig,
 }
 
 impl Default for AgentConfig {
@@ -78,6 +81,7 @@ impl Default for AgentConfig {
             router: None,
             spool: SpoolConfig::default(),
             actions: None,
+            enforce: EnforceConfig::default(),
         }
     }
 }

@@ -4,13 +4,16 @@ mod call;
 mod descriptor;
 mod socket;
 
-use alert::{Detail, Event, EventKind, FileType, OpenFile};
+use std::sync::Arc;
+
+use alert::{Detail, Enforced, Event, EventKind, FileType, OpenFile};
 use probe::{
     Body, Malformed, Record,
     layout::{Open, flag},
 };
 
 use crate::{
+    enforce::Enforcer,
     enrich::{
         path::{absolute, text},
         processes::Processes,
@@ -26,11 +29,18 @@ const O_PATH: u32 = 0o10_000_000;
 pub(crate) struct Decoder {
     processes: Processes,
     number: u64,
+    enforcer: Option<Arc<Enforcer>>,
 }
 
 impl Decoder {
     pub(crate) fn new(processes: Processes) -> Self {
-        Self { processes, number: 0 }
+        Self { processes, number: 0, enforcer: None }
+    }
+
+    /// Says in events what the probe did to programs for this enforcer.
+    pub(crate) fn enforcing(mut self, enforcer: Option<Arc<Enforcer>>) -> Self {
+        self.enforcer = enforcer;
+        self
     }
 
     pub(crate) fn processes(&self) -> &Processes {
@@ -52,7 +62,12 @@ impl Decoder {
         };
         let (process, detail) = match &record.body {
             Body::Execve(exec) => {
-                let process = self.processes.exec(&record, exec);
+                let mut process = self.processes.exec(&record, exec);
+                if let Some(enforced) = self.enforced(&record) {
+                    // The event's own: a child of a program that was spared is another's matter.
+                    let extra = Arc::make_mut(&mut process).extra.get_or_insert_default();
+                    extra.enforced = Some(enforced);
+                }
                 (process, Detail::Exec { filename: text(record.raw.unwrap_or_default()) })
             }
             Body::Fork(fork) => {
@@ -81,6 +96,11 @@ impl Decoder {
             process,
             detail,
         }))
+    }
+
+    fn enforced(&self, record: &Record<'_>) -> Option<Enforced> {
+        let decision = probe::enforce::Enforced::read(record.enforced?)?;
+        self.enforcer.as_ref()?.name(decision)
     }
 }
 

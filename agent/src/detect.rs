@@ -8,19 +8,21 @@ use std::{
     time::Duration,
 };
 
-use alert::{Alert, AlertId, Event, EventKind, Fields, Priority};
+use alert::{Alert, AlertId, Enforced, Event, EventKind, Field, Fields, Priority};
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use jiff::Timestamp;
 use rules::{Matcher, Rule, RuleSet};
 use serde_json::json;
 
-use crate::sink::AlertSink;
+use crate::{enforce::Enforcer, sink::AlertSink};
 
 /// Rule of the alert that says a rule was too noisy.
 pub const HELD_BACK: &str = "Saker: alerts held back";
 /// Rule of the alert that says the kernel dropped events.
 pub const EVENTS_LOST: &str = "Saker: events lost";
+/// Rule of the alert that says rules end no processes any more.
+pub const ENFORCEMENT_STOPPED: &str = "Saker: enforcement stopped";
 /// Rule of the alert that says the spool refused alerts.
 pub const ALERTS_LOST: &str = "Saker: alerts lost";
 
@@ -73,6 +75,7 @@ pub struct Detector {
     counts: Arc<Counts>,
     lost: Reported,
     refused: Reported,
+    enforcer: Option<Arc<Enforcer>>,
 }
 
 /// One rule's allowance, and what it cost.
@@ -132,7 +135,14 @@ impl Detector {
             counts: Arc::default(),
             lost: Reported::default(),
             refused: Reported::default(),
+            enforcer: None,
         }
+    }
+
+    /// Has this act on processes that rules match.
+    pub fn enforcing(mut self, enforcer: Option<Arc<Enforcer>>) -> Self {
+        self.enforcer = enforcer;
+        self
     }
 
     pub fn counts(&self) -> Arc<Counts> {
@@ -152,7 +162,12 @@ impl Detector {
         self.counts.events.fetch_add(1, Ordering::Relaxed);
         let (now_ns, limits) = (event.time_ns, self.limits);
         let (buckets, hostname, counts) = (&mut self.buckets, &self.hostname, &self.counts);
+        let enforcer = self.enforcer.as_deref();
+        let mut matched = 0;
         self.matcher.matches(event, &mut |rule| {
+            // First: what a rule does is not held back with its alerts.
+            let enforced = enforcer.and_then(|enforcer| enforcer.matched(&rule.name, event));
+            matched += usize::from(enforced.is_some());
             let allowed = match buckets.get_mut(&rule.name) {
                 Some(bucket) => bucket.take(limits, now_ns),
                 None => {
@@ -165,8 +180,17 @@ impl Detector {
                 return;
             }
             counts.alerts[rule.priority as usize].fetch_add(1, Ordering::Relaxed);
-            sink.alert(&alert_of(rule, event, hostname));
+            let mut alert = alert_of(rule, event, hostname);
+            if let Some(enforced) = enforced {
+                alert.fields.extend(enforced_fields(&enforced));
+            }
+            sink.alert(&alert);
         });
+        if matched == 0
+            && let Some(enforcer) = enforcer
+        {
+            enforcer.unmatched(event);
+        }
     }
 
     /// Tells what went wrong since it last did: noisy rules, events the sensor lost by kind, and
@@ -198,6 +222,12 @@ impl Detector {
             );
             let fields = [("count", json!(new)), ("since_start", json!(kinds))];
             self.raise(EVENTS_LOST, Priority::Error, output, fields, now, sink);
+        }
+        if self.enforcer.as_ref().is_some_and(|enforcer| enforcer.tick()) {
+            let output = "Rules end no processes any more, there were too many within a minute: \
+                          the agent only monitors until it is started anew"
+                .to_owned();
+            self.raise(ENFORCEMENT_STOPPED, Priority::Critical, output, [], now, sink);
         }
         if let Some(new) = self.refused.due(refused, now_ns) {
             let output = format!(
@@ -290,6 +320,14 @@ fn alert_of(rule: &Rule, event: &Event, hostname: &str) -> Alert {
         tags: rule.tags.clone(),
         fields: bounded(rendered.fields),
     }
+}
+
+/// Returns what was done, under the names of the fields that tell it.
+fn enforced_fields(enforced: &Enforced) -> [(String, serde_json::Value); 2] {
+    [
+        (Field::SakerEnforced.name().to_owned(), json!(enforced.outcome.name())),
+        (Field::SakerEnforcedBy.name().to_owned(), json!(enforced.rules.join(", "))),
+    ]
 }
 
 /// A process chooses how long its arguments are; an alert has a size all the same.

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 mod decode;
 pub mod detect;
+pub mod enforce;
 mod enrich;
 mod lifecycle;
 mod metrics;

@@ -30,6 +30,7 @@ use crate::{
     actions::{Actions, ActionsError},
     config::AgentConfig,
     detect::{Counts, Detector},
+    enforce::Enforcer,
     enrich::resolver::Resolver,
     metrics::Metrics,
     recorder::{RecordError, Recorder, Recording, ReplayError},
@@ -124,6 +125,7 @@ struct Shared {
     rates: Mutex<Rates>,
     uplink: Option<(Gauge, Arc<UplinkCounts>)>,
     actions: Option<Actions>,
+    enforcer: Option<Arc<Enforcer>>,
     /// The recording was replayed to its end, or the sensor is gone.
     finished: CancellationToken,
     failure: Mutex<Option<String>>,
@@ -191,7 +193,15 @@ impl Agent {
             spool = Some(opened);
         }
 
-        let detector = Detector::following(rules.current(), hostname.clone(), config.limits());
+        let enforcer = match setup.events {
+            Events::Kernel => Enforcer::new(&config.enforce),
+            Events::Recording(_) => None,
+        };
+        if let Some(enforcer) = &enforcer {
+            enforcer.replan(&rules.current().load());
+        }
+        let detector = Detector::following(rules.current(), hostname.clone(), config.limits())
+            .enforcing(enforcer.clone());
         let shared = Arc::new(Shared {
             hostname,
             started: service::clock::now(),
@@ -209,6 +219,7 @@ impl Agent {
                 .zip(uplink.as_ref())
                 .map(|(spool, uplink)| (spool.gauge(), uplink.counts())),
             actions: actions.clone(),
+            enforcer,
             finished: CancellationToken::new(),
             failure: Mutex::default(),
         });
@@ -357,6 +368,7 @@ impl Shared {
                 }
             }),
             actions: self.actions.as_ref().map(Actions::status),
+            enforce: self.enforcer.as_ref().map(|enforcer| enforcer.status()),
         }
     }
 

@@ -1,11 +1,12 @@
 //! What Prometheus learns about the agent. Names and meanings are declared here, once.
 
+mod enforce;
 mod rules;
 
 use alert::{EventKind, Missing, Priority};
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use self::rules::RuleMetrics;
+use self::{enforce::EnforceMetrics, rules::RuleMetrics};
 use crate::{
     detect::Counts,
     enrich::resolver::ResolverTotals,
@@ -36,6 +37,7 @@ pub(crate) struct Metrics {
     rules: IntGauge,
     rules_stale: IntGauge,
     rule: RuleMetrics,
+    enforce: EnforceMetrics,
     spool_alerts: IntGauge,
     spool_lag_seconds: Gauge,
     spool_bytes: IntGauge,
@@ -121,6 +123,7 @@ impl Metrics {
                 "1 while changed rule files are bad and the old ones stay in force.",
             )?,
             rule: RuleMetrics::new(registry)?,
+            enforce: EnforceMetrics::new(registry)?,
             spool_alerts: gauge("spool_alerts", "Alerts the router does not have.")?,
             spool_lag_seconds,
             spool_bytes: gauge("spool_bytes", "Size of the spool.")?,
@@ -203,6 +206,9 @@ impl Metrics {
         }
         self.rules.set(signed(status.rules.rules as u64));
         self.rules_stale.set(status.rules.error.is_some().into());
+        if let Some(enforce) = &status.enforce {
+            self.enforce.update(enforce);
+        }
         if let Some(uplink) = &status.uplink {
             self.spool_alerts.set(signed(uplink.pending));
             self.spool_lag_seconds.set(uplink.lag_seconds);

@@ -32,16 +32,20 @@ use self::{
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
     intake::Intake,
     load::{Loaded, load, probe_kind},
-    ring::{Rings, boot_ns},
+    ring::Rings,
+};
+pub(crate) use self::{
+    load::event_kind,
+    ring::{boot_epoch_ns, boot_ns},
 };
 pub use self::{
     filter::FilterControl,
     hooks::{HookNeed, hooks},
 };
-pub(crate) use self::{load::event_kind, ring::boot_epoch_ns};
 pub use crate::runtime::SocketInUse;
 use crate::{
     decode::Decoder,
+    enforce::{Enforcer, Kernel},
     enrich::{container::Containers, hold::Hold, processes::Processes},
     runtime::{LookupState, Lookups, Places},
 };
@@ -148,10 +152,23 @@ impl Sensor {
     /// reported when `kinds` has them. A kind no hook can serve is named in the status instead of
     /// failing the start; one the probe does not know ([`EventKind::is_reported`]) is passed over.
     pub fn start(kinds: &[EventKind], options: SensorOptions) -> Result<Self, SensorError> {
+        Self::start_enforcing(kinds, options, None)
+    }
+
+    /// Does the same for an enforcer, whose guards are in force before the first event.
+    pub fn start_enforcing(
+        kinds: &[EventKind],
+        options: SensorOptions,
+        enforcer: Option<Arc<Enforcer>>,
+    ) -> Result<Self, SensorError> {
         let wanted: Vec<Kind> = kinds.iter().filter_map(|kind| probe_kind(*kind)).collect();
         let Loaded { mut ebpf, btf, prio, bulk, counters, mut families, filter } =
-            load(&wanted, &options)?;
+            load(&wanted, &options, enforcer.is_some())?;
         filter.put(options.filter.clone())?;
+        if let Some(enforcer) = &enforcer {
+            let kernel = Kernel::take(&mut ebpf);
+            enforcer.attach(kernel.ok_or(SensorError::Object(probe::enforce::map::PLAN))?);
+        }
         let mut plan = Plan::default();
         attach_process(&mut ebpf, &btf, &mut plan)?;
         // From here on the ring holds whatever starts; the snapshot has whatever was there before.
@@ -192,7 +209,7 @@ impl Sensor {
         Ok(Self {
             rings: Rings::new(prio, bulk),
             intake: Intake {
-                decoder: Decoder::new(processes),
+                decoder: Decoder::new(processes).enforcing(enforcer),
                 hold: Hold::new(containers.hold_events_max, containers.hold),
                 status: Arc::clone(&status),
                 reported,

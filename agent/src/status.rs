@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    enforce::EnforceStatus,
     rulefiles::RulesStatus,
     sensor::{ContainerTotals, KindCounters, SensorError, SensorStatus, SocketInUse},
 };
@@ -28,6 +29,9 @@ pub struct AgentStatus {
     /// Absent when no orders are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actions: Option<ActionsStatus>,
+    /// Absent when no rule ends processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforce: Option<EnforceStatus>,
 }
 
 /// A count since the start and how fast it grew in the last seconds.
@@ -244,6 +248,9 @@ impl fmt::Display for AgentStatus {
         match &self.actions {
             Some(actions) => write!(f, "{actions}")?,
             None => writeln!(f, "orders    are not taken")?,
+        }
+        if let Some(enforce) = &self.enforce {
+            write!(f, "{enforce}")?;
         }
         if let Some(error) = &self.sensor.error {
             writeln!(f, "sensor    not running: {error}")?;

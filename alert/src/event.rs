@@ -6,6 +6,7 @@
 mod call;
 mod container;
 mod descriptor;
+mod enforced;
 mod kind;
 mod names;
 mod parameter;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use call::{Call, ParameterValue};
 pub use container::{Container, Labels, Missing, Mount, PodQos, container_key};
 pub use descriptor::{Connection, Descriptor, DescriptorKind, EndNames, Role};
+pub use enforced::{Enforced, EnforcedOutcome};
 pub use kind::{Category, DescriptorUse, EventKind};
 pub use names::{event_name_is_known, event_names};
 pub use parameter::{Parameter, ParameterKind};

@@ -16,6 +16,7 @@ mod value;
 pub mod wire;
 
 pub use alert::{Alert, AlertId, Fields};
+pub use event::{Enforced, EnforcedOutcome};
 pub use event::{
     Access, Call, Category, Connection, Container, ContainerProbe, Descriptor, DescriptorKind,
     DescriptorUse, Detail, EndNames, Event, EventKind, Executable, FileType, Labels, Leader,

@@ -1,5 +1,5 @@
 /* Life of processes: exec with full context, fork, exit. */
-#include "path.h"
+#include "enforce.h"
 
 enum { PIDTYPE_SID = 3 };
 
@@ -95,13 +95,16 @@ static long cgroup_callback(u32 index, void *unused)
 		above = (void *)BPF_CORE_READ(renamed, __parent);
 	else
 		above = BPF_CORE_READ(node, parent);
-	if (!above)
+	if (!above) {
+		enforce_cgroup_root();
 		return 1;
+	}
 	/* The name is copied to the second half first: its length is not known before. */
 	u8 *name = s->path + PATH_BYTES;
 	long length = bpf_probe_read_kernel_str(name, 256, BPF_CORE_READ(node, name));
 	if (length <= 1 || walk_name(s, name, length - 1, 1))
 		return 1;
+	enforce_folder(name, length - 1);
 	s->walk.dentry = (void *)above;
 	return 0;
 }
@@ -110,6 +113,7 @@ static __noinline void put_cgroup(struct scratch *s, u16 type, struct cgroup *cg
 {
 	s->walk.dentry = (void *)BPF_CORE_READ(cgroup, kn);
 	s->walk.position = PATH_BYTES;
+	enforce_cgroup();
 	bpf_loop(32, cgroup_callback, NULL, 0);
 	u64 position = s->walk.position;
 	CLAMP(position, PATH_BYTES);
@@ -203,6 +207,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	fill_stream(&e->output, 1);
 
 	put_path(s, SAKER_FIELD_PATH, __builtin_preserve_access_index(&file->f_path));
+	enforce_path(s);
 	put_user_range(s, SAKER_FIELD_ARGUMENTS, mm->arg_start, mm->arg_end, SAKER_ARGUMENTS_MAX);
 	put_kernel_text(s, SAKER_FIELD_NAME, task->comm);
 	put_path(s, SAKER_FIELD_CWD, &task->fs->pwd);
@@ -211,6 +216,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	if (saker_environment)
 		put_user_range(s, SAKER_FIELD_ENVIRONMENT, mm->env_start, mm->env_end,
 			       SAKER_ENVIRONMENT_MAX);
+	enforce_exec(s, task);
 	send(s, &prio, kind);
 	return 0;
 }

@@ -249,6 +249,7 @@ enum saker_field_type {
 	SAKER_FIELD_STRUCTURE,          /* user memory of a size the call's table gives */
 	SAKER_FIELD_ADDRESS,            /* socket address in user memory, family first */
 	SAKER_FIELD_DESCRIPTOR,         /* `saker_descriptor`; of no argument: what the call made */
+	SAKER_FIELD_ENFORCED = 64,      /* `saker_enforced` */
 };
 
 /* What a descriptor stood for when the call ended. */

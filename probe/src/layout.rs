@@ -151,6 +151,7 @@ pub mod field {
     pub const STRUCTURE: u16 = 13;
     pub const ADDRESS: u16 = 14;
     pub const DESCRIPTOR: u16 = 15;
+    pub const ENFORCED: u16 = 64;
 }
 
 /// In front of every record.
@@ -467,6 +468,7 @@ mod tests {
             ("SAKER_PLAN_MADE", plan::MADE.into()),
             ("SAKER_PLAN_FAILED", plan::FAILED.into()),
             ("SAKER_PLAN_MOVED", plan::MOVED.into()),
+            ("SAKER_FIELD_ENFORCED", field::ENFORCED.into()),
             ("SAKER_OPERATION_SOCKETCALL", crate::program::SOCKETCALL.into()),
         ];
         let kinds = Kind::ALL.iter().zip(C_NAMES).map(|(kind, name)| (name, *kind as u64));

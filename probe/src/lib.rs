@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+pub mod enforce;
 pub mod filter;
 pub mod layout;
 mod number;

@@ -31,6 +31,8 @@ pub struct Record<'a> {
     pub name: Option<&'a [u8]>,
     /// Address of a Unix socket; an abstract one starts with NUL.
     pub unix: Option<&'a [u8]>,
+    /// An [`Enforced`](crate::enforce::Enforced): what was done to the new program.
+    pub enforced: Option<&'a [u8]>,
     /// All fields as they came, each known to be whole.
     fields: &'a [u8],
 }
@@ -88,6 +90,7 @@ impl<'a> Record<'a> {
             cgroup_v1: None,
             name: None,
             unix: None,
+            enforced: None,
             fields,
         };
         record.read_fields()?;
@@ -127,6 +130,7 @@ impl<'a> Record<'a> {
                 field::CGROUP_V1 => &mut self.cgroup_v1,
                 field::NAME => &mut self.name,
                 field::UNIX => &mut self.unix,
+                field::ENFORCED => &mut self.enforced,
                 _ => continue,
             };
             *slot = Some(value);

@@ -9,6 +9,7 @@ mod condition;
 mod diagnostic;
 mod explain;
 mod filter;
+mod guard;
 mod ir;
 mod lint;
 mod load;
@@ -35,6 +36,7 @@ pub use filter::{
     Automaton, FilterView, KernelFilter, KindFilter, Mask, NETWORKS_MAX, Network, Networks,
     PathMasks, PathText, Protocol, RANGES_MAX, Ranges, Scope, Sight, Table, open_row,
 };
+pub use guard::{Clause, Demand, ExecAtom, ExecFacts, ExecGuard, NotExpressible};
 pub use lint::{Lint, LintOptions, lint, lints};
 pub use load::{
     AppendOutput, ExtraField, FileReport, LoadOptions, LoadReport, Pick, Selection, wildcard,

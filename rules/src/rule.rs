@@ -18,7 +18,7 @@ use crate::{
 
 /// What every alert carries beside the fields its output names, where the event has them: who did
 /// it, and where. Falco appends the container's fields to every output likewise.
-const COMMON_FIELDS: [Field; 28] = [
+const COMMON_FIELDS: [Field; 30] = [
     Field::EvtType,
     Field::UserName,
     Field::UserUid,
@@ -47,6 +47,8 @@ const COMMON_FIELDS: [Field; 28] = [
     Field::K8sPodLabels,
     Field::SakerPodQos,
     Field::SakerContainerMissing,
+    Field::SakerEnforced,
+    Field::SakerEnforcedBy,
 ];
 
 /// A rule: one in force, or one that is switched off.

@@ -42,7 +42,7 @@ pub(super) fn descendants(
 }
 
 /// Returns the processes above this one, its parent first, at most `processes_max`.
-pub(super) fn ancestors(of: i32, processes_max: usize) -> Vec<i32> {
+pub(crate) fn ancestors(of: i32, processes_max: usize) -> Vec<i32> {
     let parent = |pid: i32| procfs::stat(pid).map(|seen| seen.ppid).filter(|ppid| *ppid > 0);
     std::iter::successors(parent(of), |pid| parent(*pid)).take(processes_max).collect()
 }

@@ -15,7 +15,7 @@ const ANCESTORS_MAX: usize = 16;
 
 /// What the sensor told of processes that did something lately.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<i32, Lineage>>);
+pub(crate) struct Known(Mutex<HashMap<i32, Lineage>>);
 
 #[derive(Debug)]
 struct Lineage {
@@ -25,7 +25,7 @@ struct Lineage {
 
 impl Known {
     /// Takes note of a process the sensor saw.
-    pub(super) fn saw(&self, process: &Process) {
+    pub(crate) fn saw(&self, process: &Process) {
         let ProcessKey { pid, start_boot_ns } = process.key;
         let mut known = self.lock();
         if known.get(&pid).is_some_and(|lineage| lineage.start_boot_ns == start_boot_ns) {
@@ -62,7 +62,7 @@ impl Known {
 }
 
 /// Returns whether two keys name one process, where either start may be rounded by `/proc`.
-pub(super) fn same(one: ProcessKey, other: ProcessKey) -> bool {
+pub(crate) fn same(one: ProcessKey, other: ProcessKey) -> bool {
     let (start, start_other) = (one.start_boot_ns, other.start_boot_ns);
     let rounded = start % TICK_NS == 0 || start_other % TICK_NS == 0;
     one.pid == other.pid

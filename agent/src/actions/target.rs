@@ -30,7 +30,7 @@ const ANCESTORS_LOOKED_AT: usize = 256;
 
 /// What keeps a node running. Counts only for processes outside containers: inside, anybody may
 /// take such a name.
-const NODE_PROGRAMS: [&str; 18] = [
+pub(crate) const NODE_PROGRAMS: [&str; 18] = [
     "init",
     "systemd",
     "kubelet",
@@ -54,27 +54,27 @@ const NODE_PROGRAM_STARTS: [&str; 2] = ["containerd-", "saker-"];
 
 /// A process that lived when it was opened.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// With the exact start where the sensor told it.
-    pub(super) key: ProcessKey,
-    pub(super) ppid: i32,
-    pub(super) name: Box<str>,
+    pub(crate) key: ProcessKey,
+    pub(crate) ppid: i32,
+    pub(crate) name: Box<str>,
     /// Whole id.
-    pub(super) container: Option<Box<str>>,
+    pub(crate) container: Option<Box<str>>,
     kernel_thread: bool,
     pidfd: OwnedFd,
 }
 
 /// Why there is nothing to be done.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum No {
+pub(crate) enum No {
     Gone,
     Refused(Refusal, String),
 }
 
 impl Target {
     /// Holds the process with this pid.
-    pub(super) fn open(pid: i32, known: &Known) -> Result<Self, No> {
+    pub(crate) fn open(pid: i32, known: &Known) -> Result<Self, No> {
         let raw = if pid > 0 { Pid::from_raw(pid) } else { None };
         let pidfd = match pidfd_open(raw.ok_or(No::Gone)?, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
@@ -104,7 +104,7 @@ impl Target {
         })
     }
 
-    pub(super) fn signal(&self, signal: Signal) -> Result<(), No> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), No> {
         match pidfd_send_signal(&self.pidfd, signal) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.denied(error)),
@@ -112,7 +112,7 @@ impl Target {
     }
 
     /// Asks whether a signal would be allowed.
-    pub(super) fn may_signal(&self) -> Result<(), No> {
+    pub(crate) fn may_signal(&self) -> Result<(), No> {
         let pid = Pid::from_raw(self.key.pid).ok_or(No::Gone)?;
         test_kill_process(pid).map_err(|error| self.denied(error))
     }
@@ -127,11 +127,11 @@ impl Target {
         }
     }
 
-    pub(super) fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         is_dead(self.pidfd.as_fd())
     }
 
-    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }
 }
@@ -144,32 +144,32 @@ fn is_dead(pidfd: BorrowedFd<'_>) -> bool {
 }
 
 /// Returns the whole id of the container a process is in.
-pub(super) fn container(pid: i32) -> Option<Box<str>> {
+pub(crate) fn container(pid: i32) -> Option<Box<str>> {
     container_of(&procfs::cgroups(pid))
 }
 
 /// Returns the whole id of the container these cgroup paths are of.
-pub(super) fn container_of(paths: &[Box<str>]) -> Option<Box<str>> {
+pub(crate) fn container_of(paths: &[Box<str>]) -> Option<Box<str>> {
     let paths: Vec<&str> = paths.iter().map(|path| &**path).collect();
     Containers::default().of(&paths).map(|container| container.id.clone())
 }
 
 /// Which processes are never ended.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     host_processes: bool,
     own_pid: i32,
     own_container: Option<Box<str>>,
 }
 
 impl Guard {
-    pub(super) fn new(host_processes: bool) -> Self {
+    pub(crate) fn new(host_processes: bool) -> Self {
         let own_pid = std::process::id().cast_signed();
         Self { host_processes, own_pid, own_container: container(own_pid) }
     }
 
     /// Returns the process of an order after every check.
-    pub(super) fn admit(&self, order: &KillOrder, known: &Known) -> Result<Target, No> {
+    pub(crate) fn admit(&self, order: &KillOrder, known: &Known) -> Result<Target, No> {
         let pid = order.process.pid;
         if fs::exists(format!("/proc/self/task/{pid}")).unwrap_or(false) {
             return Err(No::Refused(Refusal::Protected, "it is the agent itself".to_owned()));
@@ -197,7 +197,7 @@ impl Guard {
     }
 
     /// Refuses what must live: init, the kernel, ourselves, and what runs containers.
-    pub(super) fn protect(&self, target: &Target) -> Result<(), No> {
+    pub(crate) fn protect(&self, target: &Target) -> Result<(), No> {
         match self.why_protected(target) {
             Some(detail) => Err(No::Refused(Refusal::Protected, detail)),
             None => Ok(()),

@@ -108,6 +108,9 @@ impl Supervisor {
         if !self.shared.rules.reload() {
             return;
         }
+        if let Some(enforcer) = &self.shared.enforcer {
+            enforcer.replan(&self.shared.rules.current().load());
+        }
         let needed = self.shared.rules.current().load().requirements();
         let Source::Kernel(watch, _) = &self.source else { return };
         self.shared.resolver.want(needed.address_names);

@@ -97,7 +97,7 @@ impl Watch {
         if config.sensor.filter && locked(work).recorder.is_none() {
             options.filter = Some(shared.rules.current().load().kernel_filter());
         }
-        let sensor = Sensor::start(&kinds, options)?;
+        let sensor = Sensor::start_enforcing(&kinds, options, shared.enforcer.clone())?;
         let status = sensor.status();
         for missing in status.unavailable() {
             warn!(what = missing.what, why = missing.why, "not everything can be watched");

@@ -62,12 +62,17 @@ kinds! {
 }
 
 /// Creates the maps and prepares the programs; `kinds` are those wanted beside process life.
-pub(super) fn load(kinds: &[Kind], options: &SensorOptions) -> Result<Loaded, SensorError> {
+pub(super) fn load(
+    kinds: &[Kind],
+    options: &SensorOptions,
+    enforces: bool,
+) -> Result<Loaded, SensorError> {
     let btf = Btf::from_sys_fs().map_err(|error| SensorError::NoBtf(error.into()))?;
     let always = program::PROCESS.iter().chain(&program::CGROUPS).flat_map(|(kinds, _)| *kinds);
     let wanted = program::wanted(always.chain(kinds).copied());
     let muted = if options.mute_self { std::process::id() } else { 0 };
     let environment = u8::from(options.environment);
+    let enforce = u8::from(enforces);
     let operations = program::operations(kinds);
     let plans = probe::call::plan_bytes();
     let socketcalls = program::socketcalls(kinds);
@@ -78,6 +83,7 @@ pub(super) fn load(kinds: &[Kind], options: &SensorOptions) -> Result<Loaded, Se
         .override_global(setting::MUTED_PID, &muted, true)
         .override_global(setting::WANTED, &wanted[..], true)
         .override_global(setting::ENVIRONMENT, &environment, true)
+        .override_global(probe::enforce::SETTING, &enforce, true)
         .override_global(setting::OPERATIONS, &operations[..], true)
         .override_global(setting::PLANS, &plans[..], true)
         .override_global(setting::SOCKETCALLS, &socketcalls[..], true)

@@ -144,7 +144,7 @@ impl Batch {
 }
 
 /// Returns the clock of the records: nanoseconds since boot, sleep included.
-pub(super) fn boot_ns() -> u64 {
+pub(crate) fn boot_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Boottime))
 }
 

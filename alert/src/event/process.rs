@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Container, is_false};
+use super::{Container, Enforced, is_false};
 use crate::Memo;
 
 /// Names one process for ever: a pid alone is reused.
@@ -96,6 +96,9 @@ pub struct ProcessExtra {
     pub probe: Option<ContainerProbe>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What was done to it as it was started, because a rule forbids its program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforced: Option<Enforced>,
 }
 
 /// What is told of the leader of a session or of a process group.

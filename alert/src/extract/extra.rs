@@ -31,6 +31,8 @@ impl Process {
             Field::ProcIsContainerHealthcheck => probe(ContainerProbe::Health),
             Field::ProcIsContainerLivenessProbe => probe(ContainerProbe::Liveness),
             Field::ProcIsContainerReadinessProbe => probe(ContainerProbe::Readiness),
+            Field::SakerEnforced => Value::text(extra.enforced.as_ref()?.outcome.name()),
+            Field::SakerEnforcedBy => Value::Text(extra.enforced.as_ref()?.rules.join(", ").into()),
             _ => return self.usage_value(field),
         })
     }

@@ -83,6 +83,7 @@ origins! {
     RuntimeVerbose "The container runtime's verbose status of the container or its pod.";
     PodLabels "The container runtime's status of the pod's sandbox, or the labels the kubelet gives containers.";
     ApiServer "The Kubernetes API; Falco deprecates the field.";
+    Enforcement "`agent.enforce`: the probe as the program starts, the agent after a match.";
     Syslog "Messages written to `/dev/log`.";
     Audit "The audit event of the Kubernetes API server.";
 }

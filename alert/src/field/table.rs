@@ -351,6 +351,8 @@ fields! {
     SakerPodQos "saker.pod.qos" Text one None process Syscall yes Cgroup "`guaranteed`, `burstable` or `besteffort`, from the cgroup path.";
     SakerContainerMissing "saker.container.missing" Text one None process Syscall yes Derived "Why container or pod fields have no value, as `field=reason,field=reason`.";
     SakerProcStartBootNs "saker.proc.start_boot_ns" Unsigned one None process Syscall yes Start "Start of the process, nanoseconds since boot: with `proc.pid` it names the process for ever.";
+    SakerEnforced "saker.enforced" Text one None process Syscall yes Enforcement "What was done about the process because a rule forbids it: `killed`, `would_kill`, `protected`, `over_bound`, `failed` or `gone`.";
+    SakerEnforcedBy "saker.enforced.by" Text one None process Syscall yes Enforcement "Rules whose action that was, comma-separated.";
     SakerProcChain "saker.proc.chain" Text one None process Syscall yes Tree "`proc.name` of up to eight ancestors, as `parent < grandparent`.";
     KaAuditid "ka.auditid" Text one None event Audit no Audit "Id of the request.";
     KaStage "ka.stage" Text one None event Audit no Audit "`RequestReceived`, `ResponseStarted`, `ResponseComplete` or `Panic`.";

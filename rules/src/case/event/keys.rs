@@ -115,6 +115,8 @@ pub(super) const PROCESS: &[&str] = &[
     "k8s.pod.ip",
     "k8s.pod.labels",
     "k8s.pod.full_sandbox_id",
+    "saker.enforced",
+    "saker.enforced.by",
 ];
 
 /// Fields that follow from others, with what to give in their place.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use alert::{
-    ContainerProbe, Executable, Process, ProcessExtra, ProcessKey, StandardStream, Usage,
-    capabilities, capability_bit,
+    ContainerProbe, Enforced, EnforcedOutcome, Executable, Process, ProcessExtra, ProcessKey,
+    StandardStream, Usage, capabilities, capability_bit,
 };
 
 use super::{SECOND_NS, START_NS, container, given::Given, keys};
@@ -94,6 +94,7 @@ fn extra(given: &Given<'_>) -> Result<Option<Box<ProcessExtra>>, Diagnostic> {
         namespace_start_ns: namespace,
         probe: probe(given)?,
         usage: usage(given)?,
+        enforced: enforced(given)?,
         ..ProcessExtra::default()
     };
     Ok((extra != ProcessExtra::default()).then(|| Box::new(extra)))
@@ -110,6 +111,18 @@ fn probe(given: &Given<'_>) -> Result<Option<ContainerProbe>, Diagnostic> {
         }
     }
     Ok(None)
+}
+
+fn enforced(given: &Given<'_>) -> Result<Option<Enforced>, Diagnostic> {
+    let names = EnforcedOutcome::ALL.map(EnforcedOutcome::name);
+    let outcome = given.named("saker.enforced", &names, |name| {
+        EnforcedOutcome::ALL.into_iter().find(|outcome| outcome.name() == name)
+    })?;
+    let by = given.text("saker.enforced.by")?;
+    Ok(outcome.map(|outcome| Enforced {
+        outcome,
+        rules: by.iter().flat_map(|by| by.split(", ")).map(Into::into).collect(),
+    }))
 }
 
 fn usage(given: &Given<'_>) -> Result<Option<Usage>, Diagnostic> {
