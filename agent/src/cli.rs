@@ -117,6 +117,11 @@ impl Failure {
 pub fn run(args: AgentArgs) -> ExitCode {
     service::tls::install_crypto_provider();
     match prepare(&args).and_then(|(config, level)| {
+        if args.replay.is_none()
+            && let Err(error) = crate::privileges::give_up(&config)
+        {
+            warn!(%error, "rights that are not needed could not be given up");
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

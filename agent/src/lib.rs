@@ -13,6 +13,7 @@ pub mod enforce;
 mod enrich;
 mod lifecycle;
 mod metrics;
+pub mod privileges;
 pub mod recorder;
 mod rulefiles;
 mod runtime;

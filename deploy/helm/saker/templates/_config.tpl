@@ -35,6 +35,10 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "saker.agent.kills" -}}
+{{- if or (include "saker.kills" .) (eq (dig "enforce" "mode" "off" .Values.agent.config) "enforce") -}}true{{- end -}}
+{{- end -}}
+
 {{- define "saker.agent.config" -}}
 {{- $name := include "saker.fullname" . -}}
 {{- $tls := include "saker.tls.files" . | fromJson -}}
