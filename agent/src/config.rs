@@ -1,6 +1,7 @@
 //! The agent's part of the configuration file. Every default suits one machine without a file.
 
 mod enforce;
+mod overload;
 mod rules;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use enforce::{EnforceAction, EnforceConfig, EnforceMode, EnforceRuleConfig};
+pub use overload::{EventLimitsConfig, MuteConfig};
 pub use rules::{
     AppendOutputConfig, ExtraFieldConfig, OutputMatchConfig, PickConfig, SelectionConfig,
 };
@@ -129,7 +131,7 @@ impl Default for LimitsConfig {
 }
 
 /// How the kernel is watched, and how much memory that may take.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SensorConfig {
     /// Ring for starts, forks and exits of processes; a power of two.
@@ -142,6 +144,9 @@ pub struct SensorConfig {
     pub processes_max: usize,
     /// Where system calls are watched: `auto`, or one back end alone to rule the other out.
     pub backend: BackendChoice,
+    pub limits: EventLimitsConfig,
+    /// Processes that are left out, with all that descend from them.
+    pub mute: Vec<MuteConfig>,
 }
 
 impl Default for SensorConfig {
@@ -153,6 +158,8 @@ impl Default for SensorConfig {
             filter: true,
             processes_max: options.processes_max,
             backend: options.backend,
+            limits: EventLimitsConfig::default(),
+            mute: Vec::new(),
         }
     }
 }
@@ -353,6 +360,8 @@ impl SensorConfig {
             backend: self.backend,
             processes_max: self.processes_max,
             environment,
+            limits: self.limits.options(),
+            mutes: self.mute.iter().map(MuteConfig::mute).collect(),
             ..SensorOptions::default()
         }
     }

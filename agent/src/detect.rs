@@ -1,5 +1,7 @@
 //! Turns events into alerts: one for every rule an event matches, unless the rule is too noisy.
 
+mod limited;
+
 use std::{
     sync::{
         Arc,
@@ -15,12 +17,15 @@ use jiff::Timestamp;
 use rules::{Matcher, Rule, RuleSet};
 use serde_json::json;
 
-use crate::{enforce::Enforcer, sink::AlertSink};
+use self::limited::Limited;
+use crate::{enforce::Enforcer, sensor::Noisy, sink::AlertSink};
 
 /// Rule of the alert that says a rule was too noisy.
 pub const HELD_BACK: &str = "Saker: alerts held back";
 /// Rule of the alert that says the kernel dropped events.
 pub const EVENTS_LOST: &str = "Saker: events lost";
+/// Rule of the alert that says events were not let through.
+pub const EVENTS_LIMITED: &str = "Saker: events limited";
 /// Rule of the alert that says rules end no processes any more.
 pub const ENFORCEMENT_STOPPED: &str = "Saker: enforcement stopped";
 /// Rule of the alert that says the spool refused alerts.
@@ -75,6 +80,7 @@ pub struct Detector {
     counts: Arc<Counts>,
     lost: Reported,
     refused: Reported,
+    limited: Limited,
     enforcer: Option<Arc<Enforcer>>,
 }
 
@@ -135,6 +141,7 @@ impl Detector {
             counts: Arc::default(),
             lost: Reported::default(),
             refused: Reported::default(),
+            limited: Limited::default(),
             enforcer: None,
         }
     }
@@ -235,6 +242,21 @@ impl Detector {
             );
             let fields = [("count", json!(new))];
             self.raise(ALERTS_LOST, Priority::Error, output, fields, now, sink);
+        }
+    }
+
+    /// Tells of events by kind that were not let through since the start, and when it is over.
+    /// `noisy` finds the worst cgroups. Called about once a second.
+    pub fn limited(
+        &mut self,
+        now: Timestamp,
+        limited: &[(EventKind, u64)],
+        noisy: impl FnOnce() -> Vec<Noisy>,
+        sink: &mut dyn AlertSink,
+    ) {
+        let now_ns = u64::try_from(now.as_nanosecond()).unwrap_or_default();
+        if let Some(told) = self.limited.tick(now_ns, limited, noisy) {
+            self.raise(EVENTS_LIMITED, told.priority, told.output, told.fields, now, sink);
         }
     }
 

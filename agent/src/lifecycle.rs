@@ -35,7 +35,7 @@ use crate::{
     metrics::Metrics,
     recorder::{RecordError, Recorder, Recording, ReplayError},
     rulefiles::{RuleFiles, RulesError},
-    sensor::{FilterControl, SensorError, SensorStatus},
+    sensor::{FilterControl, KindCounters, Noisy, SensorError, SensorStatus},
     sink::Sinks,
     spool::{Gauge, Spool, SpoolError},
     status::{AgentStatus, Rate, SensorReport, UplinkStatus},
@@ -137,7 +137,26 @@ struct SensorState {
     filter: Option<Arc<FilterControl>>,
     /// What sensors before this one lost, by kind.
     lost_before: Vec<(EventKind, u64)>,
+    /// What they did not let through, by kind.
+    limited_before: Vec<(EventKind, u64)>,
     error: Option<SensorReport>,
+}
+
+impl SensorState {
+    /// Adds what the present sensor counted to what those before it did.
+    fn counted(
+        &self,
+        mut sums: Vec<(EventKind, u64)>,
+        what: impl Fn(KindCounters) -> u64,
+    ) -> Vec<(EventKind, u64)> {
+        for (kind, counters) in self.status.iter().flat_map(|status| status.counters()) {
+            match sums.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, count)) => *count += what(counters),
+                None => sums.push((kind, what(counters))),
+            }
+        }
+        sums
+    }
 }
 
 #[derive(Debug)]
@@ -384,13 +403,18 @@ impl Shared {
     /// Returns how many events were lost since the start, by kind.
     fn lost(&self) -> Vec<(EventKind, u64)> {
         let sensor = locked(&self.sensor);
-        let mut lost = sensor.lost_before.clone();
-        for (kind, counters) in sensor.status.iter().flat_map(|status| status.counters()) {
-            match lost.iter_mut().find(|(known, _)| *known == kind) {
-                Some((_, count)) => *count += counters.lost,
-                None => lost.push((kind, counters.lost)),
-            }
-        }
-        lost
+        sensor.counted(sensor.lost_before.clone(), |counters| counters.lost)
+    }
+
+    /// Returns how many events were not let through since the start, by kind.
+    fn limited(&self) -> Vec<(EventKind, u64)> {
+        let sensor = locked(&self.sensor);
+        sensor.counted(sensor.limited_before.clone(), |counters| counters.limited)
+    }
+
+    /// Returns the cgroups that had the most events too many since it was last asked.
+    fn noisy(&self) -> Vec<Noisy> {
+        let status = locked(&self.sensor).status.clone();
+        status.map(|status| status.noisy()).unwrap_or_default()
     }
 }

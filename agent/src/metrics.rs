@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     events: IntCounter,
     alerts: IntCounterVec,
     held_back: IntCounter,
+    muted: IntCounter,
     kernel_events: IntCounterVec,
     hooks: IntGaugeVec,
     hooks_unavailable: IntGauge,
@@ -83,6 +84,10 @@ impl Metrics {
             held_back: counter(
                 "alerts_held_back_total",
                 "Alerts not raised because their rule was too noisy.",
+            )?,
+            muted: counter(
+                "muted_events_total",
+                "Events of muted processes that the agent left out; the kernel counts its own.",
             )?,
             kernel_events: counters(
                 "kernel_events_total",
@@ -183,6 +188,7 @@ impl Metrics {
             raise(&self.alerts.with_label_values(&[priority.name()]), count);
         }
         raise(&self.held_back, status.alerts_held_back);
+        raise(&self.muted, status.sensor.muted);
         for kind in &status.sensor.kinds {
             for (outcome, count) in kind.counters.named() {
                 raise(&self.kernel_events.with_label_values(&[&kind.kind, outcome]), count);

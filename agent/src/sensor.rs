@@ -5,7 +5,7 @@ use std::{
     fmt, io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -25,22 +25,28 @@ mod attach;
 mod filter;
 mod hooks;
 mod intake;
+mod limit;
 mod load;
+mod mute;
 mod ring;
 
 use self::{
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
     intake::Intake,
+    limit::Buckets,
     load::{Loaded, load, probe_kind},
+    mute::Mutes,
     ring::Rings,
-};
-pub(crate) use self::{
-    load::event_kind,
-    ring::{boot_epoch_ns, boot_ns},
 };
 pub use self::{
     filter::FilterControl,
     hooks::{HookNeed, hooks},
+    limit::{EventLimits, Noisy},
+    mute::Mute,
+};
+pub(crate) use self::{
+    load::event_kind,
+    ring::{boot_epoch_ns, boot_ns},
 };
 pub use crate::runtime::SocketInUse;
 use crate::{
@@ -89,6 +95,9 @@ pub struct SensorOptions {
     /// Where system calls are watched.
     pub backend: BackendChoice,
     pub containers: ContainerOptions,
+    pub limits: EventLimits,
+    /// Who is left out.
+    pub mutes: Vec<Mute>,
 }
 
 /// How containers are looked up.
@@ -130,6 +139,8 @@ impl Default for SensorOptions {
             processes_max: 65_536,
             backend: BackendChoice::Auto,
             containers: ContainerOptions::default(),
+            limits: EventLimits::none(),
+            mutes: Vec::new(),
         }
     }
 }
@@ -138,6 +149,7 @@ impl Default for SensorOptions {
 pub struct Sensor {
     rings: Rings,
     intake: Intake,
+    mutes: Mutes,
     status: Arc<SensorStatus>,
     filter: Arc<FilterControl>,
     /// Both detach or empty what they hold when dropped.
@@ -169,6 +181,10 @@ impl Sensor {
             let kernel = Kernel::take(&mut ebpf);
             enforcer.attach(kernel.ok_or(SensorError::Object(probe::enforce::map::PLAN))?);
         }
+        let mutes = Mutes::take(&mut ebpf, options.mutes);
+        let mut mutes = mutes.ok_or(SensorError::Object(probe::program::map::MUTED_PIDS))?;
+        let buckets = Buckets::take(&mut ebpf);
+        let buckets = buckets.ok_or(SensorError::Object(probe::program::map::LIMIT_CGROUPS))?;
         let mut plan = Plan::default();
         attach_process(&mut ebpf, &btf, &mut plan)?;
         // From here on the ring holds whatever starts; the snapshot has whatever was there before.
@@ -185,6 +201,7 @@ impl Sensor {
         let mut processes =
             Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
         processes.snapshot();
+        mutes.begin(processes.tree().processes());
         let chosen = (&wanted[..], options.backend);
         attach_families(&mut ebpf, &btf, &mut families, &counters, chosen, &mut plan);
         attach_io_uring(&mut ebpf, &btf, &wanted, &mut plan);
@@ -204,6 +221,9 @@ impl Sensor {
             containers: AtomicU64::new(processes.containers().len() as u64),
             held: AtomicU64::new(0),
             hold_ends: Default::default(),
+            muted: AtomicU64::new(0),
+            muted_processes: AtomicU64::new(0),
+            buckets: Mutex::new(buckets),
         };
         let status = Arc::new(status);
         Ok(Self {
@@ -214,6 +234,7 @@ impl Sensor {
                 status: Arc::clone(&status),
                 reported,
             },
+            mutes,
             status,
             filter: Arc::new(filter),
             _ebpf: ebpf,
@@ -237,7 +258,7 @@ impl Sensor {
         let mut lives_lost = self.status.lives_lost();
         while !stop.load(Ordering::Relaxed) {
             let taken = self.drain(on_event);
-            self.intake.release(on_event);
+            self.release(on_event);
             if taken == 0 {
                 self.wait();
             } else {
@@ -256,6 +277,8 @@ impl Sensor {
                     processes.resync(boot_ns());
                     lives_lost = lost;
                 }
+                let tree = self.intake.processes().tree();
+                self.mutes.keep(&mut |key| tree.contains(key));
                 self.publish();
             }
         }
@@ -278,8 +301,23 @@ impl Sensor {
 
     /// Reports what is in the rings now; returns how many records it found.
     fn drain(&mut self, on_event: &mut dyn FnMut(Event)) -> usize {
-        let Self { rings, intake, .. } = self;
-        rings.drain(&mut |record| intake.take(record, on_event))
+        let Self { rings, intake, mutes, status, .. } = self;
+        rings.drain(&mut |record| {
+            let muted = mutes.takes_record(record);
+            intake.take(record, &mut |event| match muted || mutes.takes(&event) {
+                true => _ = status.muted.fetch_add(1, Ordering::Relaxed),
+                false => on_event(event),
+            });
+        })
+    }
+
+    /// Reports what waited long enough for its container.
+    fn release(&mut self, on_event: &mut dyn FnMut(Event)) {
+        let Self { intake, mutes, status, .. } = self;
+        intake.release(&mut |event| match mutes.takes(&event) {
+            true => _ = status.muted.fetch_add(1, Ordering::Relaxed),
+            false => on_event(event),
+        });
     }
 
     fn publish(&self) {
@@ -289,6 +327,7 @@ impl Sensor {
         self.status.processes.store(tree.len() as u64, Ordering::Relaxed);
         self.status.containers.store(processes.containers().len() as u64, Ordering::Relaxed);
         self.status.held.store(self.intake.held() as u64, Ordering::Relaxed);
+        self.status.muted_processes.store(self.mutes.processes(), Ordering::Relaxed);
     }
 }
 
@@ -311,6 +350,9 @@ pub struct SensorStatus {
     containers: AtomicU64,
     held: AtomicU64,
     hold_ends: [AtomicU64; HoldEnd::ALL.len()],
+    muted: AtomicU64,
+    muted_processes: AtomicU64,
+    buckets: Mutex<Buckets>,
 }
 
 impl SensorStatus {
@@ -328,6 +370,11 @@ impl SensorStatus {
     pub fn counters(&self) -> Vec<(EventKind, KindCounters)> {
         let events = Kind::ALL.iter().filter_map(|kind| Some((*kind, event_kind(*kind)?)));
         events.map(|(kind, event)| (event, count(&self.counters, kind))).collect()
+    }
+
+    /// Returns the cgroups that had the most events too many since it was last asked.
+    pub fn noisy(&self) -> Vec<Noisy> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).noisy()
     }
 
     /// Returns how many starts and ends of processes were lost.
@@ -355,6 +402,8 @@ impl SensorStatus {
             malformed: self.malformed.load(Ordering::Relaxed),
             evicted: self.evicted.load(Ordering::Relaxed),
             processes: self.processes.load(Ordering::Relaxed),
+            muted: self.muted.load(Ordering::Relaxed),
+            muted_processes: self.muted_processes.load(Ordering::Relaxed),
         }
     }
 }
@@ -496,6 +545,10 @@ pub struct SensorTotals {
     pub evicted: u64,
     /// Processes known now.
     pub processes: u64,
+    /// Events of muted processes that came all the same: starts, forks, ends, and what was on its way.
+    pub muted: u64,
+    /// Processes muted now.
+    pub muted_processes: u64,
 }
 
 /// What is known about containers.

@@ -53,6 +53,12 @@ pub struct SensorReport {
     pub kinds: Vec<KindReport>,
     pub processes: u64,
     pub malformed: u64,
+    /// Events of muted processes that the agent left out; those left out by the probe are among the
+    /// counts of their kinds.
+    #[serde(default)]
+    pub muted: u64,
+    #[serde(default)]
+    pub muted_processes: u64,
     #[serde(default)]
     pub containers: ContainersReport,
 }
@@ -191,6 +197,8 @@ impl SensorReport {
                 .collect(),
             processes: totals.processes,
             malformed: totals.malformed,
+            muted: totals.muted,
+            muted_processes: totals.muted_processes,
             containers: status.containers().into(),
         }
     }
@@ -269,6 +277,14 @@ impl fmt::Display for AgentStatus {
                 containers.known,
                 containers.hold_ends.values().sum::<u64>(),
                 ended("timeout") + ended("full"),
+            )?;
+        }
+        if self.sensor.muted + self.sensor.muted_processes > 0 {
+            let sensor = &self.sensor;
+            writeln!(
+                f,
+                "muted     {} processes now; {} events left out by the agent",
+                sensor.muted_processes, sensor.muted
             )?;
         }
         for hook in &self.sensor.hooks {

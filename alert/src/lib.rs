@@ -16,7 +16,6 @@ mod value;
 pub mod wire;
 
 pub use alert::{Alert, AlertId, Fields};
-pub use event::{Enforced, EnforcedOutcome};
 pub use event::{
     Access, Call, Category, Connection, Container, ContainerProbe, Descriptor, DescriptorKind,
     DescriptorUse, Detail, EndNames, Event, EventKind, Executable, FileType, Labels, Leader,
@@ -28,6 +27,7 @@ pub use event::{
         open_flag, open_flags, ptrace_request, signal_number,
     },
 };
+pub use event::{Enforced, EnforcedOutcome};
 pub use field::{Argument, ArgumentRule, EventSource, Field, FieldError, Origin, Type};
 pub use fingerprint::Fingerprint;
 pub use memo::{Memo, MemoWords};

@@ -1,7 +1,6 @@
 /* Builds a record in per-processor memory and sends exactly its length. */
 #pragma once
-#include "kernel.h"
-#include "../include/event.h"
+#include "mute.h"
 
 #define RECORD_BYTES_MAX 22528
 #define PATH_BYTES SAKER_PATH_MAX
@@ -107,6 +106,10 @@ static __always_inline struct scratch *begin(u32 kind, struct task_struct *task,
 	if (!c || !q || !s)
 		return NULL;
 	c->seen++;
+	if (is_muted(kind, task)) {
+		c->muted++;
+		return NULL;
+	}
 	if (!wanted(kind)) {
 		c->filtered++;
 		return NULL;
@@ -149,6 +152,13 @@ static __always_inline void send(struct scratch *s, void *ring, u32 kind)
 	struct sequence *q = bpf_map_lookup_elem(&sequences, &zero);
 	struct saker_header *h = header_of(s);
 	u64 length = s->length;
+	/* Last, so that only what is wanted counts. */
+	if (is_limited(kind, h->cgroup)) {
+		if (c)
+			c->limited++;
+		__sync_lock_test_and_set(&s->busy, 0);
+		return;
+	}
 	CLAMP(length, RECORD_BYTES_MAX);
 	h->length = length;
 	h->sequence = q ? q->next++ : 0;

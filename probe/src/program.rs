@@ -12,6 +12,9 @@ pub mod map {
     pub const BULK: &str = "bulk";
     pub const COUNTERS: &str = "counters";
     pub const FAMILIES: &str = "families";
+    pub const LIMIT_CGROUPS: &str = "limit_cgroups";
+    pub const MUTED_PIDS: &str = "muted_pids";
+    pub const MUTED_CGROUPS: &str = "muted_cgroups";
     pub const FILTERS: &str = "filters";
     /// The one variable of the object: the generation of the tables in force, 0 for none.
     pub const GENERATION: &str = ".bss";
@@ -23,6 +26,14 @@ pub mod setting {
     pub const MUTED_PID: &str = "saker_muted_pid";
     /// [`super::Wanted`].
     pub const WANTED: &str = "saker_wanted";
+    /// `u64`: nanoseconds after which one more event of a kind is let through; 0 for no limit.
+    pub const LIMIT_KIND: &str = "saker_limit_kind_token_ns";
+    /// The same of a kind from one cgroup.
+    pub const LIMIT_CGROUP: &str = "saker_limit_cgroup_token_ns";
+    /// `u64`: nanoseconds that are saved up; 0 for no limits.
+    pub const LIMIT_BURST: &str = "saker_limit_burst_ns";
+    /// `u8`: 1 to leave out processes and cgroups.
+    pub const MUTE: &str = "saker_mute";
     /// `u8`: 1 to send the environment.
     pub const ENVIRONMENT: &str = "saker_environment";
     /// [`super::Operations`].

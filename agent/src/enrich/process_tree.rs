@@ -137,6 +137,17 @@ impl ProcessTree {
         self.by_pid.values().map(|node| node.process.key)
     }
 
+    /// Returns the processes known, alive or ended lately.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.by_pid.values().map(|node| &*node.process)
+    }
+
+    /// Returns whether this process is known.
+    pub(crate) fn contains(&self, key: ProcessKey) -> bool {
+        self.current(key.pid)
+            .is_some_and(|node| node.is(key.start_boot_ns) || node.process.key == key)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_pid.len()
     }

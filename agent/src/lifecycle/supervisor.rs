@@ -62,12 +62,13 @@ impl Supervisor {
 
     fn tick(&mut self) {
         let now = service::clock::now();
-        let lost = self.shared.lost();
+        let (lost, limited) = (self.shared.lost(), self.shared.limited());
         let refused = self.shared.uplink.as_ref().map_or(0, |(gauge, _)| gauge.refused());
         {
             let mut work = locked(&self.work);
             let Work { detector, sinks, .. } = &mut *work;
             detector.tick(now, &lost, refused, sinks);
+            detector.limited(now, &limited, || self.shared.noisy(), sinks);
         }
         self.tend_filter();
         self.measure();

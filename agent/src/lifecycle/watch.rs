@@ -85,6 +85,9 @@ impl Watch {
         work: &Arc<Mutex<Work>>,
         config: &AgentConfig,
     ) -> Result<Self, AgentError> {
+        for missing in crate::privileges::missing(config) {
+            warn!(capability = missing.name, lost = missing.lost, "a capability is missing");
+        }
         let needed = shared.rules.current().load().requirements();
         shared.resolver.want(needed.address_names);
         let (mut kinds, mut environment) =
@@ -130,9 +133,9 @@ impl Watch {
         if self.thread.join().is_err() {
             error!("the sensor's thread panicked");
         }
-        let lost = shared.lost();
+        let (lost, limited) = (shared.lost(), shared.limited());
         let mut sensor = locked(&shared.sensor);
-        sensor.lost_before = lost;
+        (sensor.lost_before, sensor.limited_before) = (lost, limited);
         (sensor.status, sensor.filter) = (None, None);
     }
 }

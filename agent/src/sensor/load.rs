@@ -73,6 +73,9 @@ pub(super) fn load(
     let muted = if options.mute_self { std::process::id() } else { 0 };
     let environment = u8::from(options.environment);
     let enforce = u8::from(enforces);
+    let mute = u8::from(!options.mutes.is_empty());
+    let [kind_token_ns, cgroup_token_ns] = options.limits.tokens_ns();
+    let burst_ns = options.limits.burst_ns();
     let operations = program::operations(kinds);
     let plans = probe::call::plan_bytes();
     let socketcalls = program::socketcalls(kinds);
@@ -84,6 +87,10 @@ pub(super) fn load(
         .override_global(setting::WANTED, &wanted[..], true)
         .override_global(setting::ENVIRONMENT, &environment, true)
         .override_global(probe::enforce::SETTING, &enforce, true)
+        .override_global(setting::MUTE, &mute, true)
+        .override_global(setting::LIMIT_KIND, &kind_token_ns, true)
+        .override_global(setting::LIMIT_CGROUP, &cgroup_token_ns, true)
+        .override_global(setting::LIMIT_BURST, &burst_ns, true)
         .override_global(setting::OPERATIONS, &operations[..], true)
         .override_global(setting::PLANS, &plans[..], true)
         .override_global(setting::SOCKETCALLS, &socketcalls[..], true)

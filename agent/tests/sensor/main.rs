@@ -15,5 +15,6 @@ mod deed;
 mod file;
 mod lifecycle;
 mod network;
+mod overload;
 mod process;
 mod watch;

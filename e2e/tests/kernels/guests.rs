@@ -75,7 +75,10 @@ fn config(backend: Backend) -> serde_json::Value {
         "agent": {
             "builtin_rules": false,
             "rules": ["/etc/rules.yaml"],
-            "sensor": { "backend": backend.name() },
+            // Everything that is off by default is on, without meaning anybody here: old verifiers
+            // are to see all of the probe.
+            "sensor": { "backend": backend.name(), "mute": [{ "exe": "/no/such/program" }] },
+            "enforce": { "mode": "enforce", "rules": [{ "rule": "None", "action": "kill" }] },
             "limits": { "rule_alerts_per_second_max": 100_000, "rule_alerts_burst_max": 100_000 },
         },
     })
