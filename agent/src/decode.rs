@@ -179,7 +179,7 @@ fn file_type(mode: u16) -> FileType {
 
 #[cfg(test)]
 mod tests {
-    use probe::layout::Kind;
+    use probe::layout::{Kind, field};
 
     use super::*;
     use crate::enrich::container::Containers;
@@ -228,5 +228,62 @@ mod tests {
         bytes[body + 20..body + 24].copy_from_slice(&0o2_u32.to_ne_bytes());
         let Detail::Open(file) = decode(&bytes).detail else { panic!() };
         assert_eq!(file.flags, 0o102);
+    }
+
+    /// Writes numbers of 64 bits into a record, from the first argument of its call on.
+    fn set_arguments(bytes: &mut [u8], arguments: &[u64]) {
+        for (place, argument) in arguments.iter().enumerate() {
+            bytes[80 + place * 8..88 + place * 8].copy_from_slice(&argument.to_ne_bytes());
+        }
+    }
+
+    const CALL_BYTES: usize = 48;
+
+    fn argument(event: &Event, name: &str) -> String {
+        let value = event.value(alert::Field::EvtArg, &alert::Argument::Key(name.into()));
+        value.map_or_else(String::new, |value| value.to_string())
+    }
+
+    #[test]
+    fn a_rename_has_each_path_with_its_own_directory() {
+        let of = |kind: u16, argument: u16| kind | (argument + 1) << 8;
+        let fields: [(u16, &[u8]); 4] = [
+            (of(field::RAW, 1), b"old"),
+            (of(field::BASE, 1), b"/from"),
+            (of(field::RAW, 3), b"/to/./new"),
+            (of(field::PATH, 5), b"/of/no/argument"),
+        ];
+        let mut bytes = record(Kind::RenameAt2 as u16, CALL_BYTES, &fields);
+        // Only the lower half of a register is a descriptor or a flag.
+        set_arguments(&mut bytes, &[0xdead_0000_0007, 0, -100_i64 as u64, 0, 0xdead_0000_0001]);
+        let event = decode(&bytes);
+        assert_eq!(argument(&event, "oldpath"), "/from/old");
+        assert_eq!(argument(&event, "olddirfd"), "<d>/from");
+        assert_eq!(argument(&event, "newpath"), "/to/new");
+        assert_eq!(argument(&event, "newdirfd"), "AT_FDCWD");
+        assert_eq!(argument(&event, "flags"), "RENAME_NOREPLACE");
+    }
+
+    #[test]
+    fn a_call_whose_memory_could_not_be_read_has_its_numbers_all_the_same() {
+        let mut bytes = record(Kind::Mount as u16, CALL_BYTES, &[]);
+        set_arguments(&mut bytes, &[0, 0, 0, 0xc0ed_0001]);
+        let event = decode(&bytes);
+        assert_eq!(argument(&event, "dir"), "");
+        assert_eq!(argument(&event, "flags"), "RDONLY");
+        // A structure that is cut short has no numbers.
+        let cut: [(u16, &[u8]); 1] = [(field::STRUCTURE | 2 << 8, b"abc")];
+        let event = decode(&record(Kind::CapSet as u16, CALL_BYTES, &cut));
+        assert_eq!(argument(&event, "cap_effective"), "");
+    }
+
+    #[test]
+    fn a_start_that_failed_is_an_event_of_who_asked() {
+        let raw: [(u16, &[u8]); 1] = [(field::RAW | 1 << 8, b"./missing")];
+        let mut bytes = record(Kind::Execve as u16, CALL_BYTES, &raw);
+        bytes[72..80].copy_from_slice(&(-2_i64).to_ne_bytes());
+        let event = decode(&bytes);
+        assert_eq!(event.result, -2);
+        assert!(matches!(&event.detail, Detail::Exec { filename } if **filename == *"./missing"));
     }
 }

@@ -123,9 +123,20 @@ struct unix_sock { struct unix_address *addr; struct sock *peer; };
 struct open_how { u64 flags; u64 mode; u64 resolve; };
 struct filename { const char *name; };
 struct io_cqe { int fd; };
-struct io_kiocb { u8 opcode; struct io_cqe cqe; };
+struct io_kiocb { u8 opcode; unsigned int flags; struct io_cqe cqe; };
 struct io_open { int dfd; struct filename *filename; struct open_how how; };
 struct io_connect { void *addr; int addr_len; };
+struct io_rename { int old_dfd; int new_dfd; struct filename *oldpath, *newpath; int flags; };
+struct io_link { int old_dfd; int new_dfd; struct filename *oldpath, *newpath; int flags; };
+struct io_unlink { int dfd; int flags; struct filename *filename; };
+struct io_mkdir { int dfd; unsigned short mode; struct filename *filename; };
+struct io_accept { void *addr; int *addr_len; int flags; };
+struct io_sr_msg { union { void *umsg; void *buf; }; int len; };
+struct io_socket { int domain; int type; int protocol; };
+struct io_bind { int addr_len; };
+struct io_listen { int backlog; };
+struct io_close { int fd; };
+struct io_shutdown { int how; };
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {

@@ -4,5 +4,6 @@
 #include "file.bpf.c"
 #include "io_uring.bpf.c"
 #include "call.bpf.c"
+#include "ring.bpf.c"
 
 char saker_license[] SEC("license") = "Dual BSD/GPL";

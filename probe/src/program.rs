@@ -157,9 +157,28 @@ const CALL_KINDS: [Kind; CALLS.len()] = {
 };
 
 /// Requests of io_uring, which pass all system calls by; attached beside the families.
-pub const IO_URING: [(&[Kind], Hook); 2] = [
+pub const IO_URING: [(&[Kind], Hook); 4] = [
     (&[Kind::OpenAt, Kind::OpenAt2], Hook { program: "ring_open", target: "io_uring_submit_req" }),
     (&[Kind::Connect], Hook { program: "ring_connect", target: "io_uring_submit_req" }),
+    (
+        &[Kind::RenameAt2, Kind::UnlinkAt, Kind::MkdirAt, Kind::SymlinkAt, Kind::LinkAt],
+        Hook { program: "ring_path", target: "io_uring_submit_req" },
+    ),
+    (
+        &[
+            Kind::Accept4,
+            Kind::Close,
+            Kind::SendTo,
+            Kind::RecvFrom,
+            Kind::SendMsg,
+            Kind::RecvMsg,
+            Kind::Socket,
+            Kind::Shutdown,
+            Kind::Bind,
+            Kind::Listen,
+        ],
+        Hook { program: "ring_socket", target: "io_uring_submit_req" },
+    ),
 ];
 
 /// What Linux 6.1 calls their tracepoint.

@@ -150,13 +150,13 @@ impl Told<'_> {
             _ => None,
         });
         let found = match (makes, given) {
-            (true, _) => descriptor(self.record, None),
-            (false, Some(at)) => descriptor(self.record, Some(at)),
+            (true, _) => descriptor(self.record, None, None),
+            (false, Some(at)) => descriptor(self.record, Some(at), self.named_end(kind)),
             (false, None) => None,
         };
         match found? {
             Descriptor::Socket(mut socket) => {
-                self.tell_ends(kind, &mut socket);
+                socket.role = role(kind, &socket);
                 Some(Descriptor::Socket(socket))
             }
             // Most commands of bpf(2) make no descriptor.
@@ -169,35 +169,33 @@ impl Told<'_> {
         }
     }
 
-    /// Fills in the end that the call itself names, and on which side the process is.
-    fn tell_ends(&self, kind: EventKind, socket: &mut Connection) {
-        let reads = matches!(kind, EventKind::RecvFrom | EventKind::RecvMsg | EventKind::RecvMmsg);
-        let sends = matches!(kind, EventKind::SendTo | EventKind::SendMsg | EventKind::SendMmsg);
-        if reads || sends {
-            let told = [4, 1].into_iter().find_map(|at| self.field(field::ADDRESS, at));
-            match told.and_then(end) {
-                Some(End::Inet(end)) if socket.remote.is_none() => {
-                    socket.remote = Some(end);
-                    socket.name_changed = true;
-                }
-                Some(End::Unix(path)) if socket.unix.as_deref() == Some("") => {
-                    socket.unix = Some(path);
-                }
-                _ => {}
+    /// Returns the address a datagram goes to or comes from.
+    fn named_end(&self, kind: EventKind) -> Option<End> {
+        let at = match kind {
+            EventKind::SendTo | EventKind::RecvFrom => 4,
+            EventKind::SendMsg | EventKind::SendMmsg | EventKind::RecvMsg | EventKind::RecvMmsg => {
+                1
             }
-        }
-        socket.role = match kind {
-            EventKind::Accept | EventKind::Accept4 | EventKind::Bind | EventKind::Listen => {
-                Role::Server
-            }
-            _ => match (side(socket.local, socket.remote), reads, sends) {
-                (Some(role), ..) => role,
-                (None, false, true) => Role::Client,
-                (None, true, false) => Role::Server,
-                (None, ..) => Role::Unknown,
-            },
+            _ => return None,
         };
+        end(self.field(field::ADDRESS, at)?)
     }
+}
+
+/// Returns on which side of its socket the process is.
+fn role(kind: EventKind, socket: &Connection) -> Role {
+    use EventKind::{
+        Accept, Accept4, Bind, Listen, RecvFrom, RecvMmsg, RecvMsg, SendMmsg, SendMsg, SendTo,
+    };
+    if let Accept | Accept4 | Bind | Listen = kind {
+        return Role::Server;
+    }
+    let by_ports = side(socket.local, socket.remote);
+    by_ports.unwrap_or(match kind {
+        SendTo | SendMsg | SendMmsg => Role::Client,
+        RecvFrom | RecvMsg | RecvMmsg => Role::Server,
+        _ => Role::Unknown,
+    })
 }
 
 /// Returns the file that a handle led to.

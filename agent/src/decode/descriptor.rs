@@ -8,18 +8,23 @@ use probe::{
     layout::{self, field},
 };
 
-use super::socket::{self, AF_INET, AF_INET6, AF_UNIX, SOCK_RAW};
+use super::socket::{self, AF_INET, AF_INET6, AF_UNIX, End, SOCK_RAW};
 use crate::enrich::path::text;
 
 const AF_NETLINK: u16 = 16;
 const S_IFMT: u16 = 0o170_000;
 
 /// Returns what the descriptor of an argument stood for, or without one that which the call made.
-pub(super) fn descriptor(record: &Record<'_>, argument: Option<u8>) -> Option<Descriptor> {
+/// `named` is the other end of a socket in the call's own words; it counts where the socket has none.
+pub(super) fn descriptor(
+    record: &Record<'_>,
+    argument: Option<u8>,
+    named: Option<End>,
+) -> Option<Descriptor> {
     let told = record.descriptor_of(argument)?;
     if told.mode & S_IFMT == 0o140_000 {
         let unix = record.field_of(field::UNIX, argument).map(socket::unix_path);
-        return Some(socket_of(&told, unix));
+        return Some(socket_of(&told, unix, named));
     }
     let name = record.field_of(field::PATH, argument).map(text).unwrap_or_default();
     Some(Descriptor::Other {
@@ -31,7 +36,7 @@ pub(super) fn descriptor(record: &Record<'_>, argument: Option<u8>) -> Option<De
     })
 }
 
-fn socket_of(told: &layout::Descriptor, unix: Option<Box<str>>) -> Descriptor {
+fn socket_of(told: &layout::Descriptor, unix: Option<Box<str>>, named: Option<End>) -> Descriptor {
     let other = |kind| Descriptor::Other {
         number: told.number.into(),
         kind,
@@ -44,7 +49,10 @@ fn socket_of(told: &layout::Descriptor, unix: Option<Box<str>>) -> Descriptor {
         AF_UNIX => {
             return Descriptor::Socket(Connection {
                 descriptor: told.number,
-                unix: Some(unix.unwrap_or_default()),
+                unix: Some(match (unix, named) {
+                    (Some(path), _) | (None, Some(End::Unix(path))) => path,
+                    _ => "".into(),
+                }),
                 role: Role::Unknown,
                 ..Connection::default()
             });
@@ -60,6 +68,11 @@ fn socket_of(told: &layout::Descriptor, unix: Option<Box<str>>) -> Descriptor {
     let local_port = if told.socket_type == SOCK_RAW { 0 } else { told.local_port };
     let end = |ip: IpAddr, port| (!ip.is_unspecified() || port != 0).then(|| (ip, port).into());
     let (local, remote) = (end(local, local_port), end(remote, told.remote_port));
+    let connected = remote.is_some();
+    let remote = remote.or(match named {
+        Some(End::Inet(end)) => Some(end),
+        _ => None,
+    });
     if local.is_none() && remote.is_none() {
         return other(match told.family {
             AF_INET => DescriptorKind::Ipv4,
@@ -72,7 +85,8 @@ fn socket_of(told: &layout::Descriptor, unix: Option<Box<str>>) -> Descriptor {
         local,
         remote,
         role: Role::Unknown,
-        connected: Some(remote.is_some()),
+        connected: Some(connected),
+        name_changed: remote.is_some() && !connected,
         ..Connection::default()
     })
 }

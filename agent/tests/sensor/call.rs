@@ -11,12 +11,13 @@ use std::{
 use alert::{Argument, Event, EventKind, Field};
 
 use crate::{
-    deed::{compiled, run},
+    deed::{compiled, run_status},
     watch::{frequent_watch, watch},
 };
 
 mod files;
 mod processes;
+mod rings;
 mod sockets;
 
 /// A deed of `calls.c` and the event it must make.
@@ -53,14 +54,18 @@ fn check(rows: &[Row]) {
         std::os::unix::fs::symlink("a", path.join("l")).unwrap();
         let mut command = Command::new(program());
         command.args(row.calls.split_whitespace()).current_dir(path);
-        let pid = run(&mut command);
-        let event = watch.find(row.calls, |event| {
+        let (pid, status) = run_status(&mut command);
+        if status.code() == Some(2) {
+            eprintln!("\n*** SKIPPED: this kernel has no io_uring\n");
+            return;
+        }
+        watch.find(row.calls, |event| {
             let own = event.process.key.pid == pid || event.process.ppid == pid;
             own && event.kind == row.kind
+                && event.via_io_uring == row.calls.contains("ring:")
                 && is(&shown(event, "evt.res"), row.result)
                 && fits(event, row, path)
         });
-        assert!(!event.via_io_uring, "{}", row.calls);
     }
 }
 
