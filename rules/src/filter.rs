@@ -13,6 +13,7 @@ mod automaton;
 mod compile;
 mod conditions;
 mod draft;
+mod explain;
 mod field;
 mod fit;
 mod group;
@@ -26,6 +27,7 @@ mod view;
 use alert::{DescriptorKind, EventKind};
 
 pub use automaton::Automaton;
+pub use explain::KernelPlan;
 pub use mask::Mask;
 pub use network::{NETWORKS_MAX, Network, Networks};
 pub use number::{RANGES_MAX, Ranges};

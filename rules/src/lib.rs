@@ -33,8 +33,8 @@ pub use condition::{Condition, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use explain::{Explanation, FieldUse, Operator, Seen, Step, Trace};
 pub use filter::{
-    Automaton, FilterView, KernelFilter, KindFilter, Mask, NETWORKS_MAX, Network, Networks,
-    PathMasks, PathText, Protocol, RANGES_MAX, Ranges, Scope, Sight, Table, open_row,
+    Automaton, FilterView, KernelFilter, KernelPlan, KindFilter, Mask, NETWORKS_MAX, Network,
+    Networks, PathMasks, PathText, Protocol, RANGES_MAX, Ranges, Scope, Sight, Table, open_row,
 };
 pub use guard::{Clause, Demand, ExecAtom, ExecFacts, ExecGuard, NotExpressible};
 pub use lint::{Lint, LintOptions, lint, lints};

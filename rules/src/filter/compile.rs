@@ -20,15 +20,15 @@ const PARTS_MAX: usize = 16;
 
 /// The rules that a kind of event can match. A rule that asks for one of several things is as many
 /// parts.
-struct Parts {
+pub(super) struct Parts {
     kind: EventKind,
     /// The rule of each part.
     rules: Vec<u32>,
-    roots: Vec<NodeId>,
+    pub(super) roots: Vec<NodeId>,
 }
 
 impl Parts {
-    fn new(graph: &Graph, kind: EventKind, conditions: &[(u32, NodeId)]) -> Self {
+    pub(super) fn new(graph: &Graph, kind: EventKind, conditions: &[(u32, NodeId)]) -> Self {
         let mut parts = Self { kind, rules: Vec::new(), roots: Vec::new() };
         for (rule, root) in conditions {
             let roots = match graph.node(*root) {
@@ -52,9 +52,9 @@ impl RuleSet {
             .map(|kind| Parts::new(graph, kind, &self.program().conditions(kind)))
             .filter(|parts| !parts.roots.is_empty())
             .collect();
-        let mut drafts: Vec<Draft<'_>> = parts
+        let mut drafts: Vec<Draft> = parts
             .iter()
-            .map(|parts| Draft::new(Conditions::new(parts.kind, graph, &parts.roots)))
+            .map(|parts| Draft::new(&Conditions::new(parts.kind, graph, &parts.roots)))
             .collect();
         let Fitted { automaton, outputs, unfit } = Fitted::new(&mut drafts);
         let mut filter = KernelFilter {
@@ -83,7 +83,7 @@ impl RuleSet {
 
 /// Puts the rules of a kind into groups. `outputs` are the predicates that each output of the
 /// automaton tells of.
-fn finish(draft: &Draft<'_>, rules: &[u32], outputs: &[Box<[u32]>]) -> KindFilter {
+fn finish(draft: &Draft, rules: &[u32], outputs: &[Box<[u32]>]) -> KindFilter {
     let groups = Groups::new(draft);
     let ranges = |rules: &Option<RangeRules>| rules.as_ref().map(|rules| groups.ranges(rules));
     let networks =

@@ -24,8 +24,7 @@ use crate::{
 pub(super) const OPEN_ROWS: usize = 128;
 
 /// The rules of one kind, by what each dimension leaves possible. What is `None` says nothing.
-pub(super) struct Draft<'a> {
-    pub(super) conditions: Conditions<'a>,
+pub(super) struct Draft {
     pub(super) result: Option<RangeRules>,
     pub(super) user: Option<RangeRules>,
     pub(super) scope: Option<Vec<RuleBits>>,
@@ -42,43 +41,60 @@ pub(super) struct Draft<'a> {
     pub(super) clauses: Vec<Option<Clause>>,
 }
 
-impl<'a> Draft<'a> {
-    pub(super) fn new(conditions: Conditions<'a>) -> Self {
-        let paths = Paths::new(&conditions);
-        let clauses =
-            conditions.roots.iter().map(|root| paths.clause(&conditions, *root)).collect();
+impl Draft {
+    pub(super) fn new(conditions: &Conditions<'_>) -> Self {
+        let paths = Paths::new(conditions);
+        let clauses = conditions.roots.iter().map(|root| paths.clause(conditions, *root)).collect();
         Self {
-            result: result(&conditions),
-            user: user(&conditions),
-            scope: scope(&conditions),
-            open: open(&conditions),
-            descriptor: descriptor(&conditions),
-            protocol: protocol(&conditions),
-            local_port: port(&conditions, End::Local),
-            remote_port: port(&conditions, End::Remote),
-            local: address(&conditions, End::Local),
-            remote: address(&conditions, End::Remote),
-            arguments: arguments(&conditions),
+            result: result(conditions),
+            user: user(conditions),
+            scope: scope(conditions),
+            open: open(conditions),
+            descriptor: descriptor(conditions),
+            protocol: protocol(conditions),
+            local_port: port(conditions, End::Local),
+            remote_port: port(conditions, End::Remote),
+            local: address(conditions, End::Local),
+            remote: address(conditions, End::Remote),
+            arguments: arguments(conditions),
             paths,
             clauses,
-            conditions,
         }
     }
 
-    /// Calls `visit` for every set of rules that some value leaves possible.
-    pub(super) fn rows(&self, visit: &mut dyn FnMut(&RuleBits)) {
-        let ranges = [&self.result, &self.user, &self.local_port, &self.remote_port];
-        let arguments = self.arguments.iter().map(|(_, rules)| rules);
-        for rules in ranges.into_iter().flatten().chain(arguments) {
-            rules.ranges.iter().for_each(|(_, row)| visit(row));
-            visit(&rules.absent);
-        }
-        for rules in [&self.local, &self.remote].into_iter().flatten() {
-            rules.networks.iter().for_each(|(_, row)| visit(row));
-            visit(&rules.absent);
-        }
-        let tables = [&self.scope, &self.open, &self.descriptor, &self.protocol];
-        tables.into_iter().flatten().flatten().for_each(visit);
+    /// Returns the dimensions that rule something out, with the rules that each value leaves.
+    pub(super) fn dimensions(&self) -> Vec<(&'static str, Vec<&RuleBits>)> {
+        let numbers = [
+            ("result", &self.result),
+            ("user id", &self.user),
+            ("local port", &self.local_port),
+            ("remote port", &self.remote_port),
+        ];
+        let addresses = [("local address", &self.local), ("remote address", &self.remote)];
+        let tables = [
+            ("host or container", &self.scope),
+            ("flags", &self.open),
+            ("type of the descriptor", &self.descriptor),
+            ("protocol", &self.protocol),
+        ];
+        let arguments = self.arguments.iter().map(|(_, rules)| ("parameters", rules));
+        let numbers = numbers
+            .into_iter()
+            .filter_map(|(name, rules)| Some((name, rules.as_ref()?)))
+            .chain(arguments)
+            .map(|(name, rules)| {
+                let rows = rules.ranges.iter().map(|(_, row)| row).chain([&rules.absent]);
+                (name, rows.collect())
+            });
+        let addresses = addresses.into_iter().filter_map(|(name, rules)| {
+            let rules = rules.as_ref()?;
+            let rows = rules.networks.iter().map(|(_, row)| row).chain([&rules.absent]);
+            Some((name, rows.collect()))
+        });
+        let tables = tables
+            .into_iter()
+            .filter_map(|(name, rows)| Some((name, rows.as_ref()?.iter().collect())));
+        numbers.chain(addresses).chain(tables).collect()
     }
 }
 

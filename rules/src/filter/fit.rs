@@ -20,7 +20,7 @@ pub(super) struct Fitted {
 impl Fitted {
     /// Takes the path from rules whose patterns do not fit: they are then possible whatever the
     /// path is. Those go first that tell least.
-    pub(super) fn new(drafts: &mut [Draft<'_>]) -> Self {
+    pub(super) fn new(drafts: &mut [Draft]) -> Self {
         let mut unfit = 0;
         loop {
             let builder = builder(drafts);
@@ -34,7 +34,7 @@ impl Fitted {
     }
 }
 
-fn builder(drafts: &[Draft<'_>]) -> Builder {
+fn builder(drafts: &[Draft]) -> Builder {
     let mut patterns = BTreeMap::new();
     for draft in drafts {
         for predicate in draft.clauses.iter().flatten().flatten() {
@@ -50,7 +50,7 @@ fn builder(drafts: &[Draft<'_>]) -> Builder {
 
 /// Gives up clauses until they had so many places in patterns, at least one. Returns how many rules
 /// lost theirs.
-fn give_up(drafts: &mut [Draft<'_>], places: usize) -> usize {
+fn give_up(drafts: &mut [Draft], places: usize) -> usize {
     let mut clauses: Vec<(f32, usize, Clause)> = Vec::new();
     for draft in &*drafts {
         for clause in draft.clauses.iter().flatten() {

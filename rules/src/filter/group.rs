@@ -19,13 +19,12 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    pub(super) fn new(draft: &Draft<'_>) -> Self {
-        let count = draft.conditions.roots.len();
+    pub(super) fn new(draft: &Draft) -> Self {
         // Rules that look for the same in paths lie side by side, those that look for nothing last.
         let mut looks: Vec<(Option<Clause>, Vec<u64>)> =
             draft.clauses.iter().map(|clause| (clause.clone(), Vec::new())).collect();
-        let mut row = 0;
-        draft.rows(&mut |rules| {
+        let rows = draft.dimensions().into_iter().flat_map(|(_, rows)| rows);
+        for (row, rules) in rows.enumerate() {
             for (rule, (_, look)) in looks.iter_mut().enumerate() {
                 if row % 64 == 0 {
                     look.push(0);
@@ -34,8 +33,7 @@ impl Groups {
                     *last |= (rules[rule / 64] >> (rule % 64) & 1) << (row % 64);
                 }
             }
-            row += 1;
-        });
+        }
         let distinct: BTreeSet<_> = looks.iter().map(sort_key).collect();
         let found = distinct.len();
         let numbers: BTreeMap<_, usize> = distinct
@@ -46,7 +44,6 @@ impl Groups {
             })
             .collect();
         let of: Vec<usize> = looks.iter().map(|look| numbers[&sort_key(look)]).collect();
-        debug_assert_eq!(of.len(), count);
         Self { of, count: found.min(Mask::BITS) }
     }
 
@@ -91,7 +88,7 @@ impl Groups {
     }
 
     /// Returns the groups with a rule whose clause satisfies `wanted`.
-    fn with(&self, draft: &Draft<'_>, wanted: &dyn Fn(Option<&Clause>) -> bool) -> Mask {
+    fn with(&self, draft: &Draft, wanted: &dyn Fn(Option<&Clause>) -> bool) -> Mask {
         let mut mask = Mask::NONE;
         for (clause, group) in draft.clauses.iter().zip(&self.of) {
             if wanted(clause.as_ref()) {
@@ -102,7 +99,7 @@ impl Groups {
     }
 
     /// `outputs` are the predicates that each output of the automaton tells of.
-    pub(super) fn paths(&self, draft: &Draft<'_>, outputs: &[Box<[u32]>]) -> PathMasks {
+    pub(super) fn paths(&self, draft: &Draft, outputs: &[Box<[u32]>]) -> PathMasks {
         let quiet = self.with(draft, &|clause| clause.is_none());
         let ends = self
             .with(draft, &|clause| clause.is_some_and(|clause| draft.paths.can_be_ends(clause)));

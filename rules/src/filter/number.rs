@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use alert::{Event, Field, ParameterKind, Type};
+use alert::{Event, Field, ParameterKind, Type, error_number};
 
 use super::{
     Mask,
@@ -18,8 +18,8 @@ use crate::{
 /// Ranges of one number, at most. A table that would have more leaves all possible.
 pub const RANGES_MAX: usize = 32;
 
-/// Errors of system calls have these numbers at most.
-const ERRNO_MAX: i64 = 4095;
+/// The last error that has a name.
+const ERRNO_MAX: i64 = 133;
 
 /// What is possible by the value of one number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +82,10 @@ impl Number<'_> {
         events.push((self.event)(None));
         let mut possible =
             conditions.possible(events.len(), &asked, &|predicate, machine, class| {
-                let whole = class >= firsts.len() || single(class) || is_steady(predicate, class);
+                let whole = match firsts.get(class) {
+                    Some(first) => single(class) || is_steady(predicate, *first),
+                    None => true,
+                };
                 let answer = whole.then(|| holds(predicate, machine, &events[class]))?;
                 let listed = reads(predicate, self.is_listed);
                 let decides = !listed || class < firsts.len() && one_decides(predicate, answer);
@@ -107,12 +110,15 @@ pub(super) fn one_decides(predicate: &Predicate, answer: bool) -> bool {
 
 /// Adds the values at which the answer of a predicate can change.
 fn add_boundaries(predicate: &Predicate, conditions: &Conditions<'_>, firsts: &mut BTreeSet<i64>) {
-    let mut add =
-        |number: i64| firsts.extend([Some(number), number.checked_add(1)].into_iter().flatten());
+    let mut add = |number: i64| {
+        firsts.extend([Some(number), number.checked_add(1)].into_iter().flatten());
+    };
     literals(&predicate.test, &mut |literal| match literal {
         Literal::Number(number) => add_number(*number, &mut add),
         Literal::Any(text) | Literal::Text(text) => {
-            if let Ok(number) = text.parse() {
+            if let Some(number) = error_number(text) {
+                add(number);
+            } else if let Ok(number) = text.parse() {
                 add_number(number, &mut add);
             }
         }
@@ -120,19 +126,32 @@ fn add_boundaries(predicate: &Predicate, conditions: &Conditions<'_>, firsts: &m
     });
     let Term::Leaf(Leaf::Event(field, argument)) = &predicate.term else { return };
     match (field, parameter(conditions.kind, argument)) {
-        (Field::EvtRes, _) => firsts.extend(-ERRNO_MAX..=0),
+        // Part of a name is asked of every name.
+        (Field::EvtRes, _) if !is_comparison(&predicate.test) => firsts.extend(-ERRNO_MAX..=0),
         (Field::EvtArg, Some((_, given))) => match given.kind {
-            ParameterKind::Errno => firsts.extend(-ERRNO_MAX..=0),
+            ParameterKind::Errno if !is_comparison(&predicate.test) => {
+                firsts.extend(-ERRNO_MAX..=0);
+            }
             ParameterKind::Choice(table) => {
-                let mut add = |number: i64| {
-                    firsts.extend([Some(number), number.checked_add(1)].into_iter().flatten());
-                };
                 table.iter().for_each(|(_, number)| add_number((*number).into(), &mut add));
             }
             _ => {}
         },
         _ => {}
     }
+}
+
+/// Returns whether whole values are asked for, each of which is a boundary.
+fn is_comparison(test: &Test) -> bool {
+    matches!(
+        test,
+        Test::Exists
+            | Test::Equal(_)
+            | Test::NotEqual(_)
+            | Test::In(_)
+            | Test::Intersects(_)
+            | Test::Modified(_, Operator::Equal | Operator::NotEqual, _)
+    )
 }
 
 /// A number without a sign is kept with the bits it has.
@@ -154,22 +173,16 @@ fn literals(test: &Test, visit: &mut dyn FnMut(&Literal)) {
     }
 }
 
-/// Returns whether the answer is the same for all values of a range.
-fn is_steady(predicate: &Predicate, class: usize) -> bool {
+/// Returns whether the answer is the same for all values of a range, which begins with `first`.
+fn is_steady(predicate: &Predicate, first: i64) -> bool {
     let Term::Leaf(Leaf::Event(field, _)) = &predicate.term else { return false };
-    match field {
-        // Calls return no other errors; what other numbers are called is left open.
-        Field::EvtRes => return class > 0,
-        Field::EvtFailed | Field::EvtCountError => return true,
-        _ => {}
-    }
     let is_number = matches!(field.value_type(), Type::Signed | Type::Unsigned | Type::Port);
-    match &predicate.test {
-        Test::Exists | Test::Equal(_) | Test::NotEqual(_) | Test::In(_) | Test::Intersects(_) => {
-            true
+    match field {
+        Field::EvtRes if first >= 0 => true,
+        Field::EvtFailed | Field::EvtCountError => true,
+        _ => {
+            is_comparison(&predicate.test)
+                || (is_number && matches!(predicate.test, Test::Order(..)))
         }
-        Test::Modified(_, Operator::Equal | Operator::NotEqual, _) => true,
-        Test::Order(..) => is_number,
-        _ => false,
     }
 }

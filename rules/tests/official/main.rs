@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use expect_test::expect;
-use rules::{Diagnostic, RuleSet, Source, test};
+use rules::{Diagnostic, FilterView, RuleSet, Source, read_events, test};
 
 const NOT_TESTED: &str =
     "NOT TESTED: falco_rules.yaml is not here; set SAKER_FALCO_RULES to its path";
@@ -46,6 +46,25 @@ fn the_official_rules_load_unmodified() {
 /// Returns where a warning is, its code and what it says.
 fn summary(warning: &Diagnostic) -> String {
     format!("line {}: {}: {}\n", warning.line, warning.code.name(), warning.message)
+}
+
+#[test]
+fn what_the_cases_of_official_rules_match_the_kernel_would_tell_of() {
+    let Some(source) = official() else { return eprintln!("{NOT_TESTED}") };
+    let rules = RuleSet::load(&[source]).unwrap_or_else(|errors| panic!("{}", told(&errors))).rules;
+    let (filter, mut matcher) = (rules.kernel_filter(), rules.matcher());
+    assert_eq!(filter.unfit(), 0);
+    let cases = Source { name: "cases.yaml".to_owned(), text: CASES.to_owned() };
+    let mut matched = 0;
+    for named in read_events(&cases).unwrap_or_else(|errors| panic!("{}", told(&errors))) {
+        let event = named.event;
+        let mut matches = false;
+        matcher.matches(&event, &mut |_| matches = true);
+        matched += usize::from(matches);
+        let kept = filter.keeps(event.kind, &FilterView::of(&event));
+        assert!(kept || !matches, "{event:#?}");
+    }
+    assert!(matched >= 25, "{matched}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `saker rules explain`: what a rule asks, and why an event matched it or did not.
 
-use rules::{Explanation, KindPlan, Lifetime, LoadOptions, RuleSet, Trace};
+use rules::{Explanation, KernelPlan, KindPlan, Lifetime, LoadOptions, RuleSet, Trace};
 
 use super::{
     events::{self, Named},
@@ -26,12 +26,15 @@ pub(super) fn execute(arguments: &ExplainRuleArgs) -> anyhow::Result<Code> {
                 "enabled": !is_disabled,
                 "explanation": explanation,
                 "plan": rules.plan(&arguments.rule),
+                "kernel_filter": rules.kernel_plan(&arguments.rule),
             }))?,
             Format::Text => {
                 print::line(text(&explanation, is_disabled));
                 if let Some(plan) = rules.plan(&arguments.rule) {
                     plan.kinds.iter().for_each(|kinds| print::line(plan_text(kinds)));
                 }
+                let kernel = rules.kernel_plan(&arguments.rule);
+                kernel.iter().flatten().for_each(|plan| print::line(kernel_text(plan)));
             }
         }
         return Ok(Code::Success);
@@ -226,6 +229,26 @@ fn plan_text(plan: &KindPlan) -> String {
     format!("\nmatched with {}\n{}", plan.kinds.join(" "), print::table(&head, &rows))
 }
 
+/// Tells which events of some kinds the kernel leaves out because this rule cannot match them.
+fn kernel_text(plan: &KernelPlan) -> String {
+    let mut text = format!("\nkernel filter for {}\n", plan.kinds.join(" "));
+    if plan.always {
+        text.push_str("  every event is told of: without these nothing else can be understood");
+    } else if plan.looks_at.is_empty() && plan.paths.is_empty() {
+        text.push_str("  undecided: the rule is possible whatever the kernel sees of the event");
+    } else {
+        text.push_str(&format!("  rules it out by: {}", plan.looks_at.join(", ")));
+        if !plan.paths.is_empty() {
+            let separator = if plan.looks_at.is_empty() { "" } else { ", " };
+            text.push_str(&format!("{separator}a path of which none of these holds"));
+        }
+        for path in &plan.paths {
+            text.push_str(&format!("\n    {}", print::plain(&shortened(path))));
+        }
+    }
+    text
+}
+
 /// Returns where the kernel shows the rule's events.
 fn hooks(explanation: &Explanation) -> Vec<String> {
     let kinds = explanation.kinds.iter().filter_map(|kind| alert::EventKind::from_name(kind));
@@ -263,6 +286,30 @@ fn attack(tag: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_leaves_out_is_told_for_each_sort_of_event() {
+        let plan = |always, looks_at: &[&'static str], paths: &[&str]| KernelPlan {
+            kinds: vec!["open", "openat"],
+            always,
+            looks_at: looks_at.to_vec(),
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        };
+        for (plan, expected) in [
+            (plan(true, &[], &[]), "  every event is told of"),
+            (plan(false, &[], &[]), "  undecided"),
+            (plan(false, &["result"], &[]), "  rules it out by: result"),
+            (
+                plan(false, &["result"], &["fd.name = /a\u{1b}"]),
+                "  rules it out by: result, a path of which none of these holds\n    fd.name = /a",
+            ),
+            (plan(false, &[], &["fd.name = /a"]), "  rules it out by: a path of which none"),
+        ] {
+            let text = kernel_text(&plan);
+            assert!(text.starts_with("\nkernel filter for open openat\n"), "{text}");
+            assert!(text.contains(expected) && !text.contains('\u{1b}'), "{text}");
+        }
+    }
 
     #[test]
     fn a_technique_has_its_page_and_another_tag_none() {

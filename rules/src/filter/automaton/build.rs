@@ -57,16 +57,12 @@ impl Builder {
         }
     }
 
-    /// Adds the places to which a byte of a class leads from one.
-    fn follow(&self, from: Place, bytes: &[u8], places: &mut Vec<Place>) {
+    /// Returns the bytes that lead on from a place, and the place they lead to.
+    fn leads(&self, from: Place) -> Option<(Bytes, Place)> {
         match self.steps[from as usize] {
-            Step::Read(Element::One(set)) if bytes.iter().any(|byte| set.has(*byte)) => {
-                self.enter(from + 1, places);
-            }
-            Step::Read(Element::Many(set)) if bytes.iter().any(|byte| set.has(*byte)) => {
-                self.enter(from, places);
-            }
-            _ => {}
+            Step::Read(Element::One(set)) => Some((set, from + 1)),
+            Step::Read(Element::Many(set)) => Some((set, from)),
+            Step::Found(_) | Step::Whole(_) => None,
         }
     }
 }
@@ -83,6 +79,8 @@ struct Walk<'a> {
     everywhere: Vec<bool>,
     /// Where a byte of each class leads from those.
     spawned: Vec<Vec<Place>>,
+    /// The states of these, as far as they are known.
+    plain: Vec<Option<u16>>,
     numbers: HashMap<Box<[Place]>, u16>,
     states: Vec<Box<[Place]>>,
     next: Vec<u16>,
@@ -106,16 +104,24 @@ impl<'a> Walk<'a> {
             classes,
             everywhere,
             spawned: Vec::new(),
+            plain: Vec::new(),
             numbers: HashMap::new(),
             states: Vec::new(),
             next: Vec::new(),
         };
-        for bytes in &walk.classes.bytes {
-            let mut places = Vec::new();
-            common.iter().for_each(|from| patterns.follow(*from, bytes, &mut places));
-            walk.spawned.push(walk.named(places));
-        }
+        let mut spawned = vec![Vec::new(); walk.classes.bytes.len()];
+        common.iter().for_each(|from| walk.follow(*from, &mut spawned));
+        walk.spawned = spawned.into_iter().map(|places| walk.named(places)).collect();
+        walk.plain = vec![None; walk.spawned.len()];
         walk
+    }
+
+    /// Adds where each class of bytes leads from a place.
+    fn follow(&self, from: Place, reached: &mut [Vec<Place>]) {
+        let Some((set, to)) = self.patterns.leads(from) else { return };
+        for class in self.classes.of_set(set) {
+            self.patterns.enter(to, &mut reached[usize::from(*class)]);
+        }
     }
 
     /// Returns places, sorted, without those that are everywhere.
@@ -131,15 +137,24 @@ impl<'a> Walk<'a> {
         self.patterns.starts.iter().for_each(|start| self.patterns.enter(*start, &mut first));
         let first = self.named(first);
         self.number(first)?;
+        let mut reached = vec![Vec::new(); self.spawned.len()];
         let mut state = 0;
         while state < self.states.len() {
+            let places = self.states[state].clone();
+            places.iter().for_each(|from| self.follow(*from, &mut reached));
             let mut row = [0; 1 << CLASS_BITS];
-            for (class, entry) in row.iter_mut().enumerate().take(self.spawned.len()) {
-                let mut places = self.spawned[class].clone();
-                for from in &self.states[state] {
-                    self.patterns.follow(*from, &self.classes.bytes[class], &mut places);
-                }
-                *entry = self.number(self.named(places))?;
+            for (class, (reached, entry)) in reached.iter_mut().zip(&mut row).enumerate() {
+                *entry = match (reached.is_empty(), self.plain[class]) {
+                    (true, Some(plain)) => plain,
+                    (alone, _) => {
+                        reached.extend(&self.spawned[class]);
+                        let number = self.number(self.named(std::mem::take(reached)))?;
+                        if alone {
+                            self.plain[class] = Some(number);
+                        }
+                        number
+                    }
+                };
             }
             self.next.extend(row);
             state += 1;

@@ -11,6 +11,8 @@ pub(super) struct Classes {
     /// The bytes of each. A class fits a set if one of its bytes does: to take bytes together finds
     /// more than is there, never less.
     pub(super) bytes: Vec<Vec<u8>>,
+    /// The classes that fit each set.
+    fits: HashMap<Bytes, Vec<u8>>,
 }
 
 impl Classes {
@@ -45,7 +47,18 @@ impl Classes {
         for (number, class) in (0..).zip(&bytes) {
             class.iter().for_each(|byte| of[*byte as usize] = number);
         }
-        Self { of, bytes }
+        let fitting = |set: &Bytes| {
+            let numbered = (0..).zip(&bytes);
+            let fit = numbered.filter(|(_, class)| class.iter().any(|byte| set.has(*byte)));
+            fit.map(|(number, _)| number).collect()
+        };
+        let fits = sets.keys().map(|set| (*set, fitting(set))).collect();
+        Self { of, bytes, fits }
+    }
+
+    /// Returns the classes that fit a set of the patterns.
+    pub(super) fn of_set(&self, set: Bytes) -> &[u8] {
+        self.fits.get(&set).map_or(&[], Vec::as_slice)
     }
 }
 
