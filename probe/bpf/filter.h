@@ -138,6 +138,8 @@ static __always_inline u64 open_row(u32 flags, u32 mode)
 		row |= 8;
 	if (flags & O_DIRECTORY)
 		row |= 16;
+	if (mode & 06000)
+		row |= 64;
 	return row;
 }
 

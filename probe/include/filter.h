@@ -12,7 +12,7 @@
 #define SAKER_FILTER_PROGRAMS 32
 #define SAKER_FILTER_RANGES 32
 #define SAKER_FILTER_NETWORKS 64
-#define SAKER_FILTER_ROWS 64            /* of an open's flags */
+#define SAKER_FILTER_ROWS 128           /* of an open's flags */
 
 /* Groups of rules that are still possible; none is left: the event goes no further. */
 struct saker_mask {

@@ -14,7 +14,7 @@ pub const PATH_PROGRAMS_MAX: usize = 8;
 pub const PROGRAMS_MAX: usize = 32;
 pub const RANGES_MAX: usize = 32;
 pub const NETWORKS_MAX: usize = 64;
-pub const FLAGS_ROWS: usize = 64;
+pub const FLAGS_ROWS: usize = 128;
 /// Beyond all numbers that ranges tell apart.
 pub const NUMBER_MAX: i64 = 1 << 61;
 

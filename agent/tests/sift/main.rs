@@ -130,7 +130,7 @@ fn random_rules(random: &mut Random, top: &str) -> Arc<RuleSet> {
 fn part(random: &mut Random, top: &str) -> String {
     let words = ["a", "bin", "secret", "data.txt", "secret.d", "log", "victim", "hostname", "link"];
     let word = words[random.below(words.len())];
-    match random.below(14) {
+    match random.below(17) {
         0 => format!("fd.name startswith {top}/{word}"),
         1 => format!("fd.name endswith /{word}"),
         2 => format!("fd.name contains {word}"),
@@ -144,6 +144,9 @@ fn part(random: &mut Random, top: &str) -> String {
         10 => "fd.num >= 0".to_owned(),
         11 => "evt.failed = true".to_owned(),
         12 => format!("fd.nameraw contains {word}"),
+        13 => "evt.is_open_exec = true".to_owned(),
+        14 => "evt.arg.mode contains S_ISUID".to_owned(),
+        15 => "evt.arg.flags contains O_TRUNC".to_owned(),
         _ => format!("fd.name pmatch ({top}/{word})"),
     }
 }

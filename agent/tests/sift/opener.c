@@ -95,14 +95,15 @@ static void opens(int count)
 	int folder = open("secret.d", O_RDONLY | O_DIRECTORY);
 	for (int i = 0; i < count; i++) {
 		type(path, sizeof path);
-		int how = flags[pick(8)], fd = -1;
-		struct { unsigned long long flags, mode, resolve; } how2 = {how, how & O_CREAT ? 0600 : 0, 0};
+		static const int modes[] = {0600, 0755, 04755, 02600};
+		int how = flags[pick(8)], mode = modes[pick(4)], fd = -1;
+		struct { unsigned long long flags, mode, resolve; } how2 = {how, how & O_CREAT ? mode : 0, 0};
 		switch (pick(4)) {
-		case 0: fd = syscall(SYS_openat, AT_FDCWD, path, how, 0600); break;
-		case 1: fd = syscall(SYS_openat, folder, path, how, 0600); break;
+		case 0: fd = syscall(SYS_openat, AT_FDCWD, path, how, mode); break;
+		case 1: fd = syscall(SYS_openat, folder, path, how, mode); break;
 		case 2: fd = syscall(SYS_openat2, pick(2) ? folder : AT_FDCWD, path, &how2, sizeof how2); break;
 #ifdef SYS_open
-		default: fd = syscall(SYS_open, path, how, 0600); break;
+		default: fd = syscall(SYS_open, path, how, mode); break;
 #endif
 		}
 		if (fd >= 0)
