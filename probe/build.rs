@@ -1,4 +1,4 @@
-//! Compiles `bpf/probe.bpf.c` with clang into the object that the agent carries.
+//! Compiles the programs in `bpf/` with clang into the objects that the agent carries.
 
 use std::{
     env,
@@ -14,10 +14,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={input}");
     }
     println!("cargo::rerun-if-env-changed=SAKER_CLANG");
-    let object = PathBuf::from(env::var("OUT_DIR")?).join("probe.o");
     let clang = find_clang()?;
-    compile(&clang, &object)?;
-    strip(&clang, &object);
+    for name in ["probe", "iterator"] {
+        let object = PathBuf::from(env::var("OUT_DIR")?).join(format!("{name}.o"));
+        compile(&clang, name, &object)?;
+        strip(&clang, &object);
+    }
     Ok(())
 }
 
@@ -36,7 +38,7 @@ fn find_clang() -> Result<String, String> {
     Err(format!("the probe needs clang, and none of {candidates:?} can be run ({PACKAGES})"))
 }
 
-fn compile(clang: &str, object: &Path) -> Result<(), Box<dyn Error>> {
+fn compile(clang: &str, name: &str, object: &Path) -> Result<(), Box<dyn Error>> {
     let architecture = env::var("CARGO_CFG_TARGET_ARCH")?;
     let target = match architecture.as_str() {
         "x86_64" => "x86",
@@ -47,7 +49,7 @@ fn compile(clang: &str, object: &Path) -> Result<(), Box<dyn Error>> {
         .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror"])
         .arg(format!("-D__TARGET_ARCH_{target}"))
         .arg(format!("-I/usr/include/{architecture}-linux-gnu"))
-        .args(["-c", "bpf/probe.bpf.c", "-o"])
+        .args(["-c", &format!("bpf/{name}.bpf.c"), "-o"])
         .arg(object)
         .output()?;
     if output.status.success() {

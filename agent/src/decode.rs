@@ -179,14 +179,16 @@ fn file_type(mode: u16) -> FileType {
 
 #[cfg(test)]
 mod tests {
-    use probe::layout::{Kind, field};
+    use probe::layout::{Header, Kind, field};
 
     use super::*;
     use crate::enrich::container::Containers;
 
+    const HEAD_BYTES: usize = size_of::<Header>();
+
     /// A record of one kind, with zeroes in its fixed part but for what the tests need.
     fn record(kind: u16, body_bytes: usize, fields: &[(u16, &[u8])]) -> Vec<u8> {
-        let mut bytes = vec![0; 80 + body_bytes];
+        let mut bytes = vec![0; HEAD_BYTES + body_bytes];
         bytes[..2].copy_from_slice(&kind.to_ne_bytes());
         // A pid nobody has.
         bytes[32..36].copy_from_slice(&0x7fff_fff0_u32.to_ne_bytes());
@@ -222,7 +224,7 @@ mod tests {
     #[test]
     fn the_way_of_opening_is_the_kernel_s_word() {
         let mut bytes = record(OPENAT, OPEN_BYTES, &[]);
-        let body = 80;
+        let body = HEAD_BYTES;
         // Asked for: write, create. Opened: read and write.
         bytes[body + 12..body + 16].copy_from_slice(&0o101_u32.to_ne_bytes());
         bytes[body + 20..body + 24].copy_from_slice(&0o2_u32.to_ne_bytes());

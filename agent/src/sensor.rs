@@ -20,6 +20,7 @@ use aya::{
 use probe::layout::{Counters, Kind, counter};
 use rules::KernelFilter;
 use serde::{Deserialize, Serialize};
+use service::ErrorChain;
 
 mod attach;
 mod filter;
@@ -29,6 +30,7 @@ mod limit;
 mod load;
 mod mute;
 mod ring;
+mod snapshot;
 
 use self::{
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
@@ -37,6 +39,7 @@ use self::{
     load::{Loaded, load, probe_kind},
     mute::Mutes,
     ring::Rings,
+    snapshot::{Iterator, Scope, take_snapshot},
 };
 pub use self::{
     filter::FilterControl,
@@ -152,6 +155,8 @@ pub struct Sensor {
     mutes: Mutes,
     status: Arc<SensorStatus>,
     filter: Arc<FilterControl>,
+    /// Tells all processes anew, where the kernel lets it.
+    iterator: Option<Iterator>,
     /// Both detach or empty what they hold when dropped.
     _ebpf: Ebpf,
     _families: ProgramArray<MapData>,
@@ -200,7 +205,17 @@ impl Sensor {
         let asked = asked.map_err(SensorError::Lookups)?;
         let mut processes =
             Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
-        processes.snapshot();
+        let mut iterator = match Iterator::load(&btf, options.environment) {
+            Ok(iterator) => Some(iterator),
+            Err(error) => {
+                plan.unavailable.push(Unavailable {
+                    what: "older processes from the kernel (they are read from /proc)".to_owned(),
+                    why: ErrorChain(&error).to_string(),
+                });
+                None
+            }
+        };
+        take_snapshot(&mut iterator, &mut processes, Scope::Start);
         mutes.begin(processes.tree().processes());
         let chosen = (&wanted[..], options.backend);
         attach_families(&mut ebpf, &btf, &mut families, &counters, chosen, &mut plan);
@@ -237,6 +252,7 @@ impl Sensor {
             mutes,
             status,
             filter: Arc::new(filter),
+            iterator,
             _ebpf: ebpf,
             _families: families,
         })
@@ -274,7 +290,7 @@ impl Sensor {
                         lost = lost - lives_lost,
                         "starts or ends of processes were lost"
                     );
-                    processes.resync(boot_ns());
+                    take_snapshot(&mut self.iterator, processes, Scope::Loss);
                     lives_lost = lost;
                 }
                 let tree = self.intake.processes().tree();

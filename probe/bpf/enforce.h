@@ -262,7 +262,7 @@ static __always_inline void enforce_process(struct scratch *s, struct enforce_fa
 	if (header_of(s)->flags & SAKER_UNREACHABLE && !e->links &&
 	    !__builtin_memcmp(f->prefix.path, "memfd:", 6))
 		f->atoms |= 1ull << SAKER_ATOM_MEMFD;
-	if (e->upper_layer)
+	if (e->layer == SAKER_LAYER_UPPER)
 		f->atoms |= 1ull << SAKER_ATOM_UPPER_LAYER;
 }
 

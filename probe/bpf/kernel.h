@@ -62,14 +62,26 @@ struct file {
 	void *private_data;
 };
 struct fs_struct { struct path root, pwd; };
-struct fdtable { unsigned int max_fds; struct file **fd; };
+struct fdtable { unsigned int max_fds; struct file **fd; unsigned long *open_fds; };
 struct files_struct { struct fdtable *fdt; };
+struct percpu_counter { s64 count; };
 struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
+	unsigned long total_vm;
+	struct percpu_counter rss_stat[4]; /* from 6.2 */
 	struct file *exe_file;
 };
-struct cred { kuid_t euid; kgid_t egid; kernel_cap_t cap_effective; };
-struct upid { int nr; };
+typedef struct { s64 counter; } atomic_long_t;
+struct mm_rss_stat { atomic_long_t count[4]; };
+struct mm_struct___6_1 { struct mm_rss_stat rss_stat; };
+struct cred {
+	kuid_t euid;
+	kgid_t egid;
+	kernel_cap_t cap_inheritable, cap_permitted, cap_effective;
+};
+struct task_struct;
+struct pid_namespace { struct task_struct *child_reaper; };
+struct upid { int nr; struct pid_namespace *ns; };
 struct pid { unsigned int level; struct upid numbers[1]; };
 struct kernfs_node { struct kernfs_node *parent; const char *name; u64 id; };
 struct kernfs_node___6_15 { struct kernfs_node *__parent; };
@@ -79,11 +91,13 @@ struct css_set { struct cgroup *dfl_cgrp; struct cgroup_subsys_state *subsys[16]
 struct tty_driver { int major; int minor_start; };
 struct tty_struct { int index; struct tty_driver *driver; };
 typedef struct { int counter; } atomic_t;
+struct rlimit { unsigned long rlim_cur; };
 struct signal_struct {
 	atomic_t live;
 	struct tty_struct *tty;
 	int group_exit_code;
 	struct pid *pids[4];
+	struct rlimit rlim[16];
 };
 struct thread_info { unsigned long flags; u32 status; };
 struct task_struct {
@@ -95,6 +109,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	u64 start_boottime;
+	unsigned long min_flt, maj_flt;
 	const struct cred *cred;
 	char comm[16];
 	struct mm_struct *mm;

@@ -82,17 +82,14 @@ static long walk_callback(u32 index, void *unused)
 	return s ? walk_step(s) : 1;
 }
 
-/* Appends the path as the task sees it: inside its root. Returns the walk's flags. */
+/* Appends the path up to the root in `s->walk`. Returns the walk's flags. */
 static __noinline u32 put_walked(struct scratch *s, u16 type, struct vfsmount *mnt, struct dentry *dentry)
 {
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	struct walk *w = &s->walk;
 	w->mnt = mnt;
 	w->dentry = dentry;
 	w->mnt_root = BPF_CORE_READ(mnt, mnt_root);
 	w->mount = (void *)mnt - MNT_OFFSET;
-	w->root_mnt = task->fs->root.mnt;
-	w->root_dentry = task->fs->root.dentry;
 	w->position = PATH_BYTES;
 	w->flags = WALK_CUT;
 	bpf_loop(COMPONENTS_MAX, walk_callback, NULL, 0);
@@ -115,20 +112,27 @@ static __noinline u32 put_walked(struct scratch *s, u16 type, struct vfsmount *m
 	return w->flags;
 }
 
-static __always_inline void put_path(struct scratch *s, u16 type, const struct path *path)
+/* Appends a path as `task` sees it: inside its root. */
+static __always_inline void put_path_of(struct scratch *s, u16 type, const struct path *path,
+					struct task_struct *task)
 {
 	struct path copy;
 	bpf_probe_read_kernel(&copy, sizeof(copy), path);
+	s->walk.root_mnt = task->fs->root.mnt;
+	s->walk.root_dentry = task->fs->root.dentry;
 	u32 flags = put_walked(s, type, copy.mnt, copy.dentry);
 	if (type == SAKER_FIELD_PATH && flags & WALK_UNREACHABLE)
 		header_of(s)->flags |= SAKER_UNREACHABLE;
 }
 
-/* Returns the file behind a descriptor of the current task, or NULL. Another thread can have
- * changed it since the call. */
-static __always_inline struct file *file_of(s32 descriptor)
+static __always_inline void put_path(struct scratch *s, u16 type, const struct path *path)
 {
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	put_path_of(s, type, path, (void *)bpf_get_current_task_btf());
+}
+
+/* Returns the file behind a descriptor of a task, or NULL. */
+static __always_inline struct file *file_in(struct task_struct *task, s32 descriptor)
+{
 	struct fdtable *table = task->files->fdt;
 	struct file *file = NULL, **files;
 	if (!table || descriptor < 0 || (u32)descriptor >= table->max_fds)
@@ -136,6 +140,12 @@ static __always_inline struct file *file_of(s32 descriptor)
 	files = table->fd;
 	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
 	return file;
+}
+
+/* The same of the current task. Another thread can have changed it since the call. */
+static __always_inline struct file *file_of(s32 descriptor)
+{
+	return file_in((void *)bpf_get_current_task_btf(), descriptor);
 }
 
 /* Appends the directory at which a path starts, if it is relative: begins with anything but `/`. */

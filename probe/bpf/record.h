@@ -95,6 +95,56 @@ static __always_inline u32 user_device(u32 device)
 	return (minor & 0xff) | major << 8 | (minor & ~0xff) << 12;
 }
 
+/* Returns the number of a pid in the pid namespace `level` deep, and that namespace; 0 and NULL where
+ * it has none there. */
+static __always_inline struct upid number_in(struct pid *pid, u64 level)
+{
+	struct upid number = {};
+	if (!pid || BPF_CORE_READ(pid, level) < level)
+		return number;
+	/* Linux nests 32 deep at most. 6.1 adds only a bounded number to a kernel pointer, and must
+	 * see the bound on the very register that is added: hence by hand. */
+	asm volatile("%0 &= 63" : "+r"(level));
+	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+		   level * bpf_core_type_size(struct upid);
+	bpf_probe_read_kernel(&number.nr, sizeof(number.nr), at + bpf_core_field_offset(struct upid, nr));
+	bpf_probe_read_kernel(&number.ns, sizeof(number.ns), at + bpf_core_field_offset(struct upid, ns));
+	return number;
+}
+
+/* Returns a thread's id in its own pid namespace. */
+static __always_inline u32 own_number(struct task_struct *task)
+{
+	u32 number = task->pid;
+	u64 level = task->thread_pid->level;
+	/* Else one load reads from either of two sorts of memory, which the verifier refuses. */
+	asm volatile("" : "+r"(number));
+	if (level)
+		number = number_in(task->thread_pid, level).nr;
+	return number;
+}
+
+static __always_inline void fill_header(struct saker_header *h, u32 kind, struct task_struct *task)
+{
+	const struct cred *cred = task->cred;
+	h->kind = kind;
+	h->flags = 0;
+	h->time_ns = bpf_ktime_get_boot_ns();
+	h->cpu = bpf_get_smp_processor_id();
+	h->tid = task->pid;
+	h->pid = task->tgid;
+	h->ppid = task->real_parent->tgid;
+	h->uid = cred->euid.val;
+	h->gid = cred->egid.val;
+	h->start_ns = task->group_leader->start_boottime;
+	h->cgroup = task->cgroups->dfl_cgrp->kn->id;
+	bpf_core_read(&h->capabilities, 8, &cred->cap_effective);
+	bpf_core_read(&h->permitted, 8, &cred->cap_permitted);
+	h->login_uid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : ~0u;
+	h->vtid = own_number(task);
+	h->result = 0;
+}
+
 /* Starts a record about `task`, which is current or its new child; NULL when it cannot be built.
  * Every record begun is ended by `send`. */
 static __always_inline struct scratch *begin(u32 kind, struct task_struct *task, u32 body_bytes)
@@ -120,22 +170,8 @@ static __always_inline struct scratch *begin(u32 kind, struct task_struct *task,
 		q->next++;
 		return NULL;
 	}
-	struct saker_header *h = header_of(s);
-	const struct cred *cred = task->cred;
-	h->kind = kind;
-	h->flags = 0;
-	h->time_ns = bpf_ktime_get_boot_ns();
-	h->cpu = bpf_get_smp_processor_id();
-	h->tid = task->pid;
-	h->pid = task->tgid;
-	h->ppid = task->real_parent->tgid;
-	h->uid = cred->euid.val;
-	h->gid = cred->egid.val;
-	h->start_ns = task->group_leader->start_boottime;
-	h->cgroup = task->cgroups->dfl_cgrp->kn->id;
-	bpf_core_read(&h->capabilities, 8, &cred->cap_effective);
-	h->result = 0;
-	s->length = sizeof(*h) + body_bytes;
+	fill_header(header_of(s), kind, task);
+	s->length = sizeof(struct saker_header) + body_bytes;
 	return s;
 }
 

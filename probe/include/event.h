@@ -11,7 +11,7 @@
 #include <linux/types.h>
 
 /* Changes with any change of this file. */
-#define SAKER_ABI 3
+#define SAKER_ABI 4
 
 #define SAKER_PATH_MAX 4096
 #define SAKER_ARGUMENTS_MAX 8192
@@ -149,6 +149,9 @@ struct saker_header {
 	__u64 cgroup;                   /* id in the unified hierarchy */
 	__u64 capabilities;             /* effective */
 	__s64 result;
+	__u64 permitted;                /* capabilities */
+	__u32 login_uid;                /* all bits set: never logged in */
+	__u32 vtid;                     /* thread id in its own pid namespace */
 };
 
 /* A standard stream: enough to tell its sort. */
@@ -158,22 +161,38 @@ struct saker_stream {
 	__u32 device;                   /* of a device node, kernel encoding */
 };
 
+/* Of an overlay file system, which layer has a file. */
+enum saker_layer {
+	SAKER_LAYER_NONE,               /* no overlay */
+	SAKER_LAYER_UPPER,
+	SAKER_LAYER_LOWER,
+};
+
+/* A program and what runs it: at exec, and of a process that was there before the sensor. */
 struct saker_execve {
 	__u64 inode;
 	__s64 ctime_ns;
 	__s64 mtime_ns;
+	__u64 inheritable;              /* capabilities */
+	__u64 namespace_start_ns;       /* of the first process of the pid namespace, since boot */
+	__u64 files_max;
+	__u64 virtual_pages;
+	__u64 resident_pages;           /* as near as the kernel counts */
+	__u64 swapped_pages;
+	__u64 faults_major;
+	__u64 faults_minor;
 	__u32 device;
 	__u32 links;
 	__u32 owner;
 	__u32 group;
 	__u16 mode;
-	__u8 upper_layer;
+	__u8 layer;                     /* `saker_layer` */
 	__u8 read_only;                 /* the file system is */
-	__u32 login_uid;
 	__u32 tty;                      /* device number, user-space encoding; 0 for none */
 	__u32 sid;
-	__u32 vpid;
-	__u32 reserved;
+	__u32 group_id;
+	__u32 virtual_group_id;         /* in its own pid namespace; 0 if the group is of another */
+	__u32 files;                    /* open descriptors among the first 1024 */
 	struct saker_stream input;
 	struct saker_stream output;
 };
@@ -182,8 +201,11 @@ struct saker_execve {
 struct saker_clone {
 	__u64 flags;
 	__u64 parent_start_ns;
+	__u64 namespace_start_ns;       /* the rest as in `saker_execve` */
 	__u32 parent_pid;
-	__u32 vpid;
+	__u32 sid;
+	__u32 group_id;
+	__u32 virtual_group_id;
 };
 
 struct saker_procexit {

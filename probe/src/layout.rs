@@ -173,6 +173,9 @@ pub struct Header {
     pub cgroup: u64,
     pub capabilities: u64,
     pub result: i64,
+    pub permitted: u64,
+    pub login_uid: u32,
+    pub vtid: u32,
 }
 
 /// A standard stream at exec.
@@ -190,20 +193,35 @@ pub struct Execve {
     pub inode: u64,
     pub ctime_ns: i64,
     pub mtime_ns: i64,
+    pub inheritable: u64,
+    pub namespace_start_ns: u64,
+    pub files_max: u64,
+    pub virtual_pages: u64,
+    pub resident_pages: u64,
+    pub swapped_pages: u64,
+    pub faults_major: u64,
+    pub faults_minor: u64,
     pub device: u32,
     pub links: u32,
     pub owner: u32,
     pub group: u32,
     pub mode: u16,
-    pub upper_layer: u8,
+    pub layer: u8,
     pub read_only: u8,
-    pub login_uid: u32,
     pub tty: u32,
     pub sid: u32,
-    pub vpid: u32,
-    pub reserved: u32,
+    pub group_id: u32,
+    pub virtual_group_id: u32,
+    pub files: u32,
     pub input: Stream,
     pub output: Stream,
+}
+
+/// Values of [`Execve::layer`].
+pub mod layer {
+    pub const NONE: u8 = 0;
+    pub const UPPER: u8 = 1;
+    pub const LOWER: u8 = 2;
 }
 
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
@@ -211,8 +229,11 @@ pub struct Execve {
 pub struct Fork {
     pub flags: u64,
     pub parent_start_ns: u64,
+    pub namespace_start_ns: u64,
     pub parent_pid: u32,
-    pub vpid: u32,
+    pub sid: u32,
+    pub group_id: u32,
+    pub virtual_group_id: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
@@ -350,9 +371,9 @@ pub mod counter {
 
 const _: () = {
     assert!(Kind::ALL.len() <= 127);
-    assert!(size_of::<Header>() == 80);
-    assert!(size_of::<Execve>() == 80);
-    assert!(size_of::<Fork>() == 24);
+    assert!(size_of::<Header>() == 96);
+    assert!(size_of::<Execve>() == 144);
+    assert!(size_of::<Fork>() == 40);
     assert!(size_of::<ProcExit>() == 8);
     assert!(size_of::<Open>() == 32);
     assert!(size_of::<Connect>() == 48);
@@ -404,14 +425,19 @@ mod tests {
         let (sizes, offsets) = mirror! {
             "saker_header" = Header {
                 kind, flags, length, time_ns, sequence, cpu, tid, pid, ppid, uid, gid, start_ns,
-                cgroup, capabilities, result,
+                cgroup, capabilities, result, permitted, login_uid, vtid,
             }
             "saker_stream" = Stream { mode, family, device }
             "saker_execve" = Execve {
-                inode, ctime_ns, mtime_ns, device, links, owner, group, mode, upper_layer,
-                read_only, login_uid, tty, sid, vpid, reserved, input, output,
+                inode, ctime_ns, mtime_ns, inheritable, namespace_start_ns, files_max,
+                virtual_pages, resident_pages, swapped_pages, faults_major, faults_minor, device,
+                links, owner, group, mode, layer, read_only, tty, sid, group_id, virtual_group_id,
+                files, input, output,
             }
-            "saker_clone" = Fork { flags, parent_start_ns, parent_pid, vpid }
+            "saker_clone" = Fork {
+                flags, parent_start_ns, namespace_start_ns, parent_pid, sid, group_id,
+                virtual_group_id,
+            }
             "saker_procexit" = ProcExit { status, reserved }
             "saker_open" = Open { inode, device, flags, create_mode, opened_flags, mode, reserved }
             "saker_connect" = Connect {
@@ -430,6 +456,9 @@ mod tests {
         let numbers = [
             ("SAKER_KIND_COUNT", Kind::ALL.len() as u64),
             ("SAKER_CALL_ARGUMENTS", CALL_ARGUMENTS as u64),
+            ("SAKER_LAYER_NONE", layer::NONE.into()),
+            ("SAKER_LAYER_UPPER", layer::UPPER.into()),
+            ("SAKER_LAYER_LOWER", layer::LOWER.into()),
             ("SAKER_TRUNCATED", flag::TRUNCATED.into()),
             ("SAKER_FAULT", flag::FAULT.into()),
             ("SAKER_UNREACHABLE", flag::UNREACHABLE.into()),

@@ -15,8 +15,11 @@ mod record;
 
 pub use record::{Body, Malformed, Record, texts};
 
-/// The compiled object, for the loader. Aligned as ELF readers want it.
+/// The compiled object of all hooks, for the loader. Aligned as ELF readers want it.
 pub static OBJECT: &[u8] = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/probe.o"))).0;
+
+/// The compiled object of the iterator over processes.
+pub static ITERATOR: &[u8] = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/iterator.o"))).0;
 
 #[repr(C, align(8))]
 struct Aligned<const N: usize>([u8; N]);

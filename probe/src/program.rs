@@ -114,6 +114,9 @@ pub const PROCESS: [(&[Kind], Hook); 3] = [
     (&[Kind::ProcExit], Hook { program: "process_exit", target: "sched_process_exit" }),
 ];
 
+/// Tells of every process there is; the program is in the [iterator](crate::ITERATOR)'s object.
+pub const SNAPSHOT: Hook = Hook { program: "snapshot", target: "task" };
+
 /// What becomes of cgroups; the agent does without where the kernel lacks them.
 pub const CGROUPS: [(&[Kind], Hook); 2] = [
     (&[Kind::CgroupMade], Hook { program: "cgroup_made", target: "cgroup_mkdir" }),

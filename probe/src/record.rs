@@ -68,6 +68,11 @@ impl<'a> Record<'a> {
         Header::read_from_prefix(bytes).ok().map(|(header, _)| header.time_ns)
     }
 
+    /// Returns the length of the record that `bytes` begin with, once its head is there.
+    pub fn length(bytes: &[u8]) -> Option<usize> {
+        Header::read_from_prefix(bytes).ok().map(|(header, _)| header.length as usize)
+    }
+
     /// Reads the record that fills `bytes`. Fields of unknown type are skipped.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (header, rest) = Header::read_from_prefix(bytes).map_err(|_| Malformed::Short)?;

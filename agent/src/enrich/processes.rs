@@ -1,19 +1,20 @@
 //! Answers whose event it is: keeps the process tree up to date and fills in names and containers.
 
 mod describe;
+mod snapshot;
 
 use std::sync::Arc;
 
-use alert::{Executable, Missing, Process};
+use alert::{Executable, Leader, Missing, Process};
 use probe::{
     Record,
-    layout::{Execve, Fork, Header, Kind, flag},
-    texts,
+    layout::{Execve, Fork, Header, Kind},
 };
 
 #[cfg(test)]
 pub(crate) use self::describe::unknown;
-use self::describe::{is_writable, lead, name, standard_stream, told};
+use self::describe::{lead, login_uid, name, started, told};
+pub(crate) use self::snapshot::Snapshot;
 use super::{
     container::{Containers, Word},
     path::text,
@@ -88,8 +89,9 @@ impl Processes {
         self.containers.tick();
     }
 
-    /// Takes in all processes of `/proc`, parents before children.
-    pub(crate) fn snapshot(&mut self) {
+    /// Takes in all processes of `/proc`, parents before children: where the kernel's iterator cannot
+    /// be had.
+    pub(crate) fn read_all(&mut self) {
         for pid in procfs::pids() {
             self.fetch(pid, FETCH_ANCESTORS_MAX);
         }
@@ -105,10 +107,7 @@ impl Processes {
         for pid in pids {
             let Some(known) = self.fetch(pid, FETCH_ANCESTORS_MAX) else { continue };
             let Some(seen) = procfs::read(pid) else { continue };
-            let same_program = known.executable.path == seen.executable.path
-                && known.executable.inode == seen.executable.inode
-                && known.arguments[..] == seen.arguments[..];
-            if same_program {
+            if runs(&known, &seen.executable, &seen.arguments) {
                 continue;
             }
             let parent = known.parent.clone();
@@ -143,8 +142,15 @@ impl Processes {
             process.gid = header.gid;
             name(&mut self.users, process);
         }
-        if node.process.capabilities != header.capabilities {
-            Arc::make_mut(&mut node.process).capabilities = header.capabilities;
+        if !has_capabilities(&node.process, header) {
+            let process = Arc::make_mut(&mut node.process);
+            process.capabilities = header.capabilities;
+            process.extra.get_or_insert_default().permitted = Some(header.permitted);
+        }
+        if node.process.login_uid != login_uid(header) {
+            let process = Arc::make_mut(&mut node.process);
+            process.login_uid = login_uid(header);
+            name(&mut self.users, process);
         }
         if node.cgroup != header.cgroup {
             node.cgroup = header.cgroup;
@@ -181,41 +187,29 @@ impl Processes {
             Some(before) => before.parent.clone(),
             None => self.parent(header.ppid as i32),
         };
-        let cgroups = [record.cgroup, record.cgroup_v1].map(|path| text(path.unwrap_or_default()));
-        let login_uid = (exec.login_uid != u32::MAX).then_some(exec.login_uid);
-        let path = text(record.path.unwrap_or_default());
-        let from_memfd =
-            record.has(flag::UNREACHABLE) && exec.links == 0 && path.starts_with("memfd:");
-        let mut process = Process {
+        let process = Process {
             ppid: parent.as_ref().map_or(header.ppid as i32, |parent| parent.key.pid),
-            vpid: exec.vpid as i32,
-            sid: exec.sid as i32,
-            name: text(record.name.unwrap_or_default()),
-            executable: Executable {
-                path,
-                inode: exec.inode,
-                ctime_ns: u64::try_from(exec.ctime_ns).unwrap_or(0),
-                mtime_ns: u64::try_from(exec.mtime_ns).unwrap_or(0),
-                from_memfd,
-                upper_layer: exec.upper_layer != 0,
-                writable: is_writable(header, exec),
-                deleted: exec.links == 0 && !from_memfd,
-                ..Executable::default()
-            },
-            arguments: texts(record.arguments.unwrap_or_default()).map(text).collect(),
-            environment: texts(record.environment.unwrap_or_default()).map(text).collect(),
-            cwd: text(record.cwd.unwrap_or_default()),
-            tty: exec.tty,
-            login_uid,
-            stdin: standard_stream(&exec.input),
-            stdout: standard_stream(&exec.output),
-            container: self.containers.of(&[&cgroups[0], &cgroups[1]]),
             parent,
-            ..told(header, self.boot_epoch_ns)
+            ..self.program(record, exec)
         };
-        name(&mut self.users, &mut process);
-        lead(&self.tree, &mut process, before.as_deref());
+        let process = self.complete(process, before.as_deref());
         self.tree.insert(process, header.cgroup, true)
+    }
+
+    /// Returns what a record tells of a process, but for its parent and names.
+    fn program(&mut self, record: &Record<'_>, exec: &Execve) -> Process {
+        let cgroups = [record.cgroup, record.cgroup_v1].map(|path| text(path.unwrap_or_default()));
+        let container = self.containers.of(&[&cgroups[0], &cgroups[1]]);
+        describe::program(record, exec, container, self.boot_epoch_ns)
+    }
+
+    /// Fills in names and leaders.
+    fn complete(&mut self, mut process: Process, before: Option<&Process>) -> Process {
+        name(&mut self.users, &mut process);
+        lead(&mut process, before, &|pid| {
+            self.tree.current(pid).map(|node| Arc::new(Leader::from(&*node.process)))
+        });
+        process
     }
 
     /// Takes in a child; returns it.
@@ -227,18 +221,21 @@ impl Processes {
         };
         let own = told(header, self.boot_epoch_ns);
         let process = match parent {
-            Some(parent) => Process {
-                key: own.key,
-                ppid: parent_pid,
-                vpid: fork.vpid as i32,
-                start_ns: own.start_ns,
-                parent: Some(Arc::clone(&parent)),
-                ..Process::clone(&parent)
-            },
+            Some(parent) => {
+                let child = Process {
+                    key: own.key,
+                    ppid: parent_pid,
+                    vpid: own.vpid,
+                    start_ns: own.start_ns,
+                    parent: Some(Arc::clone(&parent)),
+                    ..Process::clone(&parent)
+                };
+                self.grouped(child, fork, Some(&parent))
+            }
             None => {
-                let mut process = Process { ppid: parent_pid, vpid: fork.vpid as i32, ..own };
+                let mut process = Process { ppid: parent_pid, ..own };
                 name(&mut self.users, &mut process);
-                process
+                self.grouped(process, fork, None)
             }
         };
         // The parent's cgroup, not the child's: one that was put elsewhere is found out next.
@@ -248,6 +245,19 @@ impl Processes {
             .map_or(header.cgroup, |parent| parent.cgroup);
         self.tree.insert(process, cgroup, true);
         self.follow(header)
+    }
+
+    /// Fills in what a fork tells of the child's session, group and namespace.
+    fn grouped(&self, mut process: Process, fork: &Fork, parent: Option<&Process>) -> Process {
+        process.sid = fork.sid as i32;
+        let extra = process.extra.get_or_insert_default();
+        extra.group_id = Some(fork.group_id as i32);
+        extra.virtual_group_id = Some(fork.virtual_group_id as i32);
+        extra.namespace_start_ns = started(fork.namespace_start_ns, self.boot_epoch_ns);
+        lead(&mut process, parent, &|pid| {
+            self.tree.current(pid).map(|node| Arc::new(Leader::from(&*node.process)))
+        });
+        process
     }
 
     /// Notes an end; returns the process that ended.
@@ -284,9 +294,19 @@ impl Processes {
     fn process_seen(&mut self, seen: Seen, parent: Option<Arc<Process>>) -> Process {
         let cgroups: Vec<&str> = seen.cgroups.iter().map(|path| &**path).collect();
         let container = self.containers.of(&cgroups);
-        let mut process = Process { container, ..describe::seen(seen, parent, self.boot_epoch_ns) };
-        name(&mut self.users, &mut process);
-        lead(&self.tree, &mut process, None);
-        process
+        let process = Process { container, ..describe::seen(seen, parent, self.boot_epoch_ns) };
+        self.complete(process, None)
     }
+}
+
+/// Returns whether a process runs this program with these arguments.
+fn runs(known: &Process, executable: &Executable, arguments: &[Box<str>]) -> bool {
+    known.executable.path == executable.path
+        && known.executable.inode == executable.inode
+        && known.arguments[..] == *arguments
+}
+
+fn has_capabilities(process: &Process, header: &Header) -> bool {
+    process.capabilities == header.capabilities
+        && process.extra.as_deref().and_then(|extra| extra.permitted) == Some(header.permitted)
 }

@@ -26,8 +26,6 @@ pub(crate) struct Seen {
     pub(crate) group_id: i32,
     /// In its own pid namespace.
     pub(crate) virtual_group_id: i32,
-    /// Pid namespaces it is in, the host's included.
-    pub(crate) nesting: usize,
     pub(crate) tty: u32,
     /// Since boot, rounded down to [`TICK_NS`].
     pub(crate) start_ns: u64,
@@ -164,7 +162,6 @@ fn parse_stat(stat: &str) -> Option<Seen> {
 fn parse_status(status: &str, seen: &mut Seen) {
     seen.vpid = seen.pid;
     seen.virtual_group_id = seen.group_id;
-    seen.nesting = 1;
     let bits =
         |text: Option<&str>| text.and_then(|bits| u64::from_str_radix(bits, 16).ok()).unwrap_or(0);
     for line in status.lines() {
@@ -175,7 +172,6 @@ fn parse_status(status: &str, seen: &mut Seen) {
             "Uid" => seen.uid = values.nth(1).and_then(|uid| uid.parse().ok()).unwrap_or(0),
             "Gid" => seen.gid = values.nth(1).and_then(|gid| gid.parse().ok()).unwrap_or(0),
             "NSpid" => {
-                seen.nesting = values.clone().count().max(1);
                 if let Some(vpid) = values.last().and_then(|pid| pid.parse().ok()) {
                     seen.vpid = vpid;
                 }
@@ -231,7 +227,7 @@ mod tests {
         let mut seen = Seen { pid: 40, group_id: 40, ..Seen::default() };
         parse_status(status, &mut seen);
         assert_eq!((seen.uid, seen.gid), (2, 6));
-        assert_eq!((seen.vpid, seen.virtual_group_id, seen.nesting), (1, 1, 3));
+        assert_eq!((seen.vpid, seen.virtual_group_id), (1, 1));
         assert_eq!((seen.capabilities, seen.permitted, seen.inheritable), (2, 0xa804_25fb, 1));
     }
 

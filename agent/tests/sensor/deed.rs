@@ -54,7 +54,8 @@ pub(crate) fn compiled(name: &str) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sensor").join(name);
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let status = Command::new(compiler)
-        .args(["-O1", "-o"])
+        // Static, so that it runs in any root.
+        .args(["-O1", "-static", "-pthread", "-o"])
         .arg(&program)
         .arg(source.with_extension("c"))
         .status()

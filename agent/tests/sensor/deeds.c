@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/io_uring.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -60,6 +61,58 @@ static int terminal(void)
 	setsid();
 	dup2(open(ptsname(master), O_RDWR), 0);
 	return execl("/proc/self/exe", "deeds", "nothing", NULL);
+}
+
+// Runs a program in the process group of one that is no ancestor of it and waits.
+static int group(void)
+{
+	int leader = fork();
+	if (leader == 0) {
+		pause();
+		_exit(0);
+	}
+	setpgid(leader, leader);
+	int member = fork();
+	if (member == 0) {
+		setpgid(0, leader);
+		execl("/proc/self/exe", "deeds", "nothing", NULL);
+	}
+	waitpid(member, NULL, 0);
+	kill(leader, SIGKILL);
+	return waitpid(leader, NULL, 0) != leader;
+}
+
+static void *run_nothing(void *unused)
+{
+	execl("/proc/self/exe", "deeds", "nothing", "from-a-thread", NULL);
+	return unused;
+}
+
+// Runs a program from a thread that is not the first.
+static int thread_exec(void)
+{
+	pthread_t thread;
+	pthread_create(&thread, NULL, run_nothing, NULL);
+	pthread_join(thread, NULL);
+	return 1;
+}
+
+// Logs in, as far as the kernel is concerned, and opens a file.
+static int login(const char *uid, const char *path)
+{
+	int fd = open("/proc/self/loginuid", O_WRONLY);
+	if (fd < 0 || write(fd, uid, strlen(uid)) < 0)
+		return 2;
+	return open(path, O_RDONLY) < 0;
+}
+
+// Waits for the end of standard input.
+static int wait_for_end(void)
+{
+	char byte;
+	while (read(0, &byte, 1) > 0)
+		;
+	return 0;
 }
 
 static int inet(int family, int type, int flags, int port)
@@ -150,6 +203,14 @@ int main(int count, char **arguments)
 		return deleted(rest);
 	if (!strcmp(deed, "terminal"))
 		return terminal();
+	if (!strcmp(deed, "group"))
+		return group();
+	if (!strcmp(deed, "thread-exec"))
+		return thread_exec();
+	if (!strcmp(deed, "login"))
+		return login(rest[0], rest[1]);
+	if (!strcmp(deed, "wait"))
+		return wait_for_end();
 	if (!strcmp(deed, "openat2"))
 		return syscall(437, AT_FDCWD, rest[0], &how, sizeof how) < 0;
 	if (!strcmp(deed, "creat"))

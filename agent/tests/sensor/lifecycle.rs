@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    path::Path,
     process::{Command, Stdio},
     sync::{
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use agent::sensor::{Backend, KindCounters, Sensor, SensorOptions, SensorStatus};
-use alert::{Detail, Event, EventKind};
+use alert::{Detail, Event, EventKind, StandardStream};
 
 use crate::{
     deed::{deed, finish, run},
@@ -92,6 +93,32 @@ fn a_process_older_than_the_sensor_is_known_with_its_ancestors() {
     assert_eq!(process.ancestors().next().unwrap().key.pid, std::process::id() as i32);
     assert_eq!(process.user.as_deref(), Some("root"));
     assert!(process.executable.inode != 0);
+    assert_eq!(Path::new(&*process.cwd), std::env::current_dir().unwrap());
+    assert_eq!(process.stdin, Some(StandardStream::Pipe));
+    let extra = process.extra.as_ref().unwrap();
+    assert_eq!(extra.group_id, Some(group_of(std::process::id() as i32)));
+    assert!(extra.usage.unwrap().files_max >= 64);
+    assert_eq!(extra.permitted, Some(process.capabilities));
+}
+
+fn group_of(pid: i32) -> i32 {
+    let pid = rustix::process::Pid::from_raw(pid);
+    rustix::process::getpgid(pid).unwrap().as_raw_nonzero().get()
+}
+
+#[test]
+fn a_storm_of_processes_finds_bounded_room_and_evictions_are_counted() {
+    let options = SensorOptions { processes_max: 64, ..Default::default() };
+    let Some(sensor) = start(&[EventKind::OpenAt], options) else { return };
+    let status = sensor.status();
+    let storm = "i=0; while [ $i -lt 300 ]; do /bin/true & i=$((i+1)); done; wait";
+    run(Command::new("sh").args(["-c", storm]));
+    let stop = AtomicBool::new(true);
+    sensor.run(&stop, &mut |_| {});
+    let totals = status.totals();
+    assert!(totals.processes <= 64, "{totals:?}");
+    assert!(totals.evicted >= 200, "{totals:?}");
+    assert_eq!(totals.malformed, 0);
 }
 
 /// Runs a sensor of its own until an event fits; `act` is called once it watches.

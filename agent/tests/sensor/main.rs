@@ -11,6 +11,7 @@
 )]
 
 mod call;
+mod context;
 mod deed;
 mod file;
 mod lifecycle;

@@ -271,7 +271,8 @@ fn a_program_added_to_an_overlay_is_told_from_one_that_was_there() {
                 && &*event.process.name == name
                 && event.process.ancestors().any(|process| process.key.pid == pid)
         });
-        assert_eq!(event.process.executable.upper_layer, upper, "{name}");
+        let executable = &event.process.executable;
+        assert_eq!((executable.upper_layer, executable.lower_layer), (upper, !upper), "{name}");
         assert_eq!(Path::new(&*event.process.executable.path), at("mounted").join(name));
     }
 }
@@ -288,6 +289,7 @@ fn a_changed_user_shows_without_an_exec() {
     assert_eq!((event.process.uid, event.process.gid), (65534, 65534));
     assert_eq!(event.process.user.as_deref(), Some("nobody"));
     assert_eq!(event.process.capabilities, 0);
+    assert_eq!(event.process.extra.as_ref().unwrap().permitted, Some(0));
 }
 
 #[test]
@@ -338,7 +340,7 @@ fn a_process_in_a_container_s_cgroup_is_one_of_the_container() {
 }
 
 /// Removes the folders of a cgroup below the mount.
-struct Cgroup(PathBuf);
+pub(crate) struct Cgroup(pub(crate) PathBuf);
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
@@ -348,7 +350,7 @@ impl Drop for Cgroup {
     }
 }
 
-fn cgroup_root() -> Option<PathBuf> {
+pub(crate) fn cgroup_root() -> Option<PathBuf> {
     ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
         .map(PathBuf::from)
         .into_iter()

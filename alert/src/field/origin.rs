@@ -71,7 +71,7 @@ origins! {
     Start "`task_struct.start_boottime`.";
     Tree "The sensor's tree of processes: exec, fork and exit events, and `/proc` at its start.";
     Streams "`files_struct`, at the last exec.";
-    Usage "`/proc/PID/status`, `/proc/PID/stat` and `/proc/PID/fd`.";
+    Usage "`mm_struct`, `signal_struct.rlim`, `files_struct` and the faults of `task_struct`, at the last exec.";
     Scheduler "Scheduler events.";
     Credentials "`task_struct.cred`.";
     LoginUid "`task_struct.loginuid`.";
