@@ -37,8 +37,6 @@ fn the_official_rules_load_unmodified() {
     assert_eq!(loaded.rules.rules().len(), 25);
     let warnings: String = loaded.warnings.iter().map(summary).collect();
     expect![[r#"
-        line 1185: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: container.start_ts
-        line 1253: SAKER_FIELD_UNSUPPLIED: nothing supplies these fields yet: container.start_ts
     "#]]
     .assert_eq(&warnings);
 }
