@@ -12,6 +12,7 @@ pub mod detect;
 pub mod enforce;
 mod enrich;
 mod lifecycle;
+mod memory;
 mod metrics;
 pub mod privileges;
 pub mod recorder;

@@ -187,6 +187,7 @@ impl Agent {
         setup: Setup,
         registry: &Registry,
     ) -> Result<Self, AgentError> {
+        crate::memory::give_back();
         let hostname = config.hostname.clone().unwrap_or_else(crate::hostname);
         let rules = RuleFiles::load(config)?;
         let recorder = match &setup.record {

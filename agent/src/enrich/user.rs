@@ -30,14 +30,17 @@ const CONTAINERS_BYTES_MAX: usize = 16 << 20;
 /// Roots of one container: beside its own, those its processes changed to.
 const ROOTS_MAX: usize = 4;
 
-/// The root of the host, as its first process has it: the agent may run in a container itself.
-const HOST_ROOT: &str = "/proc/1/root";
+/// The first process of the host, which has the host's root: the agent may run in a container itself.
+const FIRST: &str = "/proc/1";
+/// Ourselves, for want of the right to look at the first.
+const OWN: &str = "/proc/self";
 
 /// The names of the host and of containers.
 #[derive(Debug)]
 pub(crate) struct Users {
     host: Names,
-    host_path: &'static Path,
+    host_path: PathBuf,
+    host_place: Option<Place>,
     containers: HashMap<Box<str>, Roots>,
     /// Of those nobody can name.
     nobody: Names,
@@ -45,6 +48,41 @@ pub(crate) struct Users {
 
 /// A directory that is somebody's root.
 type Root = (u64, u64);
+
+/// Where a process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    root: Root,
+    /// Inode of the mount namespace, if it could be told.
+    mounts: Option<u64>,
+}
+
+/// Whose names hold somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Host,
+    Nobody,
+    OwnRoot,
+}
+
+impl Place {
+    /// Reads it from a folder of `/proc`.
+    fn of(process: &str) -> Option<Self> {
+        let mounts = std::fs::metadata(format!("{process}/ns/mnt")).ok().map(|data| data.ino());
+        Some(Self { root: root_of(Path::new(&format!("{process}/root")))?, mounts })
+    }
+
+    /// Returns whose names hold for a process of a container.
+    fn whose(self, host: Option<Self>) -> Whose {
+        match host {
+            Some(host) if host.root != self.root => Whose::OwnRoot,
+            // It is of the container by its cgroup alone.
+            Some(host) if host.mounts.is_some() && host.mounts == self.mounts => Whose::Host,
+            // It is about to change its root.
+            _ => Whose::Nobody,
+        }
+    }
+}
 
 /// The roots of one container, its own first.
 #[derive(Debug)]
@@ -55,14 +93,14 @@ struct Roots {
 
 impl Users {
     pub(crate) fn new() -> Self {
-        let host_path = match Path::new(HOST_ROOT) {
-            path if root_of(path).is_some() => path,
-            // Without the right to look there it is the root we have ourselves.
-            _ => Path::new("/"),
-        };
+        let first = Place::of(FIRST).map(|place| (FIRST, place));
+        let known = first.or_else(|| Some((OWN, Place::of(OWN)?)));
+        let host_path =
+            PathBuf::from(format!("{}/root", known.map_or(OWN, |(process, _)| process)));
         Self {
-            host: Names::read(host_path, HOST_BYTES_MAX, IdMap::default(), IdMap::default()),
+            host: Names::read(&host_path, HOST_BYTES_MAX, IdMap::default(), IdMap::default()),
             host_path,
+            host_place: known.map(|(_, place)| place),
             containers: HashMap::new(),
             nobody: Names::none(),
         }
@@ -72,20 +110,26 @@ impl Users {
     /// Those of a container that cannot be read are empty: the host's would be wrong.
     pub(crate) fn of(&mut self, container: Option<&str>, pid: i32) -> &Names {
         let Some(id) = container else {
-            self.host.refresh_sometimes(self.host_path);
-            return &self.host;
+            return self.of_host();
         };
-        let path = PathBuf::from(format!("/proc/{pid}/root"));
-        match root_of(&path) {
-            // It has not changed to its container's root yet, or left it.
-            Some(root) if Some(root) == root_of(self.host_path) => &self.nobody,
-            Some(root) => self.of_root(id, root, &path, pid),
+        let process = format!("/proc/{pid}");
+        match Place::of(&process).map(|place| (place.root, place.whose(self.host_place))) {
+            Some((_, Whose::Host)) => self.of_host(),
+            Some((_, Whose::Nobody)) => &self.nobody,
+            Some((root, Whose::OwnRoot)) => {
+                self.of_root(id, root, Path::new(&format!("{process}/root")), pid)
+            }
             // It is gone: most likely its root was the container's own.
             None => match self.containers.get(id) {
                 Some(roots) => roots.names.first().map_or(&self.nobody, |(_, names)| names),
                 None => &self.nobody,
             },
         }
+    }
+
+    fn of_host(&mut self) -> &Names {
+        self.host.refresh_sometimes(&self.host_path);
+        &self.host
     }
 
     fn of_root(&mut self, id: &str, root: Root, path: &Path, pid: i32) -> &Names {
@@ -267,10 +311,17 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_still_has_the_host_s_root_has_no_names_and_leaves_none_behind() {
+    fn a_process_in_the_host_s_root_has_the_host_s_names_unless_it_is_about_to_leave() {
+        let host = Place { root: (1, 2), mounts: Some(5) };
+        let whose = |root, mounts| Place { root, mounts }.whose(Some(host));
+        assert_eq!(whose((1, 2), Some(5)), Whose::Host);
+        assert_eq!(whose((1, 2), Some(6)), Whose::Nobody);
+        assert_eq!(whose((1, 2), None), Whose::Nobody);
+        assert_eq!(whose((1, 3), Some(5)), Whose::OwnRoot);
+        assert_eq!(host.whose(None), Whose::Nobody);
         let mut users = Users::new();
         let own = std::process::id() as i32;
-        assert_eq!(users.of(Some("starting"), own).user(0), None);
+        assert_eq!(users.of(Some("cgroup alone"), own).user(0).as_deref(), Some("root"));
         assert!(users.containers.is_empty());
     }
 

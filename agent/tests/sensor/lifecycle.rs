@@ -117,7 +117,7 @@ fn a_storm_of_processes_finds_bounded_room_and_evictions_are_counted() {
     sensor.run(&stop, &mut |_| {});
     let totals = status.totals();
     assert!(totals.processes <= 64, "{totals:?}");
-    assert!(totals.evicted >= 200, "{totals:?}");
+    assert!(totals.evicted >= 50, "{totals:?}");
     assert_eq!(totals.malformed, 0);
 }
 

@@ -72,10 +72,9 @@ impl Processes {
                 process.parent = known.parent.clone();
                 process.ppid = known.ppid;
             }
-            None => {
-                let parent = self.tree.current(process.ppid);
-                process.parent = parent.map(|node| Arc::clone(&node.process));
-            }
+            // A parent the kernel did not tell of may still be in `/proc`.
+            None if process.ppid > 0 => process.parent = self.parent(process.ppid),
+            None => {}
         }
         name(&mut self.users, &mut process);
         lead(&mut process, None, &|pid| leaders.get(&pid).cloned());
@@ -105,6 +104,9 @@ mod tests {
 
     use super::*;
     use crate::enrich::container::Containers;
+
+    /// A pid nobody has.
+    const NOBODY: u32 = 0x7fff_fff0;
 
     /// A record of a process: pid, parent, session, group, name.
     fn record(pid: u32, ppid: u32, sid: u32, group: u32, name: &str) -> Vec<u8> {
@@ -155,7 +157,7 @@ mod tests {
             record(2, 9, 2, 2, "child"),
             record(9, 5, 9, 9, "middle"),
             record(5, 0, 5, 5, "top"),
-            record(7, 77, 7, 7, "orphan"),
+            record(7, NOBODY, 7, 7, "orphan"),
         ];
         take_in(&mut processes, &records);
         assert_eq!(names(&of(&processes, 2)), ["middle", "top"]);
