@@ -1,0 +1,100 @@
+//! Many opens: of a file no rule wants, and of one that rules must look at.
+
+use std::{
+    fs::File,
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::{
+    target::{Rules, Target},
+    workload::UNWANTED,
+};
+use crate::say;
+
+const FLOOD: Duration = Duration::from_secs(3);
+/// Below `/etc`, where rules look; no rule matches it.
+const LOOKED_AT: &str = "/etc/hostname";
+
+/// Opens and closes a file no rule wants at a fixed rate.
+pub(crate) struct Paced {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<f64>,
+}
+
+impl Paced {
+    pub(crate) fn start(per_second: u32) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let (started, mut done) = (Instant::now(), 0_u32);
+            while !stopped.load(Ordering::Relaxed) {
+                let due = started.elapsed().as_secs_f64() * f64::from(per_second);
+                if f64::from(done) > due {
+                    std::hint::spin_loop();
+                    continue;
+                }
+                drop(black_box(File::open(UNWANTED)));
+                done += 1;
+            }
+            f64::from(done) / started.elapsed().as_secs_f64()
+        });
+        Self { stop, thread }
+    }
+
+    /// Returns the rate that was reached.
+    pub(crate) fn stop(self) -> f64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or(f64::NAN)
+    }
+}
+
+/// The agent's own CPU for each event that crosses, and what is lost with two producers flat out.
+pub(crate) fn crossing(rules: Rules) -> anyhow::Result<()> {
+    let target = Target::start(rules)?;
+    for (what, path) in [("no rule wants", UNWANTED), ("rules look at", LOOKED_AT)] {
+        let (cpu, (sent, lost)) = (target.cpu_seconds()?, target.sent_and_lost()?);
+        let opened = flat_out(path);
+        // What is in the rings is still to be read.
+        thread::sleep(Duration::from_millis(300));
+        let (cpu_after, (sent_after, lost_after)) =
+            (target.cpu_seconds()?, target.sent_and_lost()?);
+        let crossed = sent_after - sent;
+        say(format_args!(
+            "{rules}, two producers of opens {what}: {:.0} k/s offered, {:.0} k/s crossed, {} lost, \
+             {:.2} us of the agent's CPU for each that crossed",
+            opened / FLOOD.as_secs_f64() / 1e3,
+            crossed as f64 / FLOOD.as_secs_f64() / 1e3,
+            lost_after - lost,
+            (cpu_after - cpu) * 1e6 / crossed.max(1) as f64,
+        ));
+    }
+    Ok(())
+}
+
+fn flat_out(path: &'static str) -> f64 {
+    let opened = Arc::<AtomicU64>::default();
+    let producers: Vec<_> = (0..2)
+        .map(|_| {
+            let opened = Arc::clone(&opened);
+            thread::spawn(move || {
+                let started = Instant::now();
+                while started.elapsed() < FLOOD {
+                    for _ in 0..100 {
+                        drop(black_box(File::open(path)));
+                    }
+                    opened.fetch_add(100, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for producer in producers {
+        drop(producer.join());
+    }
+    opened.load(Ordering::Relaxed) as f64
+}
