@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use agent::config::EnforceMode::{Enforce, Monitor};
 
-use crate::stage::{Stage, outcomes};
+use crate::stage::{Stage, outcomes, signal};
 
 const ARGUMENT: &str = "evt.type in (execve, execveat) and proc.exepath startswith FOLDER/ and proc.args = 'stay here'";
 
@@ -16,8 +16,7 @@ fn a_rule_that_only_the_agent_can_decide_ends_the_process_it_matched() {
     let mut spared = spared.args(["stay", "there"]).stdout(Stdio::null()).spawn().unwrap();
     let mut ended = Command::new(&victim);
     let mut ended = ended.args(["stay", "here"]).stdout(Stdio::null()).spawn().unwrap();
-    let status = ended.wait().unwrap();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    assert_eq!(signal(&mut ended), Some(9));
     let alerts = stage.alerts(1);
     assert_eq!(outcomes(&alerts), ["killed"]);
     assert_eq!(alerts[0].fields["saker.enforced.by"], "Forbidden 0");
@@ -54,7 +53,7 @@ fn another_start_time_is_another_process() {
     event.number += 100;
     assert_eq!(armed.matched("Another rule", &event), None);
     assert_eq!(armed.matched("Forbidden 0", &event).unwrap().outcome.name(), "killed");
-    child.wait().unwrap();
+    assert_eq!(signal(&mut child), Some(9));
     event.number += 1;
     assert_eq!(armed.matched("Forbidden 0", &event).unwrap().outcome.name(), "gone");
 }
@@ -67,8 +66,7 @@ fn a_rule_about_another_deed_than_a_start_ends_the_one_who_did_it() {
     std::fs::write(&secret, "x").unwrap();
     let mut reader = Command::new("tail");
     let mut reader = reader.arg("-f").arg(&secret).stdout(Stdio::null()).spawn().unwrap();
-    let status = reader.wait().unwrap();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    assert_eq!(signal(&mut reader), Some(9));
     assert!(stage.status().after_the_fact.unwrap().contains("not about starts of programs"));
     assert_eq!(stage.status().after["killed"], 1);
 }

@@ -5,7 +5,7 @@ use std::{
     fs,
     os::unix::{ffi::OsStrExt, process::ExitStatusExt},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Condvar, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -187,6 +187,22 @@ pub(crate) fn outcomes(alerts: &[Alert]) -> Vec<String> {
 pub(crate) fn fate(command: &mut Command) -> Fate {
     let output = command.stdin(Stdio::null()).output().unwrap();
     Fate { ran: !output.stdout.is_empty(), killed: output.status.signal() == Some(9) }
+}
+
+/// Waits for a child that somebody else ends, not for ever; returns the signal that ended it.
+pub(crate) fn signal(child: &mut Child) -> Option<i32> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.signal();
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("nobody ended {}", child.id());
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Returns the compiled `victim.c`.
