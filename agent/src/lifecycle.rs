@@ -256,7 +256,8 @@ impl Agent {
         let (commands, inbox) = bounded(COMMANDS_MAX);
         let handle =
             AgentHandle { shared: Arc::clone(&shared), commands, work: Arc::downgrade(&work) };
-        let supervisor = Supervisor { shared, work, source, inbox, metrics, counted: None };
+        let supervisor =
+            Supervisor { shared, work, source, inbox, metrics, counted: None, compiled: None };
         let supervisor = thread::Builder::new()
             .name("agent".to_owned())
             .spawn(|| supervisor.run())

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use rules::RuleSet;
+use rules::{KernelFilter, RuleSet};
 use tracing::info;
 
 use super::{
@@ -38,6 +38,8 @@ pub(super) struct Supervisor {
     pub(super) metrics: Metrics,
     /// The rules whose costs were published last.
     pub(super) counted: Option<Arc<RuleSet>>,
+    /// The rules whose kernel filter was made last, and it.
+    pub(super) compiled: Option<(Arc<RuleSet>, Arc<KernelFilter>)>,
 }
 
 impl Supervisor {
@@ -96,10 +98,17 @@ impl Supervisor {
     }
 
     /// Keeps the kernel's filter to the rules in force, but lets everything through to a tap.
-    fn tend_filter(&self) {
-        let tapped = locked(&self.work).tap.is_some();
-        let filter = (!tapped).then(|| self.shared.rules.current().load().kernel_filter());
-        self.shared.put_filter(filter);
+    fn tend_filter(&mut self) {
+        if locked(&self.work).tap.is_some() {
+            return self.shared.put_filter(None);
+        }
+        let rules = self.shared.rules.current().load_full();
+        let filter = match &self.compiled {
+            Some((of, filter)) if Arc::ptr_eq(of, &rules) => Arc::clone(filter),
+            _ => rules.kernel_filter(),
+        };
+        self.compiled = Some((rules, Arc::clone(&filter)));
+        self.shared.put_filter(Some(filter));
     }
 
     /// Puts changed rules in force. The sensor is only started anew when they need more of it.

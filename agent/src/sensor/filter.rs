@@ -63,7 +63,7 @@ impl FilterControl {
 
 impl State {
     fn put(&mut self, filter: Arc<KernelFilter>) -> Result<(), MapError> {
-        let known = self.filter.as_ref().is_some_and(|before| Arc::ptr_eq(before, &filter));
+        let known = self.filter.as_ref() == Some(&filter);
         if known && !self.open {
             return Ok(());
         }
