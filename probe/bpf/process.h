@@ -172,14 +172,15 @@ static __always_inline u64 pages_of(struct mm_struct *mm, u32 counter)
 /* Returns how many of the first descriptors are open. */
 static __always_inline u32 open_files(struct task_struct *task)
 {
-	u64 words[FILES_WORDS_MAX] = {};
 	struct fdtable *table = task->files->fdt;
-	u64 bytes = BPF_CORE_READ(table, max_fds) / 8;
-	u32 count = 0;
-	CLAMP(bytes, sizeof(words));
-	bpf_probe_read_kernel(words, bytes, BPF_CORE_READ(table, open_fds));
-	for (int i = 0; i < FILES_WORDS_MAX; i++)
-		count += __builtin_popcountll(words[i]);
+	u32 count = 0, files_max = BPF_CORE_READ(table, max_fds);
+	unsigned long *words = BPF_CORE_READ(table, open_fds);
+	/* One by one: 6.1 and 6.12 have no stack left for all of them. */
+	for (u32 i = 0; i < FILES_WORDS_MAX && i * 64 < files_max; i++) {
+		u64 word = 0;
+		bpf_probe_read_kernel(&word, sizeof(word), words + i);
+		count += __builtin_popcountll(word);
+	}
 	return count;
 }
 
