@@ -25,6 +25,8 @@ need prometheus-alertmanager prometheus-alertmanager
 need setpriv util-linux
 need ip iproute2
 need openssl openssl
+need podman podman
+need runc runc
 need qemu-system-x86_64 qemu-system-x86
 need xz xz-utils
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
@@ -62,4 +64,5 @@ if [ ! -x "$smtp/bin/python" ] || [ ! -e "$smtp/.complete" ]; then
 fi
 
 "$here/kernels/fetch"
+"$here/engines/fetch"
 "$here/cluster/build"

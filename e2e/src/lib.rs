@@ -7,6 +7,7 @@
 mod api_server;
 mod certificates;
 mod cluster;
+mod engines;
 mod fault;
 mod folder;
 mod http;
@@ -25,6 +26,7 @@ mod webhook;
 pub use api_server::ApiServer;
 pub use certificates::{Certificates, Pem};
 pub use cluster::{Cluster, Forwarder};
+pub use engines::{Containerd, Docker, Podman, mark};
 pub use fault::{Fault, FaultProxy, Seen};
 pub use folder::Folder;
 pub use http::Http;

@@ -1,0 +1,42 @@
+//! Containers of containerd that are no pod's.
+
+use e2e::{Docker, mark};
+
+use crate::watch::{Watch, check};
+
+#[test]
+fn a_container_that_a_person_named_is_one_from_its_first_program_on() {
+    let docker = Docker::start();
+    let containerd = docker.containerd();
+    let watch = Watch::start(&[containerd.socket()], &[]);
+    let mark = mark();
+    let name = format!("web-{}", std::process::id());
+    containerd.says(
+        "saker-lab",
+        &[
+            "run",
+            "--rm",
+            "--rootfs",
+            "--label=app=web",
+            "--mount=type=bind,src=/usr/share,dst=/data,options=rbind:ro",
+            containerd.root().to_str().unwrap(),
+            &name,
+            "/bin/sh",
+            "-c",
+            &format!("true {mark}"),
+        ],
+    );
+    let event = watch.program_with(&mark);
+    check(
+        &event,
+        &[
+            ("container.id", &name),
+            ("container.full_id", &name),
+            ("container.type", "containerd"),
+            ("container.privileged", "false"),
+            ("container.mounts", "/usr/share:/data:ro:false:rprivate"),
+            ("container.host_network", "false"),
+            ("container.label[app]", "web"),
+        ],
+    );
+}
