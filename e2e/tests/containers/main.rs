@@ -1,5 +1,4 @@
-//! What the sensor tells of containers of real engines: of their first program, and when they come
-//! and go.
+//! What the sensor tells of the first program of containers of real engines.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use agent::sensor::{ContainerOptions, Sensor, SensorOptions};
@@ -27,6 +28,8 @@ impl Watch {
             sockets: sockets.to_vec(),
             users: None,
             storages: storages.to_vec(),
+            // A busy machine starts a container slowly, and Docker tells nothing of it meanwhile.
+            hold: Duration::from_secs(10),
             ..ContainerOptions::default()
         };
         let options = SensorOptions { containers, ..SensorOptions::default() };
@@ -34,13 +37,12 @@ impl Watch {
         let sensor = Sensor::start(&kinds, options).unwrap();
         let (events, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
         let (kept, stopping) = (Arc::clone(&events), Arc::clone(&stop));
-        let keep = move |event: Event| {
+        let mut keep = move |event: Event| {
             let kept: &Mutex<Vec<Event>> = &kept;
             if event.process.container.is_some() {
                 kept.lock().unwrap().push(event);
             }
         };
-        let mut keep = keep;
         let thread = std::thread::spawn(move || sensor.run(&stopping, &mut keep));
         Self { events, stop, sensor: Some(thread) }
     }
