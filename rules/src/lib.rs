@@ -17,6 +17,7 @@ mod load;
 mod manual;
 mod matcher;
 mod parse;
+mod question;
 mod rule;
 mod ruleset;
 #[cfg(test)]
@@ -45,5 +46,6 @@ pub use matcher::{
     KindPlan, Lifetime, Matcher, Plan, PredicateCost, PredicatePlan, RuleCost, StepPlan,
 };
 pub use parse::{ConditionFault, ConditionTree, parse_condition};
+pub use question::Format;
 pub use rule::{Rendered, Rule};
 pub use ruleset::{Loaded, Requirements, RuleSet, Source};

@@ -169,6 +169,12 @@ impl Rule {
         Rendered { output, fields }
     }
 
+    /// Returns the text of a format.
+    pub(crate) fn formatted(segments: &[Segment], event: &Event) -> String {
+        let view = EventView { event, path: PathView::Written };
+        Self::print(segments, &view, &mut Fields::new())
+    }
+
     /// Returns the text of a format, and adds the fields it names.
     fn print(segments: &[Segment], view: &EventView<'_>, fields: &mut Fields) -> String {
         let mut output = String::new();

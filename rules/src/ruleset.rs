@@ -108,7 +108,7 @@ impl RuleSet {
         LoadReport::new(&names, set, disabled, found)
     }
 
-    fn new(mut compiled: Compiled) -> Self {
+    pub(crate) fn new(mut compiled: Compiled) -> Self {
         let roots: Vec<_> = compiled.rules.iter().map(|(_, root)| *root).collect();
         // What is about other events than a sensor's has no part in matching these.
         let asked = compiled.rules.iter().map(|(rule, root)| match rule.events {
