@@ -26,7 +26,10 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tracing::warn;
 
 use self::{known::Known, orders::Orders, target::Guard, watch::Watches};
-use crate::{config::ActionsConfig, enrich::procfs, metrics::OrderMetrics, status::ActionsStatus};
+use crate::{
+    AgentHandle, config::ActionsConfig, enrich::procfs, metrics::OrderMetrics,
+    status::ActionsStatus, tap,
+};
 
 /// Orders carried out at a time; each may block a thread for as long as it waits.
 const ORDERS_AT_ONCE_MAX: usize = 16;
@@ -98,20 +101,27 @@ impl Actions {
         ActionsStatus {
             listen: self.0.config.listen,
             clients: self.0.config.clients.clone(),
+            watchers: self.0.config.watchers.clone(),
             host_processes: self.0.config.host_processes,
             watches: self.0.watches.count(),
             trouble: trouble(),
         }
     }
 
-    /// Takes orders until shutdown.
-    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) {
+    /// Takes orders until shutdown, and hands events of `watched` to those who may have them.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        watched: Option<AgentHandle>,
+        shutdown: Shutdown,
+    ) {
         if let Some(trouble) = trouble() {
             warn!(trouble, "orders to end processes will be refused");
         }
         let limits = ServerLimits { connections_max: 256, ..ServerLimits::default() };
         let acceptor = Arc::clone(&self.0.acceptor);
-        let routes = routes::routes(self);
+        let events = watched.map(|agent| tap::routes(agent, shutdown.clone()));
+        let routes = routes::routes(self, events);
         let connections = Connections::default();
         server::serve(listener, Some(acceptor), routes, limits, connections, shutdown).await;
     }

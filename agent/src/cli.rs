@@ -2,13 +2,20 @@
 
 use std::{
     io::{self, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
-use axum::{Json, Router, routing::get};
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{Method, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use clap::Args;
 use prometheus::Registry;
 use serde::Deserialize;
@@ -17,7 +24,8 @@ use service::{
     ErrorChain,
     admin::{self, Readiness},
     config::{ConfigError, HumanBytes},
-    server::{self, Connections, ServerLimits},
+    problem::Problem,
+    server::{self, Connections, Peer, ServerLimits},
     shutdown::Shutdown,
     telemetry::{LevelError, LevelHandle, Logs},
 };
@@ -104,9 +112,12 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Logs(_) | Self::Agent(AgentError::Rules(_)) => 2,
-            Self::Agent(AgentError::Replay(_) | AgentError::Uplink(_) | AgentError::Actions(_)) => {
-                2
-            }
+            Self::Agent(
+                AgentError::Replay(_)
+                | AgentError::Uplink(_)
+                | AgentError::Actions(_)
+                | AgentError::Around(_),
+            ) => 2,
             Self::Agent(AgentError::Sensor(_)) | Self::Ended(_) => 3,
             _ => 1,
         }
@@ -177,7 +188,9 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
         let readiness = Readiness::default();
         shutdown.spawn("readiness", follow(handle.clone(), readiness.clone(), shutdown.clone()));
         shutdown.spawn("reload", reload(handle.clone(), shutdown.clone()));
-        let routes = admin::router(registry, readiness, level).merge(status(handle.clone()));
+        let guarded = middleware::from_fn_with_state(config.admin_remote_writes, guard);
+        let admin = admin::router(registry, readiness, level).layer(guarded);
+        let routes = admin.merge(status(handle.clone()));
         let served = server::serve(
             listener,
             None,
@@ -191,7 +204,8 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
     }
     if let Some(actions) = handle.actions() {
         let listener = listen(actions.listen(), "orders").await?;
-        shutdown.spawn("orders", actions.serve(listener, shutdown.clone()));
+        let watched = Some(handle.clone());
+        shutdown.spawn("orders", actions.serve(listener, watched, shutdown.clone()));
     }
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -209,6 +223,21 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
         Some(why) => Err(Failure::Ended(why)),
         None => Ok(()),
     }
+}
+
+/// Lets nobody but this machine change anything, unless the configuration lets others.
+async fn guard(State(remote): State<bool>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    if may(request.method(), peer, remote) {
+        return next.run(request).await;
+    }
+    warn!(?peer, path = request.uri().path(), "somebody from elsewhere tried to change something");
+    let why = "only this machine may change it; see `agent.admin_remote_writes`";
+    Problem::new(StatusCode::FORBIDDEN, why).into_response()
+}
+
+fn may(method: &Method, peer: Option<IpAddr>, remote: bool) -> bool {
+    method.is_safe() || remote || peer.is_some_and(|peer| peer.to_canonical().is_loopback())
 }
 
 async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, Failure> {
@@ -242,16 +271,16 @@ pub async fn serve_status(config: &AgentConfig, handle: AgentHandle, shutdown: &
     shutdown.spawn("status", served);
 }
 
-/// Lets `saker record` ask for events. The agent does without where it cannot.
+/// Lets `saker events` and `saker record` ask for events. The agent does without where it cannot.
 pub fn serve_recorders(config: &AgentConfig, handle: AgentHandle, shutdown: &Shutdown) {
     let Some(path) = config.record.socket() else { return };
     match Socket::bind(&path) {
         Ok(socket) => {
-            info!(path = %path.display(), "events can be recorded");
-            shutdown.spawn("recorders", socket.serve(handle, shutdown.clone()));
+            info!(path = %path.display(), "events can be asked for");
+            shutdown.spawn("events", socket.serve(handle, shutdown.clone()));
         }
         Err(error) => {
-            info!(error = %ErrorChain(&error), "events cannot be recorded");
+            info!(error = %ErrorChain(&error), "events cannot be asked for");
         }
     }
 }
@@ -297,5 +326,27 @@ async fn reload(handle: AgentHandle, shutdown: Shutdown) {
             () = changed => {}
         }
         handle.reload();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_changes_something_unless_others_may() {
+        let from = |text: &str| text.parse::<IpAddr>().ok();
+        for (method, peer, remote, expected) in [
+            (Method::GET, from("192.0.2.1"), false, true),
+            (Method::PUT, from("192.0.2.1"), false, false),
+            (Method::PUT, from("192.0.2.1"), true, true),
+            (Method::PUT, from("127.0.0.1"), false, true),
+            (Method::PUT, from("::1"), false, true),
+            (Method::PUT, from("::ffff:127.0.0.1"), false, true),
+            (Method::PUT, from("::ffff:192.0.2.1"), false, false),
+            (Method::PUT, None, false, false),
+        ] {
+            assert_eq!(may(&method, peer, remote), expected, "{method} {peer:?} {remote}");
+        }
     }
 }

@@ -51,6 +51,8 @@ pub struct AgentConfig {
     pub hostname: Option<String>,
     /// Address of `/live`, `/ready`, `/metrics` and `/status`.
     pub admin: SocketAddr,
+    /// Let other machines change the log level there.
+    pub admin_remote_writes: bool,
     pub record: RecordConfig,
     pub limits: LimitsConfig,
     pub sensor: SensorConfig,
@@ -75,6 +77,7 @@ impl Default for AgentConfig {
             static_fields: BTreeMap::new(),
             hostname: None,
             admin: SocketAddr::from(([127, 0, 0, 1], 2803)),
+            admin_remote_writes: false,
             record: RecordConfig::default(),
             limits: LimitsConfig::default(),
             sensor: SensorConfig::default(),
@@ -96,11 +99,60 @@ pub struct RecordConfig {
     pub enabled: bool,
     /// Absent: `/run/saker/agent.sock` for root, else below the user's runtime folder.
     pub socket: Option<PathBuf>,
+    /// Record what happened around alerts; absent, nothing is.
+    pub around: Option<AroundConfig>,
 }
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { enabled: true, socket: None }
+        Self { enabled: true, socket: None, around: None }
+    }
+}
+
+/// What is recorded around alerts of which rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AroundConfig {
+    /// Names of rules, in which `*` stands for any text.
+    pub rules: Vec<String>,
+    /// Which events are kept, in the rule language.
+    pub condition: String,
+    /// Seconds before an alert, and as many after it; at most 300.
+    pub seconds: u32,
+    /// Memory for the events before an alert. A file ends at twice that.
+    pub bytes_max: HumanBytes,
+    /// Absent: `/var/lib/saker/recordings`.
+    pub folder: Option<PathBuf>,
+    /// Files kept; the oldest go first.
+    pub files_max: usize,
+    /// Bytes of all files kept.
+    pub folder_bytes_max: HumanBytes,
+}
+
+impl Default for AroundConfig {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            condition: "evt.type in (execve, procexit, connect) or evt.is_open_write = true"
+                .to_owned(),
+            seconds: 10,
+            bytes_max: HumanBytes(16 << 20),
+            folder: None,
+            files_max: 64,
+            folder_bytes_max: HumanBytes(256 << 20),
+        }
+    }
+}
+
+impl AroundConfig {
+    const SECONDS_MAX: u32 = 300;
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone().unwrap_or_else(crate::around::default_folder)
+    }
+
+    pub(crate) fn span_ns(&self) -> u64 {
+        crate::around::seconds_ns(self.seconds.clamp(1, Self::SECONDS_MAX).into())
     }
 }
 
@@ -303,6 +355,10 @@ pub struct ActionsConfig {
     /// First DNS names of the certificates whose holders may order.
     #[serde(default = "default_clients", deserialize_with = "clients")]
     pub clients: Vec<String>,
+    /// First DNS names of the certificates whose holders may ask for events, which hold arguments and
+    /// environments; none unless named.
+    #[serde(default)]
+    pub watchers: Vec<String>,
     /// Also end processes that are in no container.
     #[serde(default)]
     pub host_processes: bool,

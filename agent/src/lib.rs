@@ -5,6 +5,7 @@
 //! ends processes when it is told to.
 
 pub mod actions;
+mod around;
 pub mod cli;
 pub mod config;
 mod decode;
@@ -28,7 +29,7 @@ pub mod uplink;
 pub use crate::{
     config::AgentConfig,
     lifecycle::{Agent, AgentError, AgentHandle, Events, RuleCosts, Setup},
-    recorder::{Recording, replay},
+    recorder::{Recording, Selection, replay},
     rulefiles::{RulesError, RulesStatus, files as rule_files},
     sensor::hooks,
     sink::{AlertSink, Sinks},

@@ -7,7 +7,7 @@ mod watch;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -24,21 +24,23 @@ use tracing::{error, info, warn};
 pub use self::costs::RuleCosts;
 use self::{
     supervisor::{Source, Supervisor},
+    tapping::Tapping,
     watch::{Watch, Work, play},
 };
 use crate::{
     actions::{Actions, ActionsError},
+    around::AroundCounts,
     config::AgentConfig,
     detect::{Counts, Detector},
     enforce::Enforcer,
     enrich::resolver::Resolver,
     metrics::Metrics,
-    recorder::{RecordError, Recorder, Recording, ReplayError},
+    recorder::{Header, RecordError, Recorder, Recording, ReplayError},
     rulefiles::{RuleFiles, RulesError},
     sensor::{FilterControl, KindCounters, Noisy, SensorError, SensorStatus},
     sink::Sinks,
     spool::{Gauge, Spool, SpoolError},
-    status::{AgentStatus, Rate, SensorReport, UplinkStatus},
+    status::{AgentStatus, KindRates, MemoryStatus, Needs, Rate, SensorReport, UplinkStatus, gaps},
     uplink::{Uplink, UplinkCounts, UplinkError},
 };
 
@@ -61,6 +63,8 @@ pub enum AgentError {
     Actions(#[from] ActionsError),
     #[error("failed to start recording")]
     Record(#[from] RecordError),
+    #[error("failed to prepare recording around alerts: {0}")]
+    Around(String),
     #[error("failed to replay")]
     Replay(#[from] ReplayError),
     #[error("failed to register metrics")]
@@ -123,8 +127,11 @@ struct Shared {
     counts: Arc<Counts>,
     sensor: Mutex<SensorState>,
     rates: Mutex<Rates>,
+    needs: Mutex<Option<Arc<Needs>>>,
     uplink: Option<(Gauge, Arc<UplinkCounts>)>,
     actions: Option<Actions>,
+    tapping: Tapping,
+    around: OnceLock<Arc<AroundCounts>>,
     enforcer: Option<Arc<Enforcer>>,
     /// The recording was replayed to its end, or the sensor is gone.
     finished: CancellationToken,
@@ -164,6 +171,15 @@ struct Rates {
     since: Instant,
     events: Rate,
     alerts: Rate,
+    kinds: Vec<(EventKind, KindCounters, KindRates)>,
+}
+
+/// Returns what this process has in memory, 0 where that cannot be read.
+fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
 impl Shared {
@@ -191,7 +207,9 @@ impl Agent {
         let hostname = config.hostname.clone().unwrap_or_else(crate::hostname);
         let rules = RuleFiles::load(config)?;
         let recorder = match &setup.record {
-            Some((path, bytes_max)) => Some(Recorder::create(path, *bytes_max)?),
+            Some((path, bytes_max)) => {
+                Some(Recorder::create(path, *bytes_max, &Header::here(hostname.clone()))?)
+            }
             None => None,
         };
         let metrics = Metrics::new(registry)?;
@@ -233,20 +251,39 @@ impl Agent {
                 since: Instant::now(),
                 events: Rate::default(),
                 alerts: Rate::default(),
+                kinds: Vec::new(),
             }),
+            needs: Mutex::default(),
             uplink: spool
                 .as_ref()
                 .zip(uplink.as_ref())
                 .map(|(spool, uplink)| (spool.gauge(), uplink.counts())),
             actions: actions.clone(),
+            tapping: Tapping::new((setup.events == Events::Kernel).then(|| config.clone())),
+            around: OnceLock::new(),
             enforcer,
             finished: CancellationToken::new(),
             failure: Mutex::default(),
         });
-        let work = Arc::new(Mutex::new(Work { detector, sinks, recorder, tap: None, actions }));
+        let work = Arc::new(Mutex::new(Work {
+            detector,
+            sinks,
+            recorder,
+            taps: Vec::new(),
+            around: None,
+            actions,
+        }));
         let source = match setup.events {
             Events::Kernel => {
-                Source::Kernel(Watch::start(&shared, &work, config)?, Box::new(config.clone()))
+                let watch = Watch::start(&shared, &work, config)?;
+                match tapping::around(config, &shared) {
+                    Ok(around) => locked(&work).around = around,
+                    Err(error) => {
+                        watch.stop(&shared);
+                        return Err(error);
+                    }
+                }
+                Source::Kernel(watch, Box::new(config.clone()))
             }
             Events::Recording(path) => {
                 Source::Recording(play(Recording::open(&path)?, &shared, &work)?)
@@ -358,14 +395,28 @@ impl Shared {
 
     fn status(&self) -> AgentStatus {
         let now = service::clock::now();
+        let needs = self.needs();
+        let mut sensor = self.sensor();
+        sensor.explain(&needs);
         let rates = locked(&self.rates);
+        for (kind, _, rates) in &rates.kinds {
+            if let Some(report) = sensor.kinds.iter_mut().find(|report| report.kind == kind.name())
+            {
+                report.per_second = *rates;
+            }
+        }
         AgentStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hostname: self.hostname.clone(),
             started: self.started,
             time: now,
             rules: self.rules.status(),
-            sensor: self.sensor(),
+            rule_gaps: if sensor.running { gaps(&needs, &sensor) } else { Vec::new() },
+            memory: MemoryStatus {
+                resident_bytes: resident_bytes(),
+                rings_bytes: sensor.rings_bytes,
+            },
+            sensor,
             events: Rate {
                 total: self.counts.events.load(Ordering::Relaxed),
                 per_second: rates.events.per_second,
@@ -389,7 +440,18 @@ impl Shared {
                 }
             }),
             actions: self.actions.as_ref().map(Actions::status),
+            around: self.around.get().map(|counts| counts.status()),
             enforce: self.enforcer.as_ref().map(|enforcer| enforcer.status()),
+        }
+    }
+
+    /// Returns what the rules in force need.
+    fn needs(&self) -> Arc<Needs> {
+        let rules = self.rules.current().load_full();
+        let mut needs = locked(&self.needs);
+        match &*needs {
+            Some(needs) if needs.is_of(&rules) => Arc::clone(needs),
+            _ => Arc::clone(needs.insert(Arc::new(Needs::of(&rules)))),
         }
     }
 

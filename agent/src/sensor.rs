@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use service::ErrorChain;
 
 mod attach;
+mod cost;
 mod filter;
 mod hooks;
 mod intake;
@@ -34,6 +35,7 @@ mod snapshot;
 
 use self::{
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
+    cost::{Costs, Stopwatch},
     intake::Intake,
     limit::Buckets,
     load::{Loaded, load, probe_kind},
@@ -42,6 +44,7 @@ use self::{
     snapshot::{Iterator, Scope, take_snapshot},
 };
 pub use self::{
+    cost::{KindCost, ProgramCost},
     filter::FilterControl,
     hooks::{HookNeed, hooks},
     limit::{EventLimits, Noisy},
@@ -154,11 +157,12 @@ pub struct Sensor {
     intake: Intake,
     mutes: Mutes,
     status: Arc<SensorStatus>,
+    stopwatch: Stopwatch,
     filter: Arc<FilterControl>,
     /// Tells all processes anew, where the kernel lets it.
     iterator: Option<Iterator>,
     /// Both detach or empty what they hold when dropped.
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
     _families: ProgramArray<MapData>,
 }
 
@@ -236,6 +240,13 @@ impl Sensor {
             containers: AtomicU64::new(processes.containers().len() as u64),
             held: AtomicU64::new(0),
             hold_ends: Default::default(),
+            costs: Costs::default(),
+            bounds: SensorBounds {
+                processes: options.processes_max as u64,
+                held: containers.hold_events_max as u64,
+                rings_bytes: u64::from(options.prio_ring_bytes)
+                    + u64::from(options.bulk_ring_bytes),
+            },
             muted: AtomicU64::new(0),
             muted_processes: AtomicU64::new(0),
             buckets: Mutex::new(buckets),
@@ -251,9 +262,10 @@ impl Sensor {
             },
             mutes,
             status,
+            stopwatch: Stopwatch::default(),
             filter: Arc::new(filter),
             iterator,
-            _ebpf: ebpf,
+            ebpf,
             _families: families,
         })
     }
@@ -317,12 +329,14 @@ impl Sensor {
 
     /// Reports what is in the rings now; returns how many records it found.
     fn drain(&mut self, on_event: &mut dyn FnMut(Event)) -> usize {
-        let Self { rings, intake, mutes, status, .. } = self;
+        let Self { rings, intake, mutes, stopwatch, status, .. } = self;
         rings.drain(&mut |record| {
-            let muted = mutes.takes_record(record);
-            intake.take(record, &mut |event| match muted || mutes.takes(&event) {
-                true => _ = status.muted.fetch_add(1, Ordering::Relaxed),
-                false => on_event(event),
+            stopwatch.time(&status.costs, record, || {
+                let muted = mutes.takes_record(record);
+                intake.take(record, &mut |event| match muted || mutes.takes(&event) {
+                    true => _ = status.muted.fetch_add(1, Ordering::Relaxed),
+                    false => on_event(event),
+                });
             });
         })
     }
@@ -343,6 +357,7 @@ impl Sensor {
         self.status.processes.store(tree.len() as u64, Ordering::Relaxed);
         self.status.containers.store(processes.containers().len() as u64, Ordering::Relaxed);
         self.status.held.store(self.intake.held() as u64, Ordering::Relaxed);
+        self.status.costs.ask_kernel(&self.ebpf);
         self.status.muted_processes.store(self.mutes.processes(), Ordering::Relaxed);
     }
 }
@@ -366,6 +381,8 @@ pub struct SensorStatus {
     containers: AtomicU64,
     held: AtomicU64,
     hold_ends: [AtomicU64; HoldEnd::ALL.len()],
+    costs: Costs,
+    bounds: SensorBounds,
     muted: AtomicU64,
     muted_processes: AtomicU64,
     buckets: Mutex<Buckets>,
@@ -409,6 +426,22 @@ impl SensorStatus {
             hold_ends: HoldEnd::ALL
                 .map(|end| (end.name(), self.hold_ends[end as usize].load(Ordering::Relaxed))),
         }
+    }
+
+    /// Returns what events of each kind took in user space, of those that were timed.
+    pub fn kind_costs(&self) -> Vec<KindCost> {
+        self.costs.kinds()
+    }
+
+    /// Returns what each program took in the kernel; nothing unless the kernel counts
+    /// (`kernel.bpf_stats_enabled`).
+    pub fn program_costs(&self) -> Option<Vec<ProgramCost>> {
+        self.costs.programs()
+    }
+
+    /// Returns how large its tables may grow.
+    pub const fn bounds(&self) -> SensorBounds {
+        self.bounds
     }
 
     /// Returns counts of the user-space side.
@@ -565,6 +598,17 @@ pub struct SensorTotals {
     pub muted: u64,
     /// Processes muted now.
     pub muted_processes: u64,
+}
+
+/// How large a sensor's tables may grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SensorBounds {
+    /// Processes remembered.
+    pub processes: u64,
+    /// Events that wait for their container.
+    pub held: u64,
+    /// Of both rings.
+    pub rings_bytes: u64,
 }
 
 /// What is known about containers.

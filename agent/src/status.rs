@@ -1,6 +1,9 @@
 //! What the agent is doing, for a person and for `/status`.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+mod needs;
+mod screen;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,6 +13,9 @@ use crate::{
     rulefiles::RulesStatus,
     sensor::{ContainerTotals, KindCounters, SensorError, SensorStatus, SocketInUse},
 };
+
+pub use needs::RuleGap;
+pub(crate) use needs::{Needs, gaps};
 
 /// The agent at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,14 +30,37 @@ pub struct AgentStatus {
     pub alerts: Rate,
     /// Alerts not raised because their rule was too noisy.
     pub alerts_held_back: u64,
+    /// Rules that miss some or all of their events.
+    #[serde(default)]
+    pub rule_gaps: Vec<RuleGap>,
+    #[serde(default)]
+    pub memory: MemoryStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplink: Option<UplinkStatus>,
     /// Absent when no orders are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actions: Option<ActionsStatus>,
+    /// Absent when nothing is recorded around alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub around: Option<AroundStatus>,
     /// Absent when no rule ends processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforce: Option<EnforceStatus>,
+}
+
+/// What is recorded around alerts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AroundStatus {
+    pub folder: PathBuf,
+    pub rules: Vec<String>,
+    /// Files written since the start.
+    pub recordings: u64,
+    /// Alerts that have none, or not all of it.
+    pub failed: u64,
+    /// Files removed to make room.
+    pub removed: u64,
+    /// Of the events in memory.
+    pub ring_bytes: u64,
 }
 
 /// A count since the start and how fast it grew in the last seconds.
@@ -39,6 +68,14 @@ pub struct AgentStatus {
 pub struct Rate {
     pub total: u64,
     pub per_second: f64,
+}
+
+/// What the agent's process has of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryStatus {
+    pub resident_bytes: u64,
+    /// Of the rings, which the kernel holds.
+    pub rings_bytes: u64,
 }
 
 /// Which hook serves which event, and what is missing.
@@ -52,6 +89,18 @@ pub struct SensorReport {
     pub unavailable: Vec<UnavailableReport>,
     pub kinds: Vec<KindReport>,
     pub processes: u64,
+    /// Processes remembered at most.
+    #[serde(default)]
+    pub processes_max: u64,
+    /// Processes forgotten because the table was full.
+    #[serde(default)]
+    pub evicted: u64,
+    /// Records taken out of the rings.
+    #[serde(default)]
+    pub received: u64,
+    /// Size of the rings.
+    #[serde(default)]
+    pub rings_bytes: u64,
     pub malformed: u64,
     /// Events of muted processes that the agent left out; those left out by the probe are among the
     /// counts of their kinds.
@@ -61,6 +110,18 @@ pub struct SensorReport {
     pub muted_processes: u64,
     #[serde(default)]
     pub containers: ContainersReport,
+    /// What each program took in the kernel; absent unless the kernel counts, which
+    /// `sysctl kernel.bpf_stats_enabled=1` makes it do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programs: Option<Vec<ProgramReport>>,
+}
+
+/// What a program took in the kernel since it was loaded. What it jumps to is counted with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramReport {
+    pub program: String,
+    pub runs: u64,
+    pub nanoseconds: u64,
 }
 
 /// What is known about containers, and from whom.
@@ -74,6 +135,8 @@ pub struct ContainersReport {
     pub lookups: BTreeMap<String, u64>,
     /// Events that wait for the word about their container.
     pub held: u64,
+    #[serde(default)]
+    pub held_max: u64,
     /// Events that waited, by the end of their wait.
     pub hold_ends: BTreeMap<String, u64>,
 }
@@ -98,6 +161,7 @@ impl From<ContainerTotals> for ContainersReport {
             known: totals.known,
             lookups: totals.lookups.into_iter().map(named).collect(),
             held: totals.held,
+            held_max: 0,
             hold_ends: totals.hold_ends.into_iter().map(named).collect(),
         }
     }
@@ -106,6 +170,9 @@ impl From<ContainerTotals> for ContainersReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HookReport {
     pub program: String,
+    /// Tracepoint or kernel function it is attached to.
+    #[serde(default)]
+    pub target: String,
     pub kinds: Vec<String>,
     /// `S` for system call hooks, `T` for trampolines.
     pub backend: char,
@@ -119,11 +186,66 @@ pub struct UnavailableReport {
     pub why: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+impl UnavailableReport {
+    fn is_about(&self, kind: &str) -> bool {
+        self.what.split([',', ' ']).any(|word| word == kind)
+    }
+}
+
+/// One kind of event: who needs it, what became of it, what it cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct KindReport {
     pub kind: String,
     #[serde(flatten)]
     pub counters: KindCounters,
+    /// In the last seconds.
+    pub per_second: KindRates,
+    /// Rules that need it.
+    pub rules: u64,
+    /// The first of them.
+    pub rule_names: Vec<String>,
+    /// What an event took in user space, from the ring to the end of all rules; absent until one was
+    /// timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_ns: Option<f64>,
+    /// Events that were timed.
+    pub timed: u64,
+}
+
+/// How fast the counts of a kind grew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KindRates {
+    pub seen: f64,
+    pub filtered: f64,
+    pub limited: f64,
+    pub sent: f64,
+    pub lost: f64,
+}
+
+impl KindRates {
+    /// Returns how fast counts grew in some time; those that began anew stand still.
+    pub(crate) fn between(before: &KindCounters, now: &KindCounters, seconds: f64) -> Self {
+        let rate = |before: u64, now: u64| now.saturating_sub(before) as f64 / seconds;
+        Self {
+            seen: rate(before.seen, now.seen),
+            filtered: rate(before.filtered, now.filtered),
+            limited: rate(before.limited, now.limited),
+            sent: rate(before.sent, now.sent),
+            lost: rate(before.lost, now.lost),
+        }
+    }
+}
+
+impl HookReport {
+    fn serves(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|served| served == kind)
+    }
+
+    /// Returns what was tried before it and refused.
+    fn refusal(&self) -> Option<&str> {
+        self.note.as_deref().filter(|note| note.starts_with("no trampoline"))
+    }
 }
 
 /// How far behind the router is.
@@ -148,6 +270,9 @@ pub struct UplinkStatus {
 pub struct ActionsStatus {
     pub listen: SocketAddr,
     pub clients: Vec<String>,
+    /// Who may ask for events.
+    #[serde(default)]
+    pub watchers: Vec<String>,
     pub host_processes: bool,
     pub watches: usize,
     /// What stands in the way of carrying them out.
@@ -155,20 +280,47 @@ pub struct ActionsStatus {
     pub trouble: Option<String>,
 }
 
-impl fmt::Display for ActionsStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reach = if self.host_processes { ", processes of the host included" } else { "" };
-        writeln!(f, "orders    on {} from {}{reach}", self.listen, self.clients.join(", "))?;
-        if let Some(trouble) = &self.trouble {
-            writeln!(f, "          {trouble}")?;
+fn kinds(status: &SensorStatus) -> Vec<KindReport> {
+    let costs = status.kind_costs();
+    let reports = status.counters().into_iter().map(|(kind, counters)| {
+        let cost = costs.iter().find(|cost| cost.kind == kind);
+        KindReport {
+            kind: kind.name().to_owned(),
+            counters,
+            user_ns: cost.map(|cost| cost.nanoseconds),
+            timed: cost.map_or(0, |cost| cost.sampled),
+            ..KindReport::default()
         }
-        Ok(())
-    }
+    });
+    reports.collect()
 }
 
 impl SensorReport {
+    /// Says which rules need which kind.
+    pub(crate) fn explain(&mut self, needs: &Needs) {
+        let mut by_kind = needs.by_kind();
+        for kind in &mut self.kinds {
+            (kind.rules, kind.rule_names) = by_kind.remove(kind.kind.as_str()).unwrap_or_default();
+        }
+        // What is needed and counted by nobody is shown all the same.
+        for (kind, (rules, rule_names)) in by_kind {
+            self.kinds.push(KindReport {
+                kind: kind.to_owned(),
+                rules,
+                rule_names,
+                ..KindReport::default()
+            });
+        }
+    }
+
+    /// Returns whether a kind is seen by less than it might be.
+    fn is_weaker(&self, kind: &str) -> bool {
+        let refused = self.hooks.iter().any(|hook| hook.serves(kind) && hook.refusal().is_some());
+        refused || self.unavailable.iter().any(|missing| missing.is_about(kind))
+    }
+
     pub(crate) fn of(status: &SensorStatus) -> Self {
-        let totals = status.totals();
+        let (totals, bounds) = (status.totals(), status.bounds());
         Self {
             running: true,
             error: None,
@@ -177,6 +329,7 @@ impl SensorReport {
                 .iter()
                 .map(|hook| HookReport {
                     program: hook.program.clone(),
+                    target: hook.target.clone(),
                     kinds: hook.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
                     backend: hook.backend.letter(),
                     note: hook.note.clone(),
@@ -190,16 +343,24 @@ impl SensorReport {
                     why: missing.why.clone(),
                 })
                 .collect(),
-            kinds: status
-                .counters()
-                .into_iter()
-                .map(|(kind, counters)| KindReport { kind: kind.name().to_owned(), counters })
-                .collect(),
+            kinds: kinds(status),
             processes: totals.processes,
+            processes_max: bounds.processes,
+            evicted: totals.evicted,
+            received: totals.received,
+            rings_bytes: bounds.rings_bytes,
             malformed: totals.malformed,
             muted: totals.muted,
             muted_processes: totals.muted_processes,
-            containers: status.containers().into(),
+            containers: ContainersReport { held_max: bounds.held, ..status.containers().into() },
+            programs: status.program_costs().map(|programs| {
+                let reports = programs.into_iter().map(|cost| ProgramReport {
+                    program: cost.program,
+                    runs: cost.runs,
+                    nanoseconds: u64::try_from(cost.time.as_nanos()).unwrap_or(u64::MAX),
+                });
+                reports.collect()
+            }),
         }
     }
 
@@ -213,102 +374,5 @@ impl SensorReport {
     }
 }
 
-impl fmt::Display for AgentStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "saker-agent {} on {}, since {}", self.version, self.hostname, self.started)?;
-        let rules = &self.rules;
-        writeln!(
-            f,
-            "rules     {} in force from {} files, {} warnings",
-            rules.rules,
-            rules.files.len(),
-            rules.warnings
-        )?;
-        if let Some(error) = &rules.error {
-            writeln!(f, "          the last change was not taken: {error}")?;
-        }
-        writeln!(
-            f,
-            "events    {} ({:.0}/s), {} lost",
-            self.events.total,
-            self.events.per_second,
-            self.sensor.lost()
-        )?;
-        writeln!(
-            f,
-            "alerts    {} ({:.1}/s), {} held back",
-            self.alerts.total, self.alerts.per_second, self.alerts_held_back
-        )?;
-        if let Some(uplink) = &self.uplink {
-            writeln!(
-                f,
-                "router    {} delivered, {} waiting ({:.0} s behind), {} refused, {} dead letters",
-                uplink.delivered,
-                uplink.pending,
-                uplink.lag_seconds,
-                uplink.refused,
-                uplink.dead_letters
-            )?;
-            if let Some(trouble) = &uplink.trouble {
-                writeln!(f, "          {trouble}")?;
-            }
-        }
-        match &self.actions {
-            Some(actions) => write!(f, "{actions}")?,
-            None => writeln!(f, "orders    are not taken")?,
-        }
-        if let Some(enforce) = &self.enforce {
-            write!(f, "{enforce}")?;
-        }
-        if let Some(error) = &self.sensor.error {
-            writeln!(f, "sensor    not running: {error}")?;
-        }
-        if self.sensor.running {
-            let containers = &self.sensor.containers;
-            let runtime = |it: &RuntimeReport| format!("{} at {}", it.name, it.socket.display());
-            let from = match &containers.runtimes[..] {
-                [] => "no container runtime so far".to_owned(),
-                all => all.iter().map(runtime).collect::<Vec<_>>().join(", "),
-            };
-            let ended = |end: &str| containers.hold_ends.get(end).copied().unwrap_or(0);
-            writeln!(
-                f,
-                "container {} known, told by {from}; {} events waited, {} in vain",
-                containers.known,
-                containers.hold_ends.values().sum::<u64>(),
-                ended("timeout") + ended("full"),
-            )?;
-        }
-        if self.sensor.muted + self.sensor.muted_processes > 0 {
-            let sensor = &self.sensor;
-            writeln!(
-                f,
-                "muted     {} processes now; {} events left out by the agent",
-                sensor.muted_processes, sensor.muted
-            )?;
-        }
-        for hook in &self.sensor.hooks {
-            let note = hook.note.as_deref().unwrap_or_default();
-            writeln!(
-                f,
-                "hook      {} {} {} {note}",
-                hook.backend,
-                hook.program,
-                hook.kinds.join(",")
-            )?;
-        }
-        for missing in &self.sensor.unavailable {
-            writeln!(f, "missing   {}: {}", missing.what, missing.why)?;
-        }
-        for kind in self.sensor.kinds.iter().filter(|kind| kind.counters.seen > 0) {
-            write!(f, "kind      {:<14}", kind.kind)?;
-            for (name, count) in kind.counters.named() {
-                if count > 0 || matches!(name, "sent" | "lost") {
-                    write!(f, " {name} {count}")?;
-                }
-            }
-            writeln!(f)?;
-        }
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,18 @@
-//! Hands chosen events to one who may have them, while the agent goes on: `saker record`.
+//! Hands chosen events to one who may have them, while the agent goes on: `saker events` and
+//! `saker record`.
 //!
-//! It is asked for over a local socket that only root and the agent's own user can open, because
-//! events hold arguments and environments. One asks at a time. On the path of events it costs what
-//! one more rule costs; what the other end is too slow for is counted and left out.
+//! They are asked for over a local socket that only root and the agent's own user can open, or over
+//! mutual TLS by those the configuration names, because events hold arguments and environments. A few
+//! may ask at a time. Events by condition come from a sensor of their own, which is there as long as
+//! somebody asks: rules neither wait for it nor lose anything to it, and no filter made for rules
+//! stands before it. What the other end is too slow for is counted and left out.
 
+mod limit;
 mod protocol;
+mod serve;
 mod server;
 mod socket;
+mod stream;
 
 use std::sync::{
     Arc,
@@ -14,14 +20,23 @@ use std::sync::{
 };
 
 use alert::{Event, EventKind};
-use rules::{Diagnostic, Matcher, RuleSet, Source};
-use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+use rules::{Matcher, RuleSet};
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    mpsc::{Receiver, Sender, channel, error::TrySendError},
+};
 
-pub use protocol::{Answer, Choice, End, Refusal, Request};
+pub use protocol::{Answer, Choice, End, Form, Refusal, Request};
+pub(crate) use server::routes;
 pub use socket::{Socket, SocketError, default_path};
 
+use self::limit::RateLimit;
+use crate::sensor::SensorStatus;
+
+/// Who may ask at a time: each has a sensor of its own.
+pub(crate) const TAPS_MAX: usize = 4;
 /// Events on their way to who asked for them.
-const WAITING_MAX: usize = 256;
+const WAITING_MAX: usize = 4096;
 
 /// Who chooses the events.
 #[derive(Debug)]
@@ -36,17 +51,22 @@ enum Chooser {
 pub(crate) struct Tap {
     chooser: Chooser,
     events: Sender<Event>,
-    left: u32,
+    left: u64,
+    rate: Option<RateLimit>,
     counts: Arc<TapCounts>,
 }
 
 /// What a tap saw, readable from any thread.
 #[derive(Debug, Default)]
 pub(crate) struct TapCounts {
+    /// Events that were asked for.
     pub(crate) seen: AtomicU64,
+    /// Of them, those the other end was too slow for.
     pub(crate) dropped: AtomicU64,
+    /// Of them, those above the rate that was asked for.
+    pub(crate) limited: AtomicU64,
     /// Nobody listens any more.
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
 }
 
 /// The other end of a tap.
@@ -56,6 +76,33 @@ pub(crate) struct Tapped {
     pub(crate) counts: Arc<TapCounts>,
     /// Kinds of event the choice can be about.
     pub(crate) kinds: Vec<EventKind>,
+    /// Whether the choice, or what is done with the events, wants the environment of programs.
+    pub(crate) environment: bool,
+    /// One place of [`TAPS_MAX`].
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+    /// Of the tap's own sensor.
+    pub(crate) sensor: Option<Arc<SensorStatus>>,
+}
+
+impl Tapped {
+    /// Returns what is set once nobody listens any more.
+    pub(crate) fn closed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.counts.closed)
+    }
+
+    /// Returns how many events were asked for, came too fast, and were above the rate so far.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let TapCounts { seen, dropped, limited, .. } = &*self.counts;
+        let [seen, dropped, limited] =
+            [seen, dropped, limited].map(|count| count.load(Ordering::Relaxed));
+        let (mut lost, mut too_many) = (0, 0);
+        for (kind, counters) in self.sensor.iter().flat_map(|sensor| sensor.counters()) {
+            if self.kinds.contains(&kind) {
+                (lost, too_many) = (lost + counters.lost, too_many + counters.limited);
+            }
+        }
+        (seen, dropped + lost, limited + too_many)
+    }
 }
 
 impl Drop for Tapped {
@@ -64,44 +111,28 @@ impl Drop for Tapped {
     }
 }
 
-/// Makes both ends of a tap for up to `events_max` events; a wrong condition is the error.
-pub(crate) fn tap(
-    choice: &Choice,
-    events_max: u32,
-    rules: &RuleSet,
-) -> Result<(Tap, Tapped), String> {
-    let (chooser, kinds) = match choice {
+/// Makes both ends of a tap; a wrong condition is the error.
+pub(crate) fn tap(request: &Request, rules: &RuleSet) -> Result<(Tap, Tapped), String> {
+    let (chooser, kinds, environment) = match &request.choice {
         Choice::Condition(text) => {
-            let set = compile(text).map_err(|faults| printed(&faults))?;
-            let kinds = set.requirements().kinds;
-            (Chooser::Condition(Box::new(set.matcher())), kinds)
+            let set = RuleSet::of_condition(text).map_err(|fault| fault.to_string())?;
+            let needed = set.requirements();
+            (Chooser::Condition(Box::new(set.matcher())), needed.kinds, needed.environment)
         }
         Choice::Rule(name) => {
             let Some(rule) = rules.rules().iter().find(|rule| rule.name == *name) else {
                 return Err(format!("no rule in force is called `{name}`"));
             };
-            (Chooser::Rule(name.clone()), rules.kinds(rule))
+            (Chooser::Rule(name.clone()), rules.kinds(rule), false)
         }
     };
     let (events, receiver) = channel(WAITING_MAX);
     let counts = Arc::new(TapCounts::default());
-    let tap = Tap { chooser, events, left: events_max, counts: Arc::clone(&counts) };
-    Ok((tap, Tapped { events: receiver, counts, kinds }))
-}
-
-/// Compiles a condition as that of the only rule of a set.
-fn compile(condition: &str) -> Result<Arc<RuleSet>, Vec<Diagnostic>> {
-    // A block scalar with a stated indent holds any text as it is.
-    let condition = condition.trim().replace(['\n', '\r'], " ");
-    let text = format!(
-        "- rule: condition\n  condition: |4\n      {condition}\n  desc: what to record\n  \
-         output: recorded\n  priority: DEBUG\n  warn_evttypes: false\n"
-    );
-    RuleSet::load(&[Source { name: "condition".to_owned(), text }]).map(|loaded| loaded.rules)
-}
-
-fn printed(faults: &[Diagnostic]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    let rate = request.rate_max.map(RateLimit::new);
+    let left = request.events_max;
+    let tap = Tap { chooser, events, left, rate, counts: Arc::clone(&counts) };
+    let environment = environment || request.form == Form::Recording;
+    Ok((tap, Tapped { events: receiver, counts, kinds, environment, place: None, sensor: None }))
 }
 
 impl Tap {
@@ -127,10 +158,14 @@ impl Tap {
 
     fn hand_on(&mut self, event: &Event) -> bool {
         self.counts.seen.fetch_add(1, Ordering::Relaxed);
+        if self.rate.as_mut().is_some_and(|rate| !rate.takes()) {
+            self.counts.limited.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
         match self.events.try_reserve() {
             Ok(place) => {
                 place.send(event.clone());
-                self.left -= 1;
+                self.left = self.left.saturating_sub(1);
                 self.left > 0
             }
             Err(TrySendError::Full(())) => {

@@ -1,8 +1,8 @@
 //! A recording gives back the events it was given, or says what is wrong with it.
 
-use std::{path::Path, sync::Arc};
+use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
-use agent::recorder::{Recorded, Recorder, Recording, ReplayError};
+use agent::recorder::{Header, Recorded, Recorder, Recording, ReplayError};
 use alert::{Detail, Event, EventKind, Executable, FileType, OpenFile, Process, ProcessKey};
 
 fn process(pid: i32, parent: Option<Arc<Process>>) -> Arc<Process> {
@@ -40,7 +40,7 @@ fn event(number: u64) -> Event {
     }
     Event {
         number,
-        time_ns: 1_700_000_000_000_000_000 + number,
+        time_ns: 1_700_000_000_000_000_000 + number * 10_000_000,
         kind: EventKind::OpenAt,
         result: 3,
         tid: 4,
@@ -59,8 +59,17 @@ fn event(number: u64) -> Event {
     }
 }
 
+fn header() -> Header {
+    Header {
+        hostname: "recorder".into(),
+        kernel: "6.18.0".into(),
+        agent: "0.1.0".into(),
+        started_ns: 1_700_000_000_000_000_000,
+    }
+}
+
 fn record(path: &Path, events: u64) {
-    let mut recorder = Recorder::create(path, 64 << 20).expect("create");
+    let mut recorder = Recorder::create(path, 64 << 20, &header()).expect("create");
     for number in 0..events {
         assert_eq!(recorder.record(&event(number)).expect("record"), Recorded::Yes);
     }
@@ -86,7 +95,7 @@ fn read(path: &Path) -> (Vec<Event>, Option<ReplayError>) {
 #[test]
 fn events_come_back_equal_with_all_their_ancestors() {
     let dir = tempfile::tempdir().expect("dir");
-    let path = dir.path().join("events.zst");
+    let path = dir.path().join("events.saker");
     record(&path, 20);
     let (events, error) = read(&path);
     assert!(error.is_none(), "{error:?}");
@@ -96,8 +105,8 @@ fn events_come_back_equal_with_all_their_ancestors() {
 #[test]
 fn a_recording_ends_at_its_size_and_is_whole() {
     let dir = tempfile::tempdir().expect("dir");
-    let path = dir.path().join("events.zst");
-    let mut recorder = Recorder::create(&path, 4 << 10).expect("create");
+    let path = dir.path().join("events.saker");
+    let mut recorder = Recorder::create(&path, 4 << 10, &header()).expect("create");
     let mut events = 0;
     while recorder.record(&event(events)).expect("record") == Recorded::Yes {
         events += 1;
@@ -109,16 +118,39 @@ fn a_recording_ends_at_its_size_and_is_whole() {
 }
 
 #[test]
-fn a_recording_cut_short_gives_what_it_has_and_names_the_line() {
+fn a_recording_cut_short_gives_what_it_has_and_says_so() {
     let dir = tempfile::tempdir().expect("dir");
-    let path = dir.path().join("events.zst");
-    record(&path, 2000);
+    let path = dir.path().join("events.saker");
+    record(&path, 600);
     let whole = std::fs::read(&path).expect("read");
     std::fs::write(&path, &whole[..whole.len() / 2]).expect("write");
     let (events, error) = read(&path);
-    let Some(ReplayError::Cut { line, .. }) = error else { panic!("{error:?}") };
+    let Some(ReplayError::CutShort { events: said, .. }) = error else { panic!("{error:?}") };
     assert!(!events.is_empty());
-    assert_eq!(line, events.len() as u64 + 1);
+    assert_eq!(said, events.len() as u64);
+}
+
+#[test]
+fn only_its_owner_can_read_a_recording() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join("events.saker");
+    record(&path, 1);
+    let mode = std::fs::metadata(&path).expect("file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Written by the first program that knew version 2. `UPDATE_EXPECT=1` makes it again, which only a
+/// version that nobody has yet may need.
+#[test]
+fn a_recording_of_version_2_made_long_ago_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/version-2.saker");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        record(&path, 20);
+    }
+    let recording = Recording::open(&path).expect("open");
+    assert_eq!(recording.header(), Some(&header()));
+    let events: Vec<Event> = recording.map(|event| event.expect("event")).collect();
+    assert_eq!(events, (0..20).map(event).collect::<Vec<_>>());
 }
 
 #[test]
@@ -134,11 +166,16 @@ fn plain_text_is_read_and_a_bad_line_is_named() {
     };
     check(&format!("{{\"saker_events\":1}}\n{line}\n\n{line}"), "none");
     check(&format!("{{\"saker_events\":1}}\n{line}\n{{\"number\":1}}\n"), "line 3: not an event");
-    check("{\"saker_events\":9}\n", "has version 9; this program reads version 1");
-    check("", "line 1: not a recording of events (expected `{\"saker_events\":1}`)");
-    check("\u{0}\u{1}", "line 1: not a recording of events (expected `{\"saker_events\":1}`)");
+    check("{\"saker_events\":9}\n", "has version 9; this program reads versions 1 and 2");
     check(
-        &format!("{{\"saker_events\":1}}\n{}", " ".repeat(5 << 20)),
-        "line 2: longer than 4194304 bytes",
+        "SAKEREVT\u{9}\0\0\0\0\0\0\0\0\0\0\0",
+        "has version 9; this program reads versions 1 and 2",
+    );
+    let neither = "begins neither with `SAKEREVT` nor with `{\"saker_events\":1}`";
+    check("", neither);
+    check("\u{0}\u{1}", neither);
+    check(
+        &format!("{{\"saker_events\":1}}\n{}", " ".repeat(9 << 20)),
+        "line 2: longer than any event",
     );
 }

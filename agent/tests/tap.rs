@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Cursor, Write},
     os::unix::{
         fs::{FileTypeExt, PermissionsExt},
         net::UnixStream,
@@ -15,8 +15,9 @@ use std::{
 
 use agent::{
     Agent, AgentConfig, Events, Recording, Setup, Sinks,
-    tap::{Answer, Choice, End, Refusal, Request, Socket, SocketError},
+    tap::{Answer, Choice, End, Form, Refusal, Request, Socket, SocketError},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use service::shutdown::Shutdown;
 
 const RULES: &str = "- rule: Shell\n  desc: d\n  condition: evt.type = execve and proc.name = sh\n  \
@@ -44,7 +45,7 @@ impl Fed {
             let pipe = pipe.clone();
             move || {
                 let mut events = fs::OpenOptions::new().write(true).open(pipe).unwrap();
-                writeln!(events, "{}", Recording::header()).unwrap();
+                writeln!(events, "{}", Recording::text_header()).unwrap();
                 events
             }
         });
@@ -83,8 +84,13 @@ impl Fed {
 struct Client(BufReader<UnixStream>);
 
 impl Client {
-    fn ask(socket: &Path, choice: Choice, events_max: u32) -> Self {
-        let request = Request { choice, events_max, seconds_max: 600 };
+    fn ask(socket: &Path, choice: Choice, events_max: u64) -> Self {
+        Self::want(socket, Form::Events, choice, events_max)
+    }
+
+    fn want(socket: &Path, form: Form, choice: Choice, events_max: u64) -> Self {
+        let (rate_max, bytes_max) = (None, None);
+        let request = Request { choice, form, events_max, seconds_max: 600, rate_max, bytes_max };
         Self::say(socket, &serde_json::to_string(&request).unwrap())
     }
 
@@ -113,19 +119,48 @@ fn condition(text: &str) -> Choice {
 }
 
 #[test]
-fn chosen_events_come_while_the_agent_goes_on_and_one_asks_at_a_time() {
+fn chosen_events_come_while_the_agent_goes_on_and_four_ask_at_a_time() {
     let mut fed = Fed::start();
     let choice = condition("evt.type = execve and proc.name in (a, b)");
-    let mut client = Client::ask(&fed.socket(), choice.clone(), 2);
-    assert_eq!(client.answer(), Answer::Started { unwatched: Vec::new() });
+    let mut clients: Vec<_> =
+        (0..4).map(|_| Client::ask(&fed.socket(), choice.clone(), 2)).collect();
+    for client in &mut clients {
+        assert_eq!(client.answer(), Answer::Started { unwatched: Vec::new() });
+    }
     let busy = Client::ask(&fed.socket(), choice.clone(), 1).answer();
     assert!(matches!(busy, Answer::Refused { why: Refusal::Busy, .. }), "{busy:?}");
 
     for name in ["x", "a", "sh", "b"] {
         fed.feed(name);
     }
-    assert_eq!([client.event(), client.event()], ["a", "b"]);
-    assert_eq!(client.answer(), Answer::Ended { why: End::Events, seen: 2, dropped: 0 });
+    for client in &mut clients {
+        assert_eq!([client.event(), client.event()], ["a", "b"]);
+        let ended = Answer::Ended { why: End::Events, seen: 2, dropped: 0, limited: 0 };
+        assert_eq!(client.answer(), ended);
+    }
+    fed.stop();
+}
+
+#[test]
+fn a_recording_comes_in_parts_and_is_whole() {
+    let mut fed = Fed::start();
+    let choice = condition("evt.type = execve");
+    let mut client = Client::want(&fed.socket(), Form::Recording, choice, 50);
+    assert!(matches!(client.answer(), Answer::Started { .. }));
+    for number in 0..50 {
+        fed.feed(&format!("p{number}"));
+    }
+    let mut bytes = Vec::new();
+    loop {
+        match client.answer() {
+            Answer::Part(part) => bytes.extend(STANDARD.decode(part).unwrap()),
+            Answer::Ended { why: End::Events, seen: 50, .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let recording = Recording::read(Path::new("parts"), Box::new(Cursor::new(bytes))).unwrap();
+    let names: Vec<_> = recording.map(|event| event.unwrap().process.name.to_string()).collect();
+    assert_eq!(names, (0..50).map(|number| format!("p{number}")).collect::<Vec<_>>());
     fed.stop();
 }
 
@@ -143,9 +178,10 @@ fn the_event_of_a_rules_next_alert_comes() {
 #[test]
 fn a_client_that_goes_away_makes_room_for_the_next() {
     let mut fed = Fed::start();
-    let mut first = Client::ask(&fed.socket(), condition("evt.type = execve"), 5);
-    assert!(matches!(first.answer(), Answer::Started { .. }));
-    drop(first);
+    for _ in 0..4 {
+        let mut first = Client::ask(&fed.socket(), condition("evt.type = execve"), 5);
+        assert!(matches!(first.answer(), Answer::Started { .. }));
+    }
     // It is noticed as soon as the agent looks, which is not ours to know.
     let mut second = loop {
         let mut client = Client::ask(&fed.socket(), condition("evt.type = execve"), 1);
@@ -167,15 +203,15 @@ fn what_is_asked_for_wrongly_is_refused() {
     let request = |text: &str| Client::say(&socket, text).answer();
     for (line, expected) in [
         ("hello", "not a request"),
-        (r#"{"choice":{"rule":"Shell"},"events_max":0,"seconds_max":1}"#, "from 1 to 1000 events"),
+        (r#"{"choice":{"rule":"Shell"},"events_max":0,"seconds_max":1}"#, "at least one event"),
         (
-            r#"{"choice":{"rule":"Shell"},"events_max":1,"seconds_max":9999}"#,
-            "from 1 to 3600 seconds",
+            r#"{"choice":{"rule":"Shell"},"events_max":1,"seconds_max":99999}"#,
+            "from 1 to 86400 seconds",
         ),
         (r#"{"choice":{"rule":"Nope"},"events_max":1,"seconds_max":1}"#, "no rule in force"),
         (
-            r#"{"choice":{"condition":"evt.type = ptrace"},"events_max":1,"seconds_max":1}"#,
-            "load a rule",
+            r#"{"choice":{"condition":"evt.type = nice"},"events_max":1,"seconds_max":1}"#,
+            "no event that the sensor reports",
         ),
         (r#"{"choice":{"condition":"proc.name ="},"events_max":1,"seconds_max":1}"#, "condition"),
     ] {

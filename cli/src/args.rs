@@ -1,6 +1,9 @@
 //! What can be typed.
 
+mod agent;
+mod events;
 mod record;
+mod replay;
 mod rules;
 
 use std::path::PathBuf;
@@ -9,7 +12,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use response::plan::ResponseId;
 use service::config::HumanDuration;
 
+pub(crate) use agent::{AgentCommand, AgentStatusArgs, AgentSubcommand};
+pub(crate) use events::{AgentPlace, EventsArgs};
 pub(crate) use record::{RecordArgs, RecordFormat};
+pub(crate) use replay::ReplayArgs;
 pub(crate) use rules::{
     CheckArgs, ExplainRuleArgs, ImportArgs, LintArgs, ListArgs, ParseArgs, RuleFiles, RulesCommand,
     TestArgs, TopArgs,
@@ -38,8 +44,8 @@ pub(crate) enum Command {
         Without --config it watches this machine with the built-in rules, prints every alert and \
         keeps them in a file. Without the rights to load eBPF it says so and runs the router alone.")]
     Run(RunArgs),
-    /// Run the agent alone.
-    Agent(agent::cli::AgentArgs),
+    /// Run the agent alone, or show what a running one watches.
+    Agent(AgentCommand),
     /// Run the router alone.
     Router(router::cli::RouterArgs),
     /// Show recorded events going through rules, router and rendering; needs no root.
@@ -58,11 +64,17 @@ pub(crate) enum Command {
     /// Tell where an alert went and why.
     Explain(ExplainArgs),
     /// Run recorded events through rules on any machine.
-    #[command(
-        after_help = "Example:\n  saker agent --record events.zst   # as root, then\n  saker replay events.zst --rules my-rules.yaml"
-    )]
+    #[command(after_help = "Examples:\n  saker agent --record events.saker   # as root, then\n  \
+        saker replay events.saker --rules my-rules.yaml\n  \
+        saker replay events.saker --from 10s --to 20s --kind execve\n  \
+        saker replay events.saker --from 2026-11-27T04:00:00Z\n\n\
+        The alerts are those the rules would have raised, without limits of their rate. \
+        docs/recordings.md describes the file. Exit code: 0 it was read to its end, 1 it is cut short or \
+        damaged (what came before was replayed), 2 the rules do not load.")]
     Replay(ReplayArgs),
-    /// Record real events of the running agent as cases of a test.
+    /// Watch events of a running agent as they happen.
+    Events(EventsArgs),
+    /// Record events of a running agent: in a file, or as cases of a test.
     Record(RecordArgs),
     /// Check, test, list and explain rules.
     #[command(subcommand)]
@@ -86,7 +98,7 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     /// Show the account of every alert's end.
     Ledger(ApiArgs),
-    /// Show what runs, what is watched, and what could not be had.
+    /// Show what the router has: journal, outputs, and what could not be had.
     Status(ApiArgs),
 }
 
@@ -180,17 +192,6 @@ pub(crate) struct ExplainArgs {
     pub(crate) alert: alert::AlertId,
     #[command(flatten)]
     pub(crate) api: ApiArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReplayArgs {
-    /// A file of recorded events.
-    pub(crate) events: PathBuf,
-    /// Rule files; the built-in rules without it.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub(crate) rules: Vec<PathBuf>,
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,9 +1,11 @@
 //! One module for each command.
 
+mod agent_status;
 mod audit;
 mod config;
 mod deadletters;
 mod demo;
+mod events;
 mod explain;
 mod ledger;
 mod record;
@@ -19,15 +21,18 @@ mod tail;
 use std::{future::Future, process::ExitCode};
 
 use crate::{
-    args::{Arguments, Command},
+    args::{AgentCommand, AgentSubcommand, Arguments, Command},
     exit::Code,
 };
 
 /// Carries out what was typed.
 pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let code = match arguments.command {
+        Command::Agent(AgentCommand {
+            command: Some(AgentSubcommand::Status(arguments)), ..
+        }) => wait(agent_status::execute(arguments)),
         // These are programs of their own, with exit codes of their own.
-        Command::Agent(arguments) => return Ok(agent::cli::run(arguments)),
+        Command::Agent(AgentCommand { run, .. }) => return Ok(agent::cli::run(run)),
         Command::Router(arguments) => return Ok(router::cli::run(&arguments)),
         Command::Responder(arguments) => return Ok(response::cli::run(&arguments)),
         Command::Responses(command) => wait(responses::execute(command)),
@@ -38,7 +43,8 @@ pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Tail(arguments) => wait(tail::execute(arguments)),
         Command::Explain(arguments) => wait(explain::execute(arguments)),
         Command::Replay(arguments) => replay::execute(&arguments),
-        Command::Record(arguments) => record::execute(&arguments),
+        Command::Events(arguments) => wait(events::execute(arguments)),
+        Command::Record(arguments) => wait(record::execute(arguments)),
         Command::Rules(command) => rules::execute(command),
         Command::Config(command) => config::execute(&command),
         Command::Silence(command) => wait(silence::execute(command)),

@@ -1,5 +1,6 @@
 //! `saker`: the whole product in one command.
 
+mod agent_client;
 mod args;
 mod client;
 mod commands;

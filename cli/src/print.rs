@@ -33,6 +33,11 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// Returns how many there are of something, in words.
+pub(crate) fn counted_u64(count: u64, what: &str) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), what)
+}
+
+/// Returns how many there are of something, in words.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

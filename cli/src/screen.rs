@@ -65,6 +65,7 @@ fn watched(agent: &AgentStatus, row: &mut impl FnMut(&str, &str)) {
         agent.sensor.hooks.iter().flat_map(|hook| hook.kinds.iter().map(String::as_str)).collect();
     row("watching", &format!("{} with {} rules", agent.hostname, agent.rules.rules));
     row("rules", "`saker rules list` shows them, `saker rules top` what they cost");
+    row("agent", "`saker agent status` shows hooks, losses and costs, `saker events` what happens");
     row("events", &kinds.into_iter().collect::<Vec<_>>().join(" "));
     let hooks: Vec<String> = agent
         .sensor

@@ -68,6 +68,12 @@ impl<'a> Record<'a> {
         Header::read_from_prefix(bytes).ok().map(|(header, _)| header.time_ns)
     }
 
+    /// Returns what the record in `bytes` is of, without reading the rest.
+    pub fn kind(bytes: &[u8]) -> Option<Kind> {
+        let (header, _) = Header::read_from_prefix(bytes).ok()?;
+        Kind::from_number(header.kind)
+    }
+
     /// Returns the length of the record that `bytes` begin with, once its head is there.
     pub fn length(bytes: &[u8]) -> Option<usize> {
         Header::read_from_prefix(bytes).ok().map(|(header, _)| header.length as usize)

@@ -42,8 +42,10 @@ const ID_BYTES_MAX: usize = 128;
 const CONTAINERS_MAX: usize = 64;
 const CONTAINER_DIGITS: usize = 64;
 
-/// Returns the API, behind the question who asks.
-pub(super) fn routes(actions: Actions) -> Router {
+/// Returns the API, behind the question who asks; `events` is for others than orders are.
+pub(super) fn routes(actions: Actions, events: Option<Router>) -> Router {
+    let watched = middleware::from_fn_with_state(actions.clone(), admit_watcher);
+    let events = events.map(|events| events.layer(watched)).unwrap_or_default();
     Router::new()
         .route("/v1/processes/{pid}", get(process))
         .route("/v1/containers/{id}/processes", get(container))
@@ -57,19 +59,38 @@ pub(super) fn routes(actions: Actions) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(actions.clone(), admit))
         .with_state(actions)
+        .merge(events)
 }
 
-/// Lets through whom the configuration names.
+/// Lets through whom the configuration names for orders.
 async fn admit(State(actions): State<Actions>, request: Request, next: Next) -> Response {
+    match is_named(&request, &actions.0.config.clients) {
+        true => next.run(request).await,
+        false => forbidden(&actions, &request, "your certificate may not give orders here"),
+    }
+}
+
+/// Lets through whom the configuration names for events.
+async fn admit_watcher(State(actions): State<Actions>, request: Request, next: Next) -> Response {
+    match is_named(&request, &actions.0.config.watchers) {
+        true => next.run(request).await,
+        false => forbidden(&actions, &request, "your certificate may not ask for events here"),
+    }
+}
+
+fn is_named(request: &Request, names: &[String]) -> bool {
+    let shown = request.extensions().get::<PeerNames>();
+    let client = shown.and_then(PeerNames::first).unwrap_or_default();
+    names.iter().any(|may| may == client && !client.is_empty())
+}
+
+fn forbidden(actions: &Actions, request: &Request, why: &str) -> Response {
     let names = request.extensions().get::<PeerNames>().cloned().unwrap_or_default();
     let client = names.first().unwrap_or_default();
-    if actions.0.config.clients.iter().any(|may| may == client) {
-        return next.run(request).await;
-    }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.to_string());
-    warn!(client, peer, path = request.uri().path(), "a client that may not give orders tried to");
+    warn!(client, peer, path = request.uri().path(), why, "a client was refused");
     actions.0.metrics.count("none", "forbidden");
-    Problem::new(StatusCode::FORBIDDEN, "your certificate may not give orders here").into_response()
+    Problem::new(StatusCode::FORBIDDEN, why).into_response()
 }
 
 /// Why an order was not carried out, for the count and for the client.

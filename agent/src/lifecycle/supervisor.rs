@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alert::EventKind;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rules::{KernelFilter, RuleSet};
 use tracing::info;
@@ -17,7 +18,8 @@ use super::{
 use crate::{
     AgentConfig,
     metrics::Metrics,
-    status::{Rate, SensorReport},
+    sensor::KindCounters,
+    status::{KindRates, Rate, SensorReport},
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -60,6 +62,10 @@ impl Supervisor {
         }
         self.tick();
         locked(&self.work).end_recording();
+        let around = locked(&self.work).around.take();
+        if let Some(around) = around {
+            around.stop();
+        }
     }
 
     fn tick(&mut self) {
@@ -94,12 +100,29 @@ impl Supervisor {
         };
         rates.events = next(rates.events, self.shared.counts.events.load(Ordering::Relaxed));
         rates.alerts = next(rates.alerts, self.shared.counts.alerts_total());
+        rates.kinds = self.kind_rates(&rates.kinds, seconds);
         rates.since = Instant::now();
     }
 
-    /// Keeps the kernel's filter to the rules in force, but lets everything through to a tap.
+    fn kind_rates(
+        &self,
+        before: &[(EventKind, KindCounters, KindRates)],
+        seconds: f64,
+    ) -> Vec<(EventKind, KindCounters, KindRates)> {
+        let status = locked(&self.shared.sensor).status.clone();
+        let counters = status.iter().flat_map(|status| status.counters());
+        let rates = counters.map(|(kind, now)| {
+            let before = before.iter().find(|(known, ..)| *known == kind);
+            let before = before.map_or(now, |(_, before, _)| *before);
+            (kind, now, KindRates::between(&before, &now, seconds))
+        });
+        rates.collect()
+    }
+
+    /// Keeps the kernel's filter to the rules in force; a recording is for rules yet to be written.
     fn tend_filter(&mut self) {
-        if locked(&self.work).tap.is_some() {
+        let Source::Kernel(_, config) = &self.source else { return };
+        if !config.sensor.filter || locked(&self.work).recorder.is_some() {
             return self.shared.put_filter(None);
         }
         let rules = self.shared.rules.current().load_full();

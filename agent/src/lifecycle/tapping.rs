@@ -1,38 +1,139 @@
-//! Puts a tap on the running agent's events.
+//! Puts taps on the running agent's events.
 
-use super::{AgentHandle, locked};
-use crate::tap::{Choice, Tapped, tap};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
+
+use alert::EventKind;
+use service::ErrorChain;
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use super::{AgentError, AgentHandle, Shared, locked};
+use crate::{
+    AgentConfig,
+    around::Around,
+    sensor::{Sensor, SensorOptions},
+    tap::{Choice, Form, Refusal, Request, TAPS_MAX, Tap, Tapped, tap},
+};
+
+/// Rings of a tap's own sensor: what is lost to a full one is told to who asked.
+const PRIO_RING_BYTES: u32 = 512 << 10;
+const BULK_RING_BYTES: u32 = 4 << 20;
+
+/// What taps need of the agent.
+#[derive(Debug)]
+pub(super) struct Tapping {
+    places: Arc<Semaphore>,
+    /// How sensors are set up; nothing where events come from a recording.
+    config: Option<AgentConfig>,
+}
+
+impl Tapping {
+    pub(super) fn new(config: Option<AgentConfig>) -> Self {
+        Self { places: Arc::new(Semaphore::new(TAPS_MAX)), config }
+    }
+}
+
+/// Both ends of a tap, and the kinds of event that cannot be had.
+type Started = (Tapped, Vec<String>);
 
 impl AgentHandle {
-    /// Hands events of this choice to the other end of a tap, from the next one on; a tap before it
-    /// ends. Returns also the kinds that no rule in force makes the sensor report.
-    pub(crate) fn tap(
-        &self,
-        choice: &Choice,
-        events_max: u32,
-    ) -> Result<(Tapped, Vec<String>), String> {
+    /// Hands events of this choice to the other end of a tap, from the next one on. Blocks while the
+    /// tap's own sensor starts.
+    pub(crate) fn tap(&self, request: &Request) -> Result<Started, (Refusal, String)> {
+        let wrong = |message: String| (Refusal::Wrong, message);
         let rules = self.shared.rules.current().load_full();
-        let (tap, tapped) = tap(choice, events_max, &rules)?;
-        let watched = rules.requirements().kinds;
-        let unwatched = tapped.kinds.iter().filter(|kind| !watched.contains(kind));
-        let unwatched: Vec<String> = unwatched.map(|kind| kind.name().to_owned()).collect();
-        if unwatched.len() == tapped.kinds.len() {
-            return Err(match unwatched.len() {
-                0 => "no event that the sensor reports can satisfy this condition".to_owned(),
-                _ => format!(
-                    "no rule in force needs events of the kind {}, so the sensor reports none: \
-                     load a rule that does",
-                    unwatched.join(", ")
-                ),
-            });
+        let (tap, mut tapped) = tap(request, &rules).map_err(wrong)?;
+        if tapped.kinds.is_empty() {
+            let message = "no event that the sensor reports can satisfy this condition";
+            return Err(wrong(message.to_owned()));
         }
-        match self.work.upgrade() {
-            Some(work) => {
-                locked(&work).tap = Some(tap);
-                self.shared.put_filter(None);
+        let place = Arc::clone(&self.shared.tapping.places).try_acquire_owned();
+        let busy = || format!("{TAPS_MAX} others ask for events already, no more can at a time");
+        tapped.place = Some(place.map_err(|_| (Refusal::Busy, busy()))?);
+        let unwatched = match (&request.choice, &self.shared.tapping.config) {
+            (Choice::Condition(_), Some(config)) => {
+                watch(config, tap, &mut tapped).map_err(|why| wrong(why.to_string()))?
             }
-            None => return Err("the agent stops".to_owned()),
-        }
+            (choice, _) => {
+                let work = self.work.upgrade().ok_or_else(|| wrong("the agent stops".into()))?;
+                let watched = rules.requirements().kinds;
+                locked(&work).taps.push(tap);
+                match choice {
+                    // A recording may hold any kind.
+                    Choice::Condition(_) => Vec::new(),
+                    Choice::Rule(_) => missing(&tapped.kinds, |kind| watched.contains(kind)),
+                }
+            }
+        };
         Ok((tapped, unwatched))
     }
+
+    pub(crate) fn hostname(&self) -> String {
+        self.shared.hostname.clone()
+    }
+}
+
+/// Starts what records around alerts, with a sensor of its own, if the configuration asks for it.
+pub(super) fn around(config: &AgentConfig, shared: &Shared) -> Result<Option<Around>, AgentError> {
+    let Some(around) = &config.record.around else { return Ok(None) };
+    let request = Request {
+        choice: Choice::Condition(around.condition.clone()),
+        form: Form::Recording,
+        events_max: u64::MAX,
+        seconds_max: Request::SECONDS_MAX,
+        rate_max: None,
+        bytes_max: None,
+    };
+    let rules = shared.rules.current().load_full();
+    let (tap, mut tapped) = tap(&request, &rules).map_err(AgentError::Around)?;
+    let unwatched =
+        watch(config, tap, &mut tapped).map_err(|error| AgentError::Around(error.to_string()))?;
+    if !unwatched.is_empty() {
+        warn!(kinds = unwatched.join(" "), "not everything around alerts can be watched");
+    }
+    let around = Around::start(around, shared.hostname.clone(), tapped)
+        .map_err(|error| AgentError::Around(error.to_string()))?;
+    shared.around.get_or_init(|| around.counts());
+    Ok(Some(around))
+}
+
+/// Starts a sensor for one tap. It ends when nobody listens any more.
+fn watch(
+    config: &AgentConfig,
+    mut tap: Tap,
+    tapped: &mut Tapped,
+) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let options = SensorOptions {
+        prio_ring_bytes: PRIO_RING_BYTES,
+        bulk_ring_bytes: BULK_RING_BYTES,
+        ..config.sensor_options(tapped.environment)
+    };
+    let sensor = Sensor::start(&tapped.kinds, options).map_err(|error| chain(&error))?;
+    let status = sensor.status();
+    let hooked: BTreeSet<EventKind> =
+        status.hooks().iter().flat_map(|hook| hook.kinds.iter().copied()).collect();
+    let unwatched = missing(&tapped.kinds, |kind| hooked.contains(kind));
+    let closed = tapped.closed();
+    tapped.sensor = Some(status);
+    let run = move || {
+        sensor.run(&closed, &mut |event| {
+            if !closed.load(Ordering::Relaxed) && !tap.event(&event) {
+                closed.store(true, Ordering::Relaxed);
+            }
+        });
+    };
+    thread::Builder::new().name("events".to_owned()).spawn(run).map_err(|error| chain(&error))?;
+    Ok(unwatched)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    ErrorChain(error).to_string()
+}
+
+fn missing(kinds: &[EventKind], has: impl Fn(&EventKind) -> bool) -> Vec<String> {
+    kinds.iter().filter(|kind| !has(kind)).map(|kind| kind.name().to_owned()).collect()
 }

@@ -16,11 +16,15 @@ use super::{AgentError, Shared, locked};
 use crate::{
     AgentConfig, AlertSink, Sinks,
     actions::Actions,
+    around::Around,
     detect::Detector,
     recorder::{Recorded, Recorder, Recording},
     sensor::Sensor,
     tap::Tap,
 };
+
+/// Field of an alert that names the recording of what was around it.
+const RECORDING: &str = "saker.recording";
 
 /// What the thread that has an event does with it.
 #[derive(Debug)]
@@ -28,7 +32,8 @@ pub(super) struct Work {
     pub(super) detector: Detector,
     pub(super) sinks: Sinks,
     pub(super) recorder: Option<Recorder>,
-    pub(super) tap: Option<Tap>,
+    pub(super) taps: Vec<Tap>,
+    pub(super) around: Option<Around>,
     pub(super) actions: Option<Actions>,
 }
 
@@ -50,14 +55,21 @@ impl Work {
                 }
             }
         }
-        let Self { detector, sinks, tap, .. } = self;
-        if tap.is_none() {
+        let Self { detector, sinks, taps, around, .. } = self;
+        if taps.is_empty() && around.is_none() {
             return detector.observe(event, sinks);
         }
-        tap.take_if(|tap| !tap.event(event));
+        taps.retain_mut(|tap| tap.event(event));
         detector.observe(event, &mut |alert: &alert::Alert| {
-            tap.take_if(|tap| !tap.alert(&alert.rule, event));
-            sinks.alert(alert);
+            taps.retain_mut(|tap| tap.alert(&alert.rule, event));
+            match around.as_mut().and_then(|around| around.alert(alert)) {
+                Some(name) => {
+                    let mut alert = alert.clone();
+                    alert.fields.insert(RECORDING.to_owned(), name.into());
+                    sinks.alert(&alert);
+                }
+                None => sinks.alert(alert),
+            }
         });
     }
 

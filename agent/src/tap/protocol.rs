@@ -1,38 +1,52 @@
-//! What is said on the socket: one request, then answers, each a line of JSON.
+//! What is said: one request, then answers, each a line of JSON.
 
 use alert::Event;
 use serde::{Deserialize, Serialize};
 
-/// What is to be recorded, and how much of it.
+/// What is wanted, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     pub choice: Choice,
-    /// From 1 to [`Request::EVENTS_MAX`].
-    pub events_max: u32,
+    #[serde(default)]
+    pub form: Form,
+    /// At least 1.
+    pub events_max: u64,
     /// From 1 to [`Request::SECONDS_MAX`].
     pub seconds_max: u32,
+    /// Events a second; more are counted and left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_max: Option<u32>,
+    /// Size at which a recording ends, up to [`Request::BYTES_MAX`]; absent, that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_max: Option<u64>,
 }
 
 impl Request {
-    pub const EVENTS_MAX: u32 = 1000;
-    pub const SECONDS_MAX: u32 = 3600;
+    /// A day.
+    pub const SECONDS_MAX: u32 = 24 * 3600;
+    /// Of one recording.
+    pub const BYTES_MAX: u64 = 4 << 30;
     /// Longest request, its condition included.
-    pub(super) const BYTES_MAX: usize = 64 << 10;
+    pub(super) const TEXT_BYTES_MAX: usize = 80 << 10;
 
     /// Returns what is wrong with it.
     pub(super) fn fault(&self) -> Option<String> {
-        if !(1..=Self::EVENTS_MAX).contains(&self.events_max) {
-            return Some(format!("from 1 to {} events can be had", Self::EVENTS_MAX));
+        if self.events_max == 0 || self.rate_max == Some(0) || self.bytes_max == Some(0) {
+            return Some("at least one event can be had".to_owned());
         }
         if !(1..=Self::SECONDS_MAX).contains(&self.seconds_max) {
             return Some(format!("from 1 to {} seconds can be asked for", Self::SECONDS_MAX));
         }
         None
     }
+
+    pub(super) fn bytes_max(&self) -> u64 {
+        self.bytes_max.unwrap_or(Self::BYTES_MAX).min(Self::BYTES_MAX)
+    }
 }
 
-/// Which events are recorded.
+/// Which events are wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
@@ -42,22 +56,41 @@ pub enum Choice {
     Rule(String),
 }
 
+/// How events are handed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Each by itself, with its whole ancestry.
+    #[default]
+    Events,
+    /// As the bytes of a recording, in [parts](Answer::Part).
+    Recording,
+}
+
 /// One line of the agent's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// It listens. No loaded rule needs the kinds in `unwatched`, so that none of them will come.
+    /// It listens. This machine gives no events of the kinds in `unwatched`.
     Started {
         unwatched: Vec<String>,
     },
     Event(Box<Event>),
-    /// The last line.
+    /// The next bytes of a recording, in base64 (RFC 4648, section 4).
+    Part(String),
+    /// So many events were left out so far; said once a second while it grows.
+    Behind {
+        dropped: u64,
+        limited: u64,
+    },
+    /// The last line. `dropped` were too fast for who asked, `limited` above the rate asked for.
     Ended {
         why: End,
         seen: u64,
         dropped: u64,
+        limited: u64,
     },
-    /// The last line: nothing was recorded.
+    /// The last line: there is nothing.
     Refused {
         why: Refusal,
         message: String,
@@ -70,19 +103,21 @@ pub enum Answer {
 pub enum Refusal {
     /// The request is wrong, or cannot be satisfied.
     Wrong,
-    /// Somebody else records.
+    /// Too many others ask.
     Busy,
 }
 
-/// Why a recording ended.
+/// Why it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// As many events as were asked for.
     Events,
+    /// Who asked said so: it closed its side of the connection.
+    Enough,
     /// The time is over.
     Time,
-    /// More bytes than one recording may have.
+    /// The recording has its full size.
     Bytes,
     /// The agent stops.
     Stopped,

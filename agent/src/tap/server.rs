@@ -1,34 +1,47 @@
-//! Answers on the socket: one recording at a time.
+//! Where events are asked for: on the local socket, and over the way by which orders come.
 
-use std::{io, sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use service::shutdown::Shutdown;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Take},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::Semaphore,
-    time::{Instant, sleep_until, timeout},
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::DefaultBodyLimit,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::post,
 };
-use tracing::{debug, info, warn};
+use service::{problem::Problem, shutdown::Shutdown};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixStream, unix::OwnedWriteHalf},
+    sync::{
+        Semaphore,
+        mpsc::{Sender, channel},
+    },
+    time::timeout,
+};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tracing::{debug, warn};
 
-use super::{Answer, End, Refusal, Request, Socket, Tapped};
+use super::{
+    Refusal, Request, Socket,
+    serve::{Lines, PATIENCE, answer, refuse},
+};
 use crate::AgentHandle;
 
-/// Time for a request, and for one line of an answer to be taken.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of one recording.
-const BYTES_MAX: usize = 64 << 20;
-/// Connections at a time; all but one are told that somebody records already.
-const CONNECTIONS_MAX: usize = 8;
+/// The line that asks for the agent's status instead of events.
+const STATUS: &str = "status";
+/// Connections at a time; those that find no place are told so.
+const CONNECTIONS_MAX: usize = 16;
+/// Lines on their way to a remote client.
+const LINES_MAX: usize = 64;
+/// Time until accepting is tried again.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 impl Socket {
     /// Answers until the agent stops.
     pub async fn serve(self, agent: AgentHandle, shutdown: Shutdown) {
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let recorders = Arc::new(Semaphore::new(1));
         loop {
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
             let accepted = tokio::select! {
@@ -38,8 +51,8 @@ impl Socket {
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    warn!(%error, "failed to accept a recorder");
-                    tokio::time::sleep(PATIENCE).await;
+                    warn!(%error, "failed to accept somebody who asks for events");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
                     continue;
                 }
             };
@@ -54,93 +67,78 @@ impl Socket {
                     continue;
                 }
             }
-            let (agent, recorders, watch) =
-                (agent.clone(), Arc::clone(&recorders), shutdown.clone());
-            shutdown.spawn("recorder", async move {
+            let (agent, watch) = (agent.clone(), shutdown.clone());
+            shutdown.spawn("events", async move {
                 let _open = permit;
-                if let Err(error) = answer(stream, &agent, &recorders, &watch).await {
-                    debug!(%error, "a recorder went away");
+                if let Err(error) = local(stream, &agent, &watch).await {
+                    debug!(%error, "who asked for events went away");
                 }
             });
         }
     }
 }
 
-async fn answer(
-    stream: UnixStream,
-    agent: &AgentHandle,
-    recorders: &Semaphore,
-    shutdown: &Shutdown,
-) -> io::Result<()> {
-    let (input, output) = stream.into_split();
-    let mut lines = Lines { output, bytes: 0 };
+async fn local(stream: UnixStream, agent: &AgentHandle, shutdown: &Shutdown) -> io::Result<()> {
+    let (input, mut output) = stream.into_split();
     let mut line = String::new();
-    let mut input = BufReader::new(input.take(Request::BYTES_MAX as u64));
+    let mut input = BufReader::new(input.take(Request::TEXT_BYTES_MAX as u64));
     timeout(PATIENCE, input.read_line(&mut line)).await??;
+    if line.trim() == STATUS {
+        let mut text = serde_json::to_vec(&agent.status())?;
+        text.push(b'\n');
+        return output.send(text).await;
+    }
     let request = match serde_json::from_str::<Request>(&line) {
         Ok(request) => request,
-        Err(error) => return lines.refuse(Refusal::Wrong, format!("not a request: {error}")).await,
-    };
-    if let Some(fault) = request.fault() {
-        return lines.refuse(Refusal::Wrong, fault).await;
-    }
-    let Ok(_alone) = recorders.try_acquire() else {
-        let message = "somebody records already, one at a time can".to_owned();
-        return lines.refuse(Refusal::Busy, message).await;
-    };
-    let (tapped, unwatched) = match agent.tap(&request.choice, request.events_max) {
-        Ok(tapped) => tapped,
-        Err(message) => return lines.refuse(Refusal::Wrong, message).await,
-    };
-    info!(events_max = request.events_max, "somebody records events");
-    lines.send(&Answer::Started { unwatched }).await?;
-    record(tapped, &request, &mut lines, &mut input, shutdown).await
-}
-
-async fn record(
-    mut tapped: Tapped,
-    request: &Request,
-    lines: &mut Lines,
-    input: &mut Input,
-    shutdown: &Shutdown,
-) -> io::Result<()> {
-    let end = Instant::now() + Duration::from_secs(request.seconds_max.into());
-    let why = loop {
-        let event = tokio::select! {
-            event = tapped.events.recv() => event,
-            () = sleep_until(end) => break End::Time,
-            () = shutdown.cancelled() => break End::Stopped,
-            // Nothing more is said to us: this ends when the other side is gone.
-            gone = input.read_u8() => return gone.map(drop),
-        };
-        let Some(event) = event else { break End::Events };
-        if lines.bytes > BYTES_MAX {
-            break End::Bytes;
+        Err(error) => {
+            return refuse(&mut output, Refusal::Wrong, format!("not a request: {error}")).await;
         }
-        lines.send(&Answer::Event(Box::new(event))).await?;
     };
-    let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-    let (seen, dropped) = (count(&tapped.counts.seen), count(&tapped.counts.dropped));
-    info!(seen, dropped, "the recording of events ended");
-    lines.send(&Answer::Ended { why, seen, dropped }).await
+    // Nothing more is said to us: when reading ends, the other side has enough or is gone.
+    let enough = async { drop(input.read_u8().await) };
+    answer(&request, agent, &mut output, enough, shutdown).await
 }
 
-type Input = BufReader<Take<OwnedReadHalf>>;
-
-struct Lines {
-    output: OwnedWriteHalf,
-    bytes: usize,
+impl Lines for OwnedWriteHalf {
+    async fn send(&mut self, line: Vec<u8>) -> io::Result<()> {
+        timeout(PATIENCE, self.write_all(&line)).await?
+    }
 }
 
-impl Lines {
-    async fn send(&mut self, answer: &Answer) -> io::Result<()> {
-        let mut line = serde_json::to_vec(answer)?;
-        line.push(b'\n');
-        self.bytes += line.len();
-        timeout(PATIENCE, self.output.write_all(&line)).await?
+impl Lines for Sender<Vec<u8>> {
+    async fn send(&mut self, line: Vec<u8>) -> io::Result<()> {
+        let sent = timeout(PATIENCE, Sender::send(self, line)).await?;
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
+}
 
-    async fn refuse(&mut self, why: Refusal, message: String) -> io::Result<()> {
-        self.send(&Answer::Refused { why, message }).await
-    }
+/// Returns `POST /v1/events`: the same over HTTP. Whoever mounts it asks first who may.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
+    agent: AgentHandle,
+    shutdown: Shutdown,
+) -> Router<S> {
+    let ask = async move |body: Bytes| remote(&body, agent, &shutdown);
+    Router::new()
+        .route("/v1/events", post(ask))
+        .layer(DefaultBodyLimit::max(Request::TEXT_BYTES_MAX))
+}
+
+fn remote(body: &[u8], agent: AgentHandle, shutdown: &Shutdown) -> Response {
+    let request = match serde_json::from_slice::<Request>(body) {
+        Ok(request) => request,
+        Err(error) => {
+            return Problem::new(StatusCode::BAD_REQUEST, error.to_string()).into_response();
+        }
+    };
+    let (mut lines, waiting) = channel::<Vec<u8>>(LINES_MAX);
+    let watch = shutdown.clone();
+    shutdown.spawn("events", async move {
+        let listening = lines.clone();
+        let enough = async move { listening.closed().await };
+        if let Err(error) = answer(&request, &agent, &mut lines, enough, &watch).await {
+            debug!(%error, "who asked for events went away");
+        }
+    });
+    let body = Body::from_stream(ReceiverStream::new(waiting).map(Ok::<_, io::Error>));
+    ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }

@@ -17,3 +17,4 @@ mod speed;
 mod stage;
 mod tree;
 mod watch;
+mod watcher;

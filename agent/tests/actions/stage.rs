@@ -109,13 +109,14 @@ impl Stage {
             listen: address,
             tls: certificates.tls(),
             clients: vec!["saker-responder".to_owned()],
+            watchers: vec!["saker-watcher".to_owned()],
             host_processes,
         };
         let registry = Registry::new();
         let metrics = agent::actions::metrics(&registry).unwrap();
         let actions = Actions::new(&config, "node-1".to_owned(), metrics).unwrap();
         let shutdown = Shutdown::new();
-        shutdown.spawn("orders", actions.clone().serve(listener, shutdown.clone()));
+        shutdown.spawn("orders", actions.clone().serve(listener, None, shutdown.clone()));
         let client = certificates.client(address, Some((&certificates, "saker-responder")));
         Self { actions, address, certificates, client, registry, shutdown }
     }

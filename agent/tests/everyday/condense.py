@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the committed recordings from those of record.sh.
 
-    condense.py RAW.zst OUT.zst
+    saker events --recording RAW.saker --format json | condense.py OUT.zst
 
 Keeps what descends from the shell `everyday-root` and lets it descend from init instead; keeps one
 of several events that no rule can tell apart; takes away what is private or tells of the machine:
@@ -130,13 +130,13 @@ class Condenser:
         return not new
 
 
-def main(raw, out):
-    lines = subprocess.run(["zstd", "-dcq", raw], capture_output=True, check=True).stdout.splitlines()
+def main(out):
+    lines = sys.stdin.read().splitlines()
     condenser = Condenser()
-    kept = [event for event in map(condenser.event, map(json.loads, lines[1:])) if event]
-    text = "\n".join([lines[0].decode()] + [json.dumps(event, separators=(",", ":")) for event in kept]) + "\n"
+    kept = [event for event in map(condenser.event, map(json.loads, lines)) if event]
+    text = "\n".join(['{"saker_events":1}'] + [json.dumps(event, separators=(",", ":")) for event in kept]) + "\n"
     subprocess.run(["zstd", "-q", "-f", "-19", "-o", out], input=text.encode(), check=True)
-    print(f"{out}: {len(kept)} of {len(lines) - 1} events")
+    print(f"{out}: {len(kept)} of {len(lines)} events")
 
 
 main(*sys.argv[1:])

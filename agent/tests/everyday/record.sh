@@ -3,7 +3,7 @@
 #
 #   record.sh AGENT DIR [ACTIVITY…]     as root, on a throw-away machine: it installs packages
 #
-# AGENT is the program `saker-agent`. DIR receives ACTIVITY.raw.zst, which the example `condense`
+# AGENT is the program `saker-agent`. DIR receives ACTIVITY.raw.saker, which `condense.py`
 # of the crate `agent` turns into what is committed. Daemons run in the foreground, so that
 # everything an activity does descends from the shell called `everyday-root`, where `condense` cuts.
 set -euo pipefail
@@ -238,7 +238,7 @@ printf 'agent:\n  admin: "127.0.0.1:28931"\n  sensor: { bulk_ring_bytes: 256MiB 
 (($#)) || set -- "${all[@]}"
 needs >"$dir/needs.log" 2>&1
 for activity in "$@"; do
-    "$agent" -c "$dir/agent.yaml" -r "$dir/all.yaml" --stdout --record "$dir/$activity.raw.zst" \
+    "$agent" -c "$dir/agent.yaml" -r "$dir/all.yaml" --stdout --record "$dir/$activity.raw.saker" \
         --record-bytes-max 1GiB >/dev/null 2>"$dir/$activity.agent.log" &
     recorder=$!
     until curl -sf http://127.0.0.1:28931/ready >/dev/null; do kill -0 "$recorder"; sleep 0.1; done

@@ -56,7 +56,7 @@ pub(crate) enum RulesCommand {
     /// Tell what a rule asks, or why it matches an event or does not.
     #[command(after_help = "Examples:\n  saker rules explain 'Terminal shell in a container'\n  \
         saker rules explain 'My rule' --rules my-rules.yaml --event event.yaml\n  \
-        saker rules explain 'My rule' --rules my-rules.yaml --event events.zst --index 7\n  \
+        saker rules explain 'My rule' --rules my-rules.yaml --event events.saker --index 7\n  \
         echo '{ evt.type: execve, proc.name: bash }' | saker rules explain 'My rule' --event -\n\n\
         An event is one of a test (docs/rules/testing.md), a test file, or a recording. With several \
         events there is a line for each; --index shows one in full.")]

@@ -90,7 +90,7 @@ fn replay(folder: &Folder) -> anyhow::Result<Vec<Alert>> {
     std::fs::write(&file, EVENTS)?;
     let mut alerts = Vec::new();
     let mut sink = |alert: &Alert| alerts.push(alert.clone());
-    agent::replay(&file, &compile(&rules::builtin())?, &mut sink)?;
+    agent::replay(&file, agent::Selection::default(), &compile(&rules::builtin())?, &mut sink)?;
     Ok(alerts)
 }
 

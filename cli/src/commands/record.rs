@@ -1,149 +1,187 @@
-//! `saker record`: real events from the running agent, as cases of a test.
+//! `saker record`: events of a running agent, in a file or as cases of a test.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
+    fs::{File, OpenOptions},
+    io::Write,
+    ops::ControlFlow,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
-    time::Duration,
 };
 
-use agent::tap::{Answer, Choice, End, Refusal, Request};
+use agent::{
+    recorder::{Header, Recorded, Recorder},
+    tap::{Answer, Choice, Form, Request},
+};
 use alert::Event;
 use anyhow::Context;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rules::CaseList;
 
+use super::events::{EVERY, behind, seconds, started, told};
 use crate::{
+    agent_client,
     args::{RecordArgs, RecordFormat},
-    exit::{Code, fail},
+    exit::Code,
     print,
 };
 
-/// Time for the agent's last word, beyond the time that was asked for.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Stands where no rule was named.
 const SOME_RULE: &str = "name of the rule";
-const EVENTS: u32 = 20;
+/// Of a test.
+const EVENTS: u64 = 20;
 const SECONDS: u32 = 10;
+const ALERT_SECONDS: u32 = 3600;
+const FILE_SECONDS: u32 = 30;
 
-pub(crate) fn execute(arguments: &RecordArgs) -> anyhow::Result<Code> {
-    let request = request(arguments)?;
-    let socket = match arguments.socket.clone().or_else(agent::tap::default_path) {
-        Some(socket) => socket,
-        None => return Err(fail(Code::Invalid, "name the agent's --socket")),
-    };
-    let stream = connect(&socket)?;
-    stream.set_read_timeout(Some(Duration::from_secs(request.seconds_max.into()) + PATIENCE))?;
-    let mut line = serde_json::to_vec(&request)?;
-    line.push(b'\n');
-    (&stream).write_all(&line).context("the agent went away")?;
-    let mut output = Output { arguments, events: 0 };
-    for line in BufReader::new(stream).lines() {
-        let line = line.context("the agent went away")?;
-        let answer = serde_json::from_str(&line)
-            .context("the agent's answer is not what this version of saker expects")?;
+pub(crate) async fn execute(arguments: RecordArgs) -> anyhow::Result<Code> {
+    let mut output = Output::new(&arguments)?;
+    let request = request(&arguments, output.form());
+    let mut ended = false;
+    let mut on_answer = |answer| {
         match answer {
             Answer::Started { unwatched } => started(&unwatched),
-            Answer::Event(event) => output.event(&event)?,
-            Answer::Refused { why: Refusal::Busy, message } => {
-                return Err(fail(Code::Failure, message));
+            Answer::Event(event) => output.event(&arguments, &event)?,
+            Answer::Part(part) => output.part(&part)?,
+            Answer::Ended { why, seen, dropped, limited } => {
+                output.counted(seen.saturating_sub(dropped));
+                let events = print::counted_u64(output.events, "event");
+                print::note(format_args!("{events} recorded ({})", told(why)));
+                behind(dropped, limited);
+                ended = true;
+                return Ok(ControlFlow::Break(()));
             }
-            Answer::Refused { why: Refusal::Wrong, message } => {
-                return Err(fail(Code::Invalid, message));
+            Answer::Behind { .. } | Answer::Refused { .. } => {}
+        }
+        Ok(ControlFlow::Continue(()))
+    };
+    agent_client::ask(&arguments.place, &request, &mut on_answer).await?;
+    let recorded = output.finish()?;
+    Ok(if ended && recorded > 0 { Code::Success } else { Code::Failure })
+}
+
+fn request(arguments: &RecordArgs, form: Form) -> Request {
+    let condition = || arguments.condition.clone().unwrap_or_else(|| EVERY.to_owned());
+    let (choice, events, time) = match (&arguments.alert_rule, &arguments.file) {
+        (Some(rule), None) => (Choice::Rule(rule.clone()), 1, ALERT_SECONDS),
+        (Some(rule), Some(_)) => (Choice::Rule(rule.clone()), u64::MAX, ALERT_SECONDS),
+        (None, None) => (Choice::Condition(condition()), EVENTS, SECONDS),
+        (None, Some(_)) => (Choice::Condition(condition()), u64::MAX, FILE_SECONDS),
+    };
+    Request {
+        choice,
+        form,
+        events_max: arguments.max.unwrap_or(events),
+        seconds_max: arguments.duration.as_ref().map_or(time, |duration| seconds(duration.0)),
+        rate_max: None,
+        bytes_max: arguments.file.is_some().then_some(arguments.size_max.0),
+    }
+}
+
+/// Where events go.
+struct Output {
+    way: Way,
+    events: u64,
+}
+
+enum Way {
+    /// Cases or text on standard output.
+    Lines,
+    /// The agent's own bytes.
+    Bytes(File),
+    /// Events that are changed first.
+    Recorder(Box<Recorder>),
+}
+
+impl Output {
+    fn new(arguments: &RecordArgs) -> anyhow::Result<Self> {
+        let way = match &arguments.file {
+            None => Way::Lines,
+            // Which host and kernel the agent has is not known here.
+            Some(file) if arguments.redact => {
+                let bytes_max = arguments.size_max.0;
+                let header = Header::here(String::new());
+                Way::Recorder(Box::new(Recorder::create(file, bytes_max, &header)?))
             }
-            Answer::Ended { why, seen, dropped } => {
-                ended(why, output.events, seen, dropped);
-                return Ok(if output.events > 0 { Code::Success } else { Code::Failure });
-            }
+            Some(file) => Way::Bytes(create(file)?),
+        };
+        Ok(Self { way, events: 0 })
+    }
+
+    const fn form(&self) -> Form {
+        match self.way {
+            Way::Bytes(_) => Form::Recording,
+            Way::Lines | Way::Recorder(_) => Form::Events,
         }
     }
-    Err(fail(Code::Failure, "the agent went away before the end"))
-}
 
-fn request(arguments: &RecordArgs) -> anyhow::Result<Request> {
-    let (choice, events, seconds) = match (&arguments.condition, &arguments.alert_rule) {
-        (_, Some(rule)) => (Choice::Rule(rule.clone()), 1, Request::SECONDS_MAX),
-        (Some(condition), None) => (Choice::Condition(condition.clone()), EVENTS, SECONDS),
-        (None, None) => return Err(fail(Code::Invalid, "say which events, by a condition")),
-    };
-    let seconds = match &arguments.duration {
-        None => seconds,
-        Some(duration) => u32::try_from(duration.0.as_secs_f64().ceil() as u64).unwrap_or(u32::MAX),
-    };
-    Ok(Request { choice, events_max: arguments.max.unwrap_or(events), seconds_max: seconds })
-}
-
-fn connect(socket: &Path) -> anyhow::Result<UnixStream> {
-    UnixStream::connect(socket).map_err(|error| {
-        let cause = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                "only root and the agent's own user may record".to_owned()
-            }
-            _ => error.to_string(),
-        };
-        let message = format!("cannot reach an agent at {}: {cause}", socket.display());
-        fail(Code::Unreachable, message)
-    })
-}
-
-fn started(unwatched: &[String]) {
-    if !unwatched.is_empty() {
-        print::note(format_args!(
-            "no loaded rule needs these kinds of event, so none of them will come: {}",
-            unwatched.join(" ")
-        ));
+    /// Takes the agent's word for how many events its bytes hold.
+    fn counted(&mut self, events: u64) {
+        if matches!(self.way, Way::Bytes(_)) {
+            self.events = events;
+        }
     }
-}
 
-fn ended(why: End, events: u32, seen: u64, dropped: u64) {
-    let why = match why {
-        End::Events => "as many as were asked for",
-        End::Time => "the time is over",
-        End::Bytes => "the recording has its full size",
-        End::Stopped => "the agent stops",
-    };
-    print::note(format_args!("{events} events recorded ({why})"));
-    if dropped > 0 {
-        print::note(format_args!(
-            "{dropped} of {seen} events came faster than they were taken and are not among them"
-        ));
+    fn part(&mut self, part: &str) -> anyhow::Result<()> {
+        let Way::Bytes(file) = &mut self.way else { return Ok(()) };
+        let bytes =
+            STANDARD.decode(part).context("the agent sent what is no part of a recording")?;
+        file.write_all(&bytes).context("failed to write the recording")
     }
-}
 
-struct Output<'a> {
-    arguments: &'a RecordArgs,
-    events: u32,
-}
-
-impl Output<'_> {
-    fn event(&mut self, event: &Event) -> anyhow::Result<()> {
-        let redacted = self.arguments.redact.then(|| rules::redact(event));
+    fn event(&mut self, arguments: &RecordArgs, event: &Event) -> anyhow::Result<()> {
+        let redacted = arguments.redact.then(|| rules::redact(event));
         let event = redacted.as_ref().unwrap_or(event);
         let first = self.events == 0;
         self.events += 1;
-        match self.arguments.format {
-            RecordFormat::Recording => {
-                if first {
-                    print::line(agent::Recording::header());
+        match &mut self.way {
+            Way::Recorder(recorder) => {
+                if recorder.record(event)? == Recorded::Full {
+                    self.events -= 1;
                 }
-                print::json(event)
             }
-            RecordFormat::Test => {
+            Way::Lines if arguments.format == RecordFormat::Recording => {
                 if first {
-                    print::line(self.head());
+                    print::line(agent::Recording::text_header());
+                }
+                print::json(event)?;
+            }
+            Way::Lines => {
+                if first {
+                    print::line(head(arguments));
                 }
                 print::line(rules::write_case(event).trim_end());
-                Ok(())
             }
+            Way::Bytes(_) => {}
         }
+        Ok(())
     }
 
-    fn head(&self) -> String {
-        let RecordArgs { alert_rule, rule, ignore, .. } = self.arguments;
-        let list = match alert_rule.is_some() || *ignore {
-            true => CaseList::Ignore,
-            false => CaseList::Match,
-        };
-        let rule = rule.as_deref().or(alert_rule.as_deref()).unwrap_or(SOME_RULE);
-        rules::write_head(rule, list).trim_end().to_owned()
+    /// Returns how many events were recorded.
+    fn finish(self) -> anyhow::Result<u64> {
+        match self.way {
+            Way::Lines => Ok(self.events),
+            Way::Bytes(file) => {
+                file.sync_all().context("failed to write the recording")?;
+                Ok(self.events)
+            }
+            Way::Recorder(recorder) => Ok(recorder.finish()?),
+        }
     }
+}
+
+/// Makes a file that only its owner can read.
+fn create(path: &Path) -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.with_context(|| format!("failed to write {}", path.display()))
+}
+
+fn head(arguments: &RecordArgs) -> String {
+    let RecordArgs { alert_rule, rule, ignore, .. } = arguments;
+    let list = match alert_rule.is_some() || *ignore {
+        true => CaseList::Ignore,
+        false => CaseList::Match,
+    };
+    let rule = rule.as_deref().or(alert_rule.as_deref()).unwrap_or(SOME_RULE);
+    rules::write_head(rule, list).trim_end().to_owned()
 }

@@ -24,7 +24,8 @@ pub(crate) fn execute(arguments: &ReplayArgs) -> anyhow::Result<Code> {
             }
         }
     };
-    let replayed = agent::replay(&arguments.events, &rules, &mut sink)?;
+    let selection = arguments.selection.of(&arguments.events)?;
+    let replayed = agent::replay(&arguments.events, selection, &rules, &mut sink)?;
     print::note(format_args!("{} events, {alerts} alerts", replayed.events));
     Ok(Code::Success)
 }

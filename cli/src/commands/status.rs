@@ -1,4 +1,4 @@
-//! `saker status`: what runs and what could not be had.
+//! `saker status`: what the router has and what could not be had.
 
 use router::api::types::{ResponderStatus, Status};
 
