@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     process::{Command, Stdio},
-    sync::{Mutex, PoisonError},
 };
 
 use e2e::{Folder, eventually, program};
@@ -15,14 +14,10 @@ use crate::{
     world,
 };
 
-/// An agent serves one recorder at a time.
-static RECORDER: Mutex<()> = Mutex::new(());
-
 /// Runs `saker record` with the agent of this world and does something again and again until it has
 /// what it wants; returns what it wrote.
 #[track_caller]
 fn recorded(arguments: &[&str], mut deed: impl FnMut()) -> String {
-    let _alone = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
     let (agent, folder) = (world::agent().unwrap(), Folder::new("recorded"));
     // A pipe holds 64 KiB, which the command lines of many ancestors exceed.
     let written = folder.join("events.yaml");

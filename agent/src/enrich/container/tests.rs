@@ -1,3 +1,5 @@
+//! What the agent says of containers: attributed by cgroup, described by runtimes, kept within bounds.
+
 use super::*;
 use crate::runtime::{Image, Metadata, Pod};
 
