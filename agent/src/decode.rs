@@ -234,8 +234,8 @@ mod tests {
 
     /// Writes numbers of 64 bits into a record, from the first argument of its call on.
     fn set_arguments(bytes: &mut [u8], arguments: &[u64]) {
-        for (place, argument) in arguments.iter().enumerate() {
-            bytes[80 + place * 8..88 + place * 8].copy_from_slice(&argument.to_ne_bytes());
+        for (place, argument) in bytes[HEAD_BYTES..].chunks_exact_mut(8).zip(arguments) {
+            place.copy_from_slice(&argument.to_ne_bytes());
         }
     }
 
