@@ -32,6 +32,7 @@ mod load;
 mod mute;
 mod ring;
 mod snapshot;
+mod trampoline;
 
 use self::{
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},

@@ -71,8 +71,7 @@ static long argument_callback(u32 index, void *unused)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(syscall_call, struct pt_regs *regs, long result)
+static __always_inline int end_call(struct pt_regs *regs, long result)
 {
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	struct call call = call_of(regs);
@@ -97,4 +96,10 @@ int BPF_PROG(syscall_call, struct pt_regs *regs, long result)
 		put_path(s, SAKER_FIELD_CWD, &task->fs->pwd);
 	send(s, &bulk, kind);
 	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(syscall_call, struct pt_regs *regs, long result)
+{
+	return end_call(regs, result);
 }

@@ -78,16 +78,3 @@ int BPF_PROG(syscall_connect, struct pt_regs *regs, long result)
 	send(s, &bulk, SAKER_CONNECT);
 	return 0;
 }
-
-SEC("fexit/__sys_connect")
-int BPF_PROG(trampoline_connect, s32 descriptor, void *address, s32 length, int result)
-{
-	if (muted(SAKER_CONNECT))
-		return 0;
-	struct scratch *s = begin_call(SAKER_CONNECT, result, is_compat(), sizeof(struct saker_connect));
-	if (!s)
-		return 0;
-	fill_connect(s, descriptor, (u64)address, (u32)length);
-	send(s, &bulk, SAKER_CONNECT);
-	return 0;
-}

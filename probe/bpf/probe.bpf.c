@@ -3,7 +3,7 @@
 #include "cgroup.bpf.c"
 #include "file.bpf.c"
 #include "io_uring.bpf.c"
-#include "call.bpf.c"
 #include "ring.bpf.c"
+#include "trampoline.bpf.c"
 
 char saker_license[] SEC("license") = "Dual BSD/GPL";

@@ -12,6 +12,7 @@ pub mod layout;
 mod number;
 pub mod program;
 mod record;
+pub mod trampoline;
 
 pub use record::{Body, Malformed, Record, texts};
 

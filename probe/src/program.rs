@@ -4,6 +4,7 @@ use crate::{
     call::CALLS,
     layout::Kind,
     number::{self, CARRIED, NUMBERS},
+    trampoline::{Returned, Trampoline},
 };
 
 /// Names of maps.
@@ -127,8 +128,8 @@ pub const CGROUPS: [(&[Kind], Hook); 2] = [
 #[derive(Clone, Copy, Debug)]
 pub struct Family {
     pub kinds: &'static [Kind],
-    /// On the return of a kernel function; nothing is paid by other system calls.
-    pub trampoline: Option<Hook>,
+    /// On kernel functions; nothing is paid by other system calls.
+    pub trampoline: Trampoline,
     /// Entered from [`SYSCALL_EXIT`].
     pub syscall: &'static str,
 }
@@ -137,15 +138,28 @@ pub struct Family {
 pub const FAMILIES: [Family; 3] = [
     Family {
         kinds: &[Kind::Open, Kind::OpenAt, Kind::OpenAt2, Kind::Creat],
-        trampoline: Some(Hook { program: "trampoline_open", target: "do_sys_openat2" }),
+        trampoline: Trampoline::Functions(&[
+            Hook { program: "trampoline_open", target: "fd_install" },
+            Hook { program: "trampoline_open_failed", target: "do_sys_openat2" },
+        ]),
         syscall: "syscall_open",
     },
     Family {
         kinds: &[Kind::Connect],
-        trampoline: Some(Hook { program: "trampoline_connect", target: "__sys_connect" }),
+        trampoline: Trampoline::Functions(&[Hook {
+            program: "trampoline_connect",
+            target: "__sys_connect",
+        }]),
         syscall: "syscall_connect",
     },
-    Family { kinds: &CALL_KINDS, trampoline: None, syscall: "syscall_call" },
+    Family {
+        kinds: &CALL_KINDS,
+        trampoline: Trampoline::Calls(Returned {
+            programs: ["returned_call", "returned_unused_call"],
+            compat: "returned_compat_call",
+        }),
+        syscall: "syscall_call",
+    },
 ];
 
 /// What the table of [`CALLS`] serves.

@@ -1,16 +1,11 @@
 //! Chooses a hook for each kind of event by trying, and says which it was.
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io,
-    net::{Ipv4Addr, UdpSocket},
-};
+use std::collections::BTreeSet;
 
 use aya::{
     Btf, Ebpf,
     maps::{MapData, PerCpuArray, ProgramArray},
-    programs::{BtfTracePoint, FExit, Program, ProgramError},
+    programs::{BtfTracePoint, Program, ProgramError},
 };
 use probe::{
     layout::{Counters, Kind},
@@ -18,8 +13,9 @@ use probe::{
 };
 
 use super::{
-    Backend, BackendChoice, Hook, SensorError, Unavailable, count,
+    Backend, BackendChoice, Hook, SensorError, Unavailable,
     load::{event_kind, refused},
+    trampoline::Trampolines,
 };
 
 /// What was attached, and what could not be.
@@ -80,33 +76,28 @@ pub(super) fn attach_families(
     plan: &mut Plan,
 ) {
     let mut by_syscall = BTreeSet::new();
+    let mut trampolines = Trampolines::new(counters, choice, kinds);
     for (index, family) in FAMILIES.iter().enumerate() {
         let served: Vec<_> = family.kinds.iter().copied().filter(|k| kinds.contains(k)).collect();
         if served.is_empty() {
             continue;
         }
-        let tried = match choice {
-            BackendChoice::Syscall => Ok(None),
-            BackendChoice::Auto | BackendChoice::Trampoline => {
-                try_trampoline(ebpf, btf, counters, family)
-            }
-        };
-        let note = match tried {
-            Ok(Some(hook)) => {
+        let note = match trampolines.serve(ebpf, btf, family, &served) {
+            Ok(hook) => {
                 plan.hooks.push(hooked(&served, hook, Backend::Trampoline, None));
                 continue;
             }
-            Ok(None) => None,
-            Err(why) => Some(format!("no trampoline: {why}")),
+            Err(why) => why,
         };
         if choice == BackendChoice::Trampoline {
-            let why = note.unwrap_or_else(|| "the probe has no trampoline for it".to_owned());
+            let why = note.unwrap_or_default();
             plan.unavailable.push(Unavailable { what: names(&served), why });
             continue;
         }
         match enter_from_syscall(ebpf, btf, families, family) {
             Ok(()) => {
                 let hook = program::Hook { program: family.syscall, ..SYSCALL_EXIT };
+                let note = note.map(|why| format!("no trampoline: {why}"));
                 plan.hooks.push(hooked(&served, hook, Backend::Syscall, note));
                 by_syscall.insert(index);
             }
@@ -173,50 +164,6 @@ fn names(kinds: &[Kind]) -> String {
     names.join(", ")
 }
 
-/// Attaches the family's trampoline and proves that it fires: one that loads and attaches may still
-/// never be called, where the compiler put the function into its callers.
-fn try_trampoline(
-    ebpf: &mut Ebpf,
-    btf: &Btf,
-    counters: &PerCpuArray<MapData, Counters>,
-    family: &Family,
-) -> Result<Option<program::Hook>, String> {
-    let Some(hook) = family.trampoline else { return Ok(None) };
-    attach_trampoline(ebpf, btf, hook).map_err(|error| one_line(&error))?;
-    let before = seen(counters, family.kinds);
-    let deed = do_own(family.kinds);
-    if seen(counters, family.kinds) > before {
-        return Ok(Some(hook));
-    }
-    let unloaded = find(ebpf, hook.program)
-        .and_then(<&mut FExit>::try_from)
-        .and_then(|program| program.unload());
-    Err(match (deed, unloaded) {
-        (Err(error), _) => format!("it could not be tried: {error}"),
-        (_, Err(error)) => format!("it never fires and stays attached: {}", one_line(&error)),
-        _ => "it attaches and never fires".to_owned(),
-    })
-}
-
-fn attach_trampoline(ebpf: &mut Ebpf, btf: &Btf, hook: program::Hook) -> Result<(), ProgramError> {
-    let program: &mut FExit = find(ebpf, hook.program)?.try_into()?;
-    program.load(hook.target, btf)?;
-    program.attach().map(|_| ())
-}
-
-/// Does something of these kinds, for the probe to see.
-fn do_own(kinds: &[Kind]) -> io::Result<()> {
-    if kinds.contains(&Kind::Connect) {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        return socket.connect(socket.local_addr()?);
-    }
-    File::open("/dev/null").map(|_| ())
-}
-
-fn seen(counters: &PerCpuArray<MapData, Counters>, kinds: &[Kind]) -> u64 {
-    kinds.iter().map(|kind| count(counters, *kind).seen).sum()
-}
-
 /// Loads the family's program and puts it where the system call exit jumps to.
 fn enter_from_syscall(
     ebpf: &mut Ebpf,
@@ -242,7 +189,7 @@ fn attach_tracepoint(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
     program.attach().map(|_| ())
 }
 
-fn find<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, ProgramError> {
+pub(super) fn find<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, ProgramError> {
     ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)
 }
 
@@ -262,16 +209,18 @@ fn required(program: &'static str, error: ProgramError) -> SensorError {
     SensorError::Program { program, source: Box::new(error) }
 }
 
+/// Returns whether a line of the verifier's log says how much work it was.
+fn is_statistics(line: &str) -> bool {
+    let openings = ["processed ", "stack depth ", "verification time "];
+    line.is_empty() || openings.iter().any(|opening| line.starts_with(opening))
+}
+
 /// Returns the error without the verifier's log, which runs over many lines; its end tells most.
-fn one_line(error: &ProgramError) -> String {
+pub(super) fn one_line(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
-            match log
-                .lines()
-                .rev()
-                .find(|line| !line.trim().is_empty() && !line.contains("processed"))
-            {
+            match log.lines().rev().find(|line| !is_statistics(line.trim())) {
                 Some(last) => format!("{io_error}: {}", last.trim()),
                 None => io_error.to_string(),
             }

@@ -4,6 +4,7 @@ use alert::EventKind;
 use probe::{
     layout::Kind,
     program::{FAMILIES, IO_URING, PROCESS, SYSCALL_EXIT},
+    trampoline::{PREFIX, Trampoline},
 };
 use serde::Serialize;
 
@@ -42,7 +43,7 @@ pub fn hooks(kinds: &[EventKind]) -> Vec<HookNeed> {
         let others: Vec<_> = family.kinds.iter().copied().filter(|kind| !living(kind)).collect();
         needs.push(HookNeed {
             kinds: wanted(&others),
-            trampoline: family.trampoline.map(|hook| hook.target),
+            trampoline: Some(function(&family.trampoline)),
             tracepoint: Some(SYSCALL_EXIT.target),
             io_uring: ring.map(|(_, hook)| hook.target),
         });
@@ -54,6 +55,14 @@ pub fn hooks(kinds: &[EventKind]) -> Vec<HookNeed> {
         needs.push(HookNeed { kinds: unseen, trampoline: None, tracepoint: None, io_uring: None });
     }
     needs
+}
+
+/// Returns the function a trampoline is on, or where the names of its functions begin.
+fn function(trampoline: &Trampoline) -> &'static str {
+    match trampoline {
+        Trampoline::Functions(hooks) => hooks.first().map_or("", |hook| hook.target),
+        Trampoline::Calls(_) => PREFIX,
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +94,7 @@ mod tests {
         let needs = hooks(&[EventKind::OpenAt, EventKind::Execve]);
         assert_eq!(needs[0].tracepoint, Some("sched_process_exec"));
         assert_eq!(needs[1].kinds, ["openat"]);
-        assert_eq!(needs[1].trampoline, Some("do_sys_openat2"));
+        assert_eq!(needs[1].trampoline, Some("fd_install"));
         assert_eq!(needs[1].io_uring, Some("io_uring_submit_req"));
         assert_eq!(needs.len(), 2);
     }

@@ -13,10 +13,10 @@ use crate::{Folder, Process};
 pub(super) const EMULATOR: &str = "qemu-system-x86_64";
 const INIT: &str = include_str!("init.sh");
 /// What of busybox the guest's scripts use, beside the shell's own commands.
-const APPLETS: [&str; 31] = [
+const APPLETS: [&str; 32] = [
     "cat", "chmod", "chown", "cp", "env", "false", "find", "grep", "head", "insmod", "ip", "kill",
     "ln", "ls", "mkdir", "mount", "mv", "poweroff", "rm", "sed", "sh", "sleep", "stty", "tail",
-    "taskset", "timeout", "touch", "true", "umount", "uname", "wget",
+    "taskset", "timeout", "touch", "tr", "true", "umount", "uname", "wget",
 ];
 const BOOT_OPTIONS: &str =
     "console=ttyS0 quiet panic=-1 mitigations=off lsm=lockdown,capability,landlock,yama,bpf";

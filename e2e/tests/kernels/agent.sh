@@ -1,5 +1,7 @@
-# Runs the agent on one back end while all deeds are done; writes its status, then its alerts.
+# Runs the agent on one back end while all deeds are done, then while $2 files are opened in each of
+# two races; writes its status, its alerts, and of each race what was opened and what was seen.
 backend=$1
+opens=$2
 saker-agent --config "/etc/$backend.yaml" --stdout >/tmp/alerts 2>/tmp/log &
 agent=$!
 fail() {
@@ -35,6 +37,12 @@ for deed in $(deeds); do
     esac
     timeout 10 deeds "$deed" || echo "$deed: $?"
 done
+taskset -p 3 $$ >/dev/null
+cd /root/work || exit 1
+echo text >other
+for race in name descriptor; do
+    races $race "$opens" >/tmp/$race || fail "the race $race failed"
+done
 # The last deed's alert is there when all before it are.
 deeds the_end
 until grep -q 'procexit 0 deeds the_end' /tmp/alerts; do
@@ -43,5 +51,11 @@ until grep -q 'procexit 0 deeds the_end' /tmp/alerts; do
 done
 kill $agent
 wait $agent || fail "the agent failed"
+for race in name descriptor; do
+    echo "#race $race"
+    cat /tmp/$race
+    sed -n "s|.*\"output\":\"race $race $opens /root/work/\(.\).*|\1|p; s|.*\"output\":\"race $race .*|?|p" /tmp/alerts | tr -d '\n'
+    echo
+done
 echo "#alerts"
-cat /tmp/alerts
+grep -v '"rule":"Race"' /tmp/alerts

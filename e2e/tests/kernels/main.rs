@@ -12,3 +12,4 @@
 mod golden;
 mod guests;
 mod hooks;
+mod races;

@@ -1,0 +1,312 @@
+//! Trampolines on kernel functions, each proven to fire before it is relied on.
+
+use std::{
+    fs::{self, File},
+    io,
+    net::{Ipv4Addr, UdpSocket},
+};
+
+use alert::EventKind;
+use aya::{
+    Btf, Ebpf,
+    maps::{MapData, PerCpuArray, ProgramArray},
+    programs::{Program, ProgramError, ProgramFd},
+};
+use probe::{
+    layout::{Counters, Kind},
+    program::{Family, Hook},
+    trampoline::{self, COMPAT, COMPAT_MAP, COMPAT_SIGN, PREFIX, Returned, SORTS, Trampoline},
+};
+
+use super::{
+    BackendChoice,
+    attach::{find, one_line},
+    count,
+    load::event_kind,
+};
+
+/// More calls than this are left to the one tracepoint: each trampoline takes its time to attach.
+const CALLS_MAX: usize = 32;
+
+/// What is attached so far.
+pub(super) struct Trampolines<'a> {
+    counters: &'a PerCpuArray<MapData, Counters>,
+    choice: BackendChoice,
+    /// Functions of single calls that the wanted kinds need.
+    wanted: usize,
+    /// Slots in use, by sort.
+    slots: [usize; SORTS.len()],
+    compat: bool,
+}
+
+impl<'a> Trampolines<'a> {
+    pub(super) fn new(
+        counters: &'a PerCpuArray<MapData, Counters>,
+        choice: BackendChoice,
+        kinds: &[Kind],
+    ) -> Self {
+        let single = |kind: &&Kind| {
+            let on_calls = |family: &&Family| matches!(family.trampoline, Trampoline::Calls(_));
+            let families = probe::program::FAMILIES;
+            families.iter().filter(on_calls).any(|family| family.kinds.contains(kind))
+        };
+        let wanted = kinds.iter().filter(single).map(|kind| trampoline::calls(*kind).0).sum();
+        Self { counters, choice, wanted, slots: [0; SORTS.len()], compat: false }
+    }
+
+    /// Attaches what serves these kinds of the family, or says why not; `None` where another back end
+    /// was chosen.
+    pub(super) fn serve(
+        &mut self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        family: &Family,
+        served: &[Kind],
+    ) -> Result<Hook, Option<String>> {
+        if self.choice == BackendChoice::Syscall {
+            return Err(None);
+        }
+        let mut attached = Vec::new();
+        let hook = match &family.trampoline {
+            Trampoline::Functions(hooks) => self.on_functions(ebpf, btf, hooks, &mut attached),
+            Trampoline::Calls(returned) => {
+                self.on_calls(ebpf, btf, returned, served, &mut attached)
+            }
+        };
+        let proven = hook.and_then(|hook| self.prove(served).map(|()| hook));
+        proven.map_err(|mut why| {
+            for program in attached {
+                if let Err(error) = unload(ebpf, &program) {
+                    why = format!("{why}; {program} stays: {}", one_line(&error));
+                }
+            }
+            Some(why)
+        })
+    }
+
+    fn on_functions(
+        &self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        hooks: &[Hook],
+        attached: &mut Vec<String>,
+    ) -> Result<Hook, String> {
+        for hook in hooks {
+            attached.push(hook.program.to_owned());
+            load(ebpf, btf, hook.program, hook.target)
+                .and_then(|()| attach(ebpf, hook.program))
+                .map_err(|error| format!("{}: {}", hook.target, one_line(&error)))?;
+        }
+        hooks.first().copied().ok_or_else(|| "the probe has none".to_owned())
+    }
+
+    fn on_calls(
+        &mut self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        returned: &Returned,
+        served: &[Kind],
+        attached: &mut Vec<String>,
+    ) -> Result<Hook, String> {
+        if !cfg!(target_arch = "x86_64") {
+            return Err("calls have functions of their own to be hooked on x86-64".to_owned());
+        }
+        if self.choice == BackendChoice::Auto && self.wanted > CALLS_MAX {
+            return Err(format!("{} calls are wanted, more than {CALLS_MAX}", self.wanted));
+        }
+        for (sort, program) in SORTS.iter().zip(returned.programs) {
+            attached.push(program.to_owned());
+            loaded(ebpf, btf, program, sort.any)
+                .and_then(|program| enter(ebpf, sort.map, served, &program))
+                .map_err(|error| format!("{program}: {}", one_line(&error)))?;
+        }
+        for kind in served {
+            for (number, function) in functions(*kind).iter().enumerate() {
+                match self.on_function(ebpf, btf, function, attached) {
+                    // Only the first must be there: others came with later kernels.
+                    Err(ProgramError::Btf(_)) if number > 0 => {}
+                    other => other.map_err(|error| format!("{function}: {}", one_line(&error)))?,
+                }
+            }
+        }
+        self.on_compat(ebpf, btf, returned, served, attached)?;
+        Ok(Hook { program: returned.programs[0], target: PREFIX })
+    }
+
+    /// Attaches a slot to the function of a call: of the one sort, else of the other.
+    fn on_function(
+        &mut self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        function: &str,
+        attached: &mut Vec<String>,
+    ) -> Result<(), ProgramError> {
+        let mut refused = ProgramError::NotLoaded;
+        for (sort, used) in SORTS.iter().zip(&mut self.slots) {
+            let slot = trampoline::slot(sort, *used);
+            match load(ebpf, btf, &slot, function) {
+                Err(error @ ProgramError::LoadError { .. }) => refused = error,
+                other => {
+                    other?;
+                    *used += 1;
+                    attached.push(slot.clone());
+                    return attach(ebpf, &slot);
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    /// Attaches the one program for 32-bit calls, if the kernel has such.
+    fn on_compat(
+        &mut self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        returned: &Returned,
+        served: &[Kind],
+        attached: &mut Vec<String>,
+    ) -> Result<(), String> {
+        let kinds: Vec<_> =
+            served.iter().copied().filter(|kind| trampoline::calls(*kind).1 > 0).collect();
+        attached.push(returned.compat.to_owned());
+        let program = match loaded(ebpf, btf, returned.compat, COMPAT.target) {
+            Ok(program) => program,
+            Err(error) => {
+                return match load(ebpf, btf, COMPAT.program, COMPAT_SIGN) {
+                    Err(ProgramError::Btf(_)) => Ok(()),
+                    _ => Err(format!("32-bit calls: {}", one_line(&error))),
+                };
+            }
+        };
+        let entered = enter(ebpf, COMPAT_MAP, &kinds, &program);
+        entered.map_err(|error| format!("32-bit calls: {}", one_line(&error)))?;
+        if !self.compat {
+            load(ebpf, btf, COMPAT.program, COMPAT.target)
+                .and_then(|()| attach(ebpf, COMPAT.program))
+                .map_err(|error| format!("{}: {}", COMPAT.target, one_line(&error)))?;
+            self.compat = true;
+            attached.push(COMPAT.program.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Proves that what is attached fires: a program that loads and attaches may still never be
+    /// called, where the compiler put the function into its callers.
+    fn prove(&self, served: &[Kind]) -> Result<(), String> {
+        let seen = |kind: &Kind| count(self.counters, *kind).seen;
+        for (done, deed) in OWN_DEEDS {
+            let kinds: Vec<_> = served.iter().filter(|kind| done.contains(kind)).collect();
+            if kinds.is_empty() {
+                continue;
+            }
+            let before: u64 = kinds.iter().copied().map(seen).sum();
+            let tried = deed();
+            let after: u64 = kinds.iter().copied().map(seen).sum();
+            if after == before {
+                return Err(match tried {
+                    Err(error) => format!("it could not be tried: {error}"),
+                    Ok(()) => "it attaches and never fires".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the agent itself does to see whether it is seen, by the kinds that may tell of it.
+type OwnDeed = (&'static [Kind], fn() -> io::Result<()>);
+const OWN_DEEDS: [OwnDeed; 4] = [
+    (&[Kind::Open, Kind::OpenAt], || File::open("/dev/null").map(drop)),
+    (&[Kind::Open, Kind::OpenAt], || match File::open("/dev/null/saker") {
+        Ok(_) => Err(io::Error::other("a file below /dev/null")),
+        Err(_) => Ok(()),
+    }),
+    (&[Kind::Connect], || {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.connect(socket.local_addr()?)
+    }),
+    (&[Kind::Unlink, Kind::UnlinkAt], || match fs::remove_file("/dev/null/saker") {
+        Ok(()) => Err(io::Error::other("a file below /dev/null")),
+        Err(_) => Ok(()),
+    }),
+];
+
+/// Returns the kernel functions of a kind of call, those of later kernels last.
+fn functions(kind: Kind) -> Vec<String> {
+    let Some(event) = event_kind(kind) else { return Vec::new() };
+    let names: &[&str] = match event {
+        // Only 32-bit programs have the call of this name, and the other is called like it inside.
+        EventKind::Umount => &[],
+        EventKind::Umount2 => &["umount"],
+        EventKind::FchmodAt => &["fchmodat", "fchmodat2"],
+        other => &[other.name()],
+    };
+    let prefix = match trampoline::is_bare(kind) {
+        true => trampoline::BARE_PREFIX,
+        false => PREFIX,
+    };
+    names.iter().map(|name| format!("{prefix}{name}")).collect()
+}
+
+/// Loads a program that is only jumped to.
+fn loaded(ebpf: &mut Ebpf, btf: &Btf, program: &str, on: &str) -> Result<ProgramFd, ProgramError> {
+    load(ebpf, btf, program, on)?;
+    find(ebpf, program)?.fd()?.try_clone().map_err(ProgramError::IOError)
+}
+
+/// Puts a program where calls of these kinds jump to.
+fn enter(
+    ebpf: &mut Ebpf,
+    map: &str,
+    kinds: &[Kind],
+    program: &ProgramFd,
+) -> Result<(), ProgramError> {
+    let map = ebpf.map_mut(map).ok_or(ProgramError::NotLoaded)?;
+    let mut programs = ProgramArray::try_from(map)?;
+    for kind in kinds {
+        programs.set(*kind as u32 + 1, program, 0)?;
+    }
+    Ok(())
+}
+
+fn load(ebpf: &mut Ebpf, btf: &Btf, program: &str, function: &str) -> Result<(), ProgramError> {
+    match find(ebpf, program)? {
+        Program::FEntry(program) => program.load(function, btf),
+        Program::FExit(program) => program.load(function, btf),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+fn attach(ebpf: &mut Ebpf, program: &str) -> Result<(), ProgramError> {
+    match find(ebpf, program)? {
+        Program::FEntry(program) => program.attach().map(drop),
+        Program::FExit(program) => program.attach().map(drop),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// Detaches a program and lets go of it; one that was never loaded is none.
+fn unload(ebpf: &mut Ebpf, program: &str) -> Result<(), ProgramError> {
+    let unloaded = match find(ebpf, program)? {
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    match unloaded {
+        Err(ProgramError::NotLoaded) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn every_call_of_64_bit_programs_has_its_function() {
+        for kind in Kind::ALL.into_iter().filter(|kind| event_kind(*kind).is_some()) {
+            assert_eq!(functions(kind).len(), trampoline::calls(kind).0, "{kind:?}");
+        }
+    }
+}
