@@ -16,7 +16,7 @@ macro_rules! kinds {
         }
 
         #[cfg(test)]
-        const C_NAMES: [&str; Kind::ALL.len()] = [$($c,)+];
+        pub(crate) const C_NAMES: [&str; Kind::ALL.len()] = [$($c,)+];
     };
 }
 

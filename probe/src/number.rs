@@ -18,6 +18,11 @@ macro_rules! numbers {
         #[cfg(target_arch = "aarch64")]
         pub(crate) const NUMBERS: &[Numbers] =
             &[$(Numbers { kind: Kind::$kind, native: &[$($arm64),*], compat: &[$($arm),*] },)+];
+
+        /// By kind: x86-64, i386, arm64.
+        #[cfg(test)]
+        const TABLES: &[(Kind, [&[u16]; 3])] =
+            &[$((Kind::$kind, [&[$($x86_64),*], &[$($i386),*], &[$($arm64),*]]),)+];
     };
 }
 
@@ -143,3 +148,54 @@ pub(crate) const CARRIED: [(Kind, u8, u8); 18] = [
     (Kind::RecvMmsg, 19, 5),
     (Kind::SendMmsg, 20, 4),
 ];
+
+#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
+mod tests {
+    use std::{collections::HashMap, fs};
+
+    use super::*;
+    use crate::layout::C_NAMES;
+
+    /// The kernel's own tables, of the Debian package linux-libc-dev. arm64 has the generic one.
+    const HEADERS: [&str; 3] = [
+        "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
+        "/usr/include/x86_64-linux-gnu/asm/unistd_32.h",
+        "/usr/include/asm-generic/unistd.h",
+    ];
+
+    /// Returns the names of calls by number.
+    fn names(header: &str) -> HashMap<u16, String> {
+        let text = fs::read_to_string(header).unwrap();
+        let defined = text.lines().filter_map(|line| {
+            let mut words = line.strip_prefix("#define __NR")?.split_ascii_whitespace();
+            let name = words.next()?;
+            // The generic table has some calls under the name they have with wide offsets.
+            let name = name.strip_prefix("3264_").or_else(|| name.strip_prefix('_'))?;
+            Some((words.next()?.parse().ok()?, name.to_owned()))
+        });
+        defined.collect()
+    }
+
+    /// Returns whether a call is another form of the one: with wider arguments, or with flags.
+    fn is_form_of(name: &str, call: &str) -> bool {
+        name.strip_prefix(call).is_some_and(|form| ["", "2", "32", "64", "_time64"].contains(&form))
+            || (name, call) == ("mmap2", "mmap")
+    }
+
+    #[test]
+    fn every_number_is_the_kernels_own() {
+        for (table, header) in HEADERS.iter().enumerate() {
+            let names = names(header);
+            assert!(names.len() > 200, "{header}");
+            for (kind, numbers) in TABLES {
+                let call = C_NAMES[*kind as usize].trim_start_matches("SAKER_").to_lowercase();
+                for number in numbers[table] {
+                    // Younger calls than the header are checked once it is there.
+                    let Some(name) = names.get(number) else { continue };
+                    assert!(is_form_of(name, &call), "{header}: {number} is {name}, not {call}");
+                }
+            }
+        }
+    }
+}
