@@ -51,8 +51,8 @@ impl Decoder {
         &mut self.processes
     }
 
-    /// Returns the event in `bytes`; `None` where the record only tells of a cgroup. Processes and
-    /// containers are taken in and let go on the way.
+    /// Returns the event in `bytes`; `None` where the record only tells of a cgroup, or of an end that was
+    /// told before. Processes and containers are taken in and let go on the way.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> Result<Option<Event>, Malformed> {
         let record = Record::read(bytes)?;
         let header = &record.header;
@@ -74,7 +74,8 @@ impl Decoder {
                 (self.processes.fork(header, fork), Detail::Clone { flags: fork.flags })
             }
             Body::ProcExit(exit) => {
-                (self.processes.exit(header), Detail::Exit { status: exit.status })
+                let Some(process) = self.processes.exit(header) else { return Ok(None) };
+                (process, Detail::Exit { status: exit.status })
             }
             body => {
                 if let Some(cwd) = cwd(&record) {
@@ -277,6 +278,14 @@ mod tests {
         let cut: [(u16, &[u8]); 1] = [(field::STRUCTURE | 2 << 8, b"abc")];
         let event = decode(&record(Kind::CapSet as u16, CALL_BYTES, &cut));
         assert_eq!(argument(&event, "cap_effective"), "");
+    }
+
+    #[test]
+    fn an_end_that_two_threads_tell_is_one_event() {
+        let mut decoder = Decoder::new(Processes::new(16, Containers::default(), 1000));
+        let bytes = record(Kind::ProcExit as u16, 8, &[]);
+        assert!(decoder.decode(&bytes).unwrap().is_some());
+        assert!(decoder.decode(&bytes).unwrap().is_none());
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(crate) struct Node {
     pub(crate) cgroup: u64,
     /// Whether the start is the kernel's own, not rounded by `/proc`.
     pub(crate) exact: bool,
+    end_told: bool,
     ancestors: u16,
 }
 
@@ -88,7 +89,8 @@ impl ProcessTree {
         }
         let (pid, start_ns) = (process.key.pid, process.key.start_boot_ns);
         let process = Arc::new(process);
-        let node = Node { process: Arc::clone(&process), cgroup, exact, ancestors };
+        let end_told = false;
+        let node = Node { process: Arc::clone(&process), cgroup, exact, end_told, ancestors };
         let replaced = self.by_pid.insert(pid, node);
         if replaced.is_none_or(|old| old.process.key != process.key) {
             self.order.push_back((pid, start_ns));
@@ -110,6 +112,17 @@ impl ProcessTree {
     /// Notes the end of a process; it stays for a while.
     pub(crate) fn end(&mut self, pid: i32, start_ns: u64, time_ns: u64) {
         self.ended.push_back((time_ns, pid, start_ns));
+    }
+
+    /// Notes the end the kernel tells of a process; returns false if it told that before.
+    pub(crate) fn end_told(&mut self, pid: i32, start_ns: u64, time_ns: u64) -> bool {
+        if let Some(node) = self.get(pid, start_ns)
+            && std::mem::replace(&mut node.end_told, true)
+        {
+            return false;
+        }
+        self.end(pid, start_ns, time_ns);
+        true
     }
 
     /// Forgets those that ended long enough before `time_ns`.

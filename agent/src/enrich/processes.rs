@@ -260,11 +260,12 @@ impl Processes {
         process
     }
 
-    /// Notes an end; returns the process that ended.
-    pub(crate) fn exit(&mut self, header: &Header) -> Arc<Process> {
+    /// Notes an end; returns the process that ended, unless that was told before: of two threads that
+    /// end at once, each may find itself to be the last.
+    pub(crate) fn exit(&mut self, header: &Header) -> Option<Arc<Process>> {
         let process = self.of(header);
-        self.tree.end(header.pid as i32, header.start_ns, header.time_ns);
-        process
+        let first = self.tree.end_told(header.pid as i32, header.start_ns, header.time_ns);
+        first.then_some(process)
     }
 
     fn parent(&mut self, pid: i32) -> Option<Arc<Process>> {

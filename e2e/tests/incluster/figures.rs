@@ -158,15 +158,13 @@ fn agent_cpu(world: &Alone, something: impl FnOnce()) -> (Duration, Duration) {
     (cpu_time(world) - before, span)
 }
 
+/// Returns the CPU time of the agent, that of threads that ended included.
 fn cpu_time(world: &World) -> Duration {
-    // Nanoseconds on a core, of all its threads.
-    let process = task_id(world, Pod::of(world.own_pod("agent")).container_id());
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let of_thread = |entry: std::io::Result<std::fs::DirEntry>| -> u64 {
-        let file = std::fs::read_to_string(entry.unwrap().path().join("schedstat")).unwrap();
-        file.split(' ').next().unwrap().parse().unwrap()
-    };
-    Duration::from_nanos(threads.map(of_thread).sum())
+    let stat = proc_file(world, "agent", "stat");
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 =
+        after_name.split_whitespace().skip(11).take(2).map(|of| of.parse::<u64>().unwrap()).sum();
+    Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap()
 }
 
 fn proc_file(world: &World, component: &str, name: &str) -> String {
