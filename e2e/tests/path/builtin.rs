@@ -10,7 +10,10 @@ use std::{
 use e2e::Folder;
 use serde_json::json;
 
-use crate::deeds::{alert_of, copy, has, python, run, shell, watched};
+use crate::{
+    deeds::{alert_of, copy, has, python, run, shell, watched},
+    world::world,
+};
 
 #[test]
 fn password_hashes_read_by_cat() {
@@ -60,9 +63,19 @@ s = socket.create_connection(('127.0.0.1', {port}))
 [os.dup2(s.fileno(), n) for n in (0, 1, 2)]
 os.execv('/bin/sh', ['sh', '-c', 'true; : saker-builtin-reverse'])"
     ));
-    let alert = alert_of("Shell joined to the network", "saker-builtin-reverse");
-    assert_eq!(alert["priority"], "Critical");
-    has(&alert, &[("proc.stdin.type", json!("ipv4"))]);
+    let alert = |event: &str| {
+        world().alert_where(&format!("a reverse shell by {event}"), |alert| {
+            let fields = &alert["fields"];
+            alert["rule"] == "Shell joined to the network"
+                && fields["evt.type"] == event
+                && fields["proc.cmdline"].to_string().contains("saker-builtin-reverse")
+        })
+    };
+    // Told when the streams are joined, and again of the shell that has them.
+    let joined = alert("dup2");
+    assert_eq!(joined["priority"], "Critical");
+    assert!(joined["fields"]["fd.name"].to_string().contains(&port.to_string()), "{joined:#}");
+    has(&alert("execve"), &[("proc.name", json!("sh")), ("proc.stdin.type", json!("ipv4"))]);
 }
 
 #[test]
