@@ -203,6 +203,12 @@ impl Work {
             self.end_if_over();
             self.counts.ring_bytes.store(self.ring.bytes(), Ordering::Relaxed);
         }
+        batch.clear();
+        // An open file gets what had happened by the end.
+        while self.open.is_some() && tapped.rest(&mut batch, BATCH_EVENTS_MAX).await > 0 {
+            let taken = batch.drain(..).try_for_each(|event| self.event(&event));
+            self.told(taken);
+        }
         let ended = self.end();
         self.told(ended);
     }

@@ -14,16 +14,22 @@ mod server;
 mod socket;
 mod stream;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use alert::{Event, EventKind};
 use rules::{Matcher, RuleSet};
-use tokio::sync::{
-    OwnedSemaphorePermit,
-    mpsc::{Receiver, Sender, channel, error::TrySendError},
+use tokio::{
+    sync::{
+        OwnedSemaphorePermit,
+        mpsc::{Receiver, Sender, channel, error::TrySendError},
+    },
+    time::{Instant, timeout_at},
 };
 
 pub use protocol::{Answer, Choice, End, Form, Refusal, Request};
@@ -37,6 +43,8 @@ use crate::sensor::SensorStatus;
 pub(crate) const TAPS_MAX: usize = 4;
 /// Events on their way to who asked for them.
 const WAITING_MAX: usize = 4096;
+/// Time for a tap's own sensor to report what happened before the end.
+const REST_MAX: Duration = Duration::from_secs(2);
 
 /// Who chooses the events.
 #[derive(Debug)]
@@ -82,12 +90,28 @@ pub(crate) struct Tapped {
     pub(crate) place: Option<OwnedSemaphorePermit>,
     /// Of the tap's own sensor.
     pub(crate) sensor: Option<Arc<SensorStatus>>,
+    /// Until when the rest is waited for, once the end was asked for.
+    rest_until: Option<Instant>,
 }
 
 impl Tapped {
     /// Returns what is set once nobody listens any more.
     pub(crate) fn closed(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.counts.closed)
+    }
+
+    /// Ends the tap, and takes what happened before the end and is still on its way, a batch at a call.
+    /// Returns how many these were; none are the last.
+    pub(crate) async fn rest(&mut self, batch: &mut Vec<Event>, events_max: usize) -> usize {
+        let until = *self.rest_until.get_or_insert_with(|| {
+            self.counts.closed.store(true, Ordering::Relaxed);
+            if self.sensor.is_none() {
+                // Others go on needing the sensor, so that it reports no end.
+                self.events.close();
+            }
+            Instant::now() + REST_MAX
+        });
+        timeout_at(until, self.events.recv_many(batch, events_max)).await.unwrap_or(0)
     }
 
     /// Returns how many events were asked for, came too fast, and were above the rate so far.
@@ -132,20 +156,30 @@ pub(crate) fn tap(request: &Request, rules: &RuleSet) -> Result<(Tap, Tapped), S
     let left = request.events_max;
     let tap = Tap { chooser, events, left, rate, counts: Arc::clone(&counts) };
     let environment = environment || request.form == Form::Recording;
-    Ok((tap, Tapped { events: receiver, counts, kinds, environment, place: None, sensor: None }))
+    let tapped = Tapped {
+        events: receiver,
+        counts,
+        kinds,
+        environment,
+        place: None,
+        sensor: None,
+        rest_until: None,
+    };
+    Ok((tap, tapped))
 }
 
 impl Tap {
     /// Looks at an event before the rules do. Returns whether it goes on looking.
     pub(crate) fn event(&mut self, event: &Event) -> bool {
-        if let Chooser::Condition(matcher) = &mut self.chooser {
-            let mut chosen = false;
-            matcher.matches(event, &mut |_| chosen = true);
-            if chosen {
-                return self.hand_on(event);
-            }
-        }
-        !self.counts.closed.load(Ordering::Relaxed)
+        self.last(event) && !self.counts.closed.load(Ordering::Relaxed)
+    }
+
+    /// Looks at an event as [`event`](Self::event) does, also after the end: it happened before.
+    pub(crate) fn last(&mut self, event: &Event) -> bool {
+        let Chooser::Condition(matcher) = &mut self.chooser else { return true };
+        let mut chosen = false;
+        matcher.matches(event, &mut |_| chosen = true);
+        !chosen || self.hand_on(event)
     }
 
     /// Looks at an alert an event raised. Returns whether it goes on looking.

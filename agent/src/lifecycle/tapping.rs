@@ -120,8 +120,11 @@ fn watch(
     let closed = tapped.closed();
     tapped.sensor = Some(status);
     let run = move || {
+        let mut looks = true;
+        // After the end it reports what had happened by then.
         sensor.run(&closed, &mut |event| {
-            if !closed.load(Ordering::Relaxed) && !tap.event(&event) {
+            looks = looks && tap.last(&event);
+            if !looks {
                 closed.store(true, Ordering::Relaxed);
             }
         });

@@ -125,14 +125,10 @@ impl Sending {
     }
 
     async fn finish(&mut self, why: End, lines: &mut impl Lines) -> io::Result<()> {
-        self.tapped.events.close();
-        let mut rest = Vec::new();
-        // What came in time is handed over; what is asked for by its number has all come.
-        while let Ok(event) = self.tapped.events.try_recv() {
-            rest.push(event);
-        }
-        if why != End::Bytes {
-            for answer in self.stream.events(&mut rest)? {
+        let mut batch = Vec::with_capacity(BATCH_EVENTS_MAX);
+        // What happened in time is handed over, if there is room for it.
+        while !self.stream.is_full() && self.tapped.rest(&mut batch, BATCH_EVENTS_MAX).await > 0 {
+            for answer in self.stream.events(&mut batch)? {
                 say(lines, &answer).await?;
             }
         }
