@@ -2,6 +2,7 @@
 
 mod agent;
 mod events;
+mod journal;
 mod record;
 mod replay;
 mod rules;
@@ -14,6 +15,7 @@ use service::config::HumanDuration;
 
 pub(crate) use agent::{AgentCommand, AgentStatusArgs, AgentSubcommand};
 pub(crate) use events::{AgentPlace, EventsArgs};
+pub(crate) use journal::{DumpArgs, JournalCommand, JournalPlace};
 pub(crate) use record::{RecordArgs, RecordFormat};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use rules::{
@@ -96,6 +98,9 @@ pub(crate) enum Command {
     /// Check and read the responder's audit.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at journals on this machine's disk: what they hold, and whether they are whole.
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Show the account of every alert's end.
     Ledger(ApiArgs),
     /// Show what the router has: journal, outputs, and what could not be had.

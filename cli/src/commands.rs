@@ -7,6 +7,7 @@ mod deadletters;
 mod demo;
 mod events;
 mod explain;
+mod journal;
 mod ledger;
 mod record;
 mod replay;
@@ -49,6 +50,7 @@ pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Config(command) => config::execute(&command),
         Command::Silence(command) => wait(silence::execute(command)),
         Command::Deadletters(command) => wait(deadletters::execute(command)),
+        Command::Journal(command) => journal::execute(&command),
         Command::Ledger(arguments) => wait(ledger::execute(arguments)),
         Command::Status(arguments) => wait(status::execute(arguments)),
     }?;

@@ -127,6 +127,15 @@ pub(crate) fn load(path: &Path) -> Result<u64, OpenError> {
     Ok(position)
 }
 
+/// Returns what is wrong with a cursor behind the last record.
+pub(crate) fn ahead(path: &Path, position: u64, end: u64) -> OpenError {
+    OpenError::Damaged {
+        file: path.to_owned(),
+        offset: 0,
+        reason: format!("it is at {position}, but the records end at {end}"),
+    }
+}
+
 fn store(dir: &Path, name: &str, position: u64) -> Result<(), CursorError> {
     let path = path_of(dir, name);
     let temporary = dir.join(format!("{name}{SUFFIX}.tmp"));

@@ -4,6 +4,7 @@
 mod cursor;
 mod error;
 mod frame;
+pub mod inspect;
 mod log;
 mod queue;
 mod reader;

@@ -48,6 +48,38 @@ impl State {
     }
 }
 
+/// The files of a journal's folder.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// With the sequences in their names, in order.
+    pub(crate) segments: Vec<(u64, PathBuf)>,
+    /// With the cursors' names, in order.
+    pub(crate) cursors: Vec<(String, PathBuf)>,
+    /// What a crash left of a file being made.
+    unfinished: Vec<PathBuf>,
+}
+
+impl Files {
+    pub(crate) fn list(dir: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io { action: "list", path: dir.to_owned(), source };
+        let mut files = Self::default();
+        for entry in fs::read_dir(dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if let Some(first) = segment::first_of(name) {
+                files.segments.push((first, path));
+            } else if let Some(name) = cursor::name_of(name) {
+                files.cursors.push((name.to_owned(), path));
+            } else if name.ends_with(".tmp") {
+                files.unfinished.push(path);
+            }
+        }
+        files.segments.sort_unstable();
+        files.cursors.sort_unstable();
+        Ok(files)
+    }
+}
+
 impl Log {
     /// Reads the directory and makes good what a crash left.
     pub(crate) fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), OpenError> {
@@ -65,29 +97,21 @@ impl Log {
             Err(fs::TryLockError::Error(source)) => return Err(failed("lock", &lock_path)(source)),
         }
 
-        let (mut firsts, mut cursors) = (Vec::new(), BTreeMap::new());
-        for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
-            let path = entry.map_err(failed("list", dir))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if let Some(first) = segment::first_of(name) {
-                firsts.push((first, path));
-            } else if let Some(name) = cursor::name_of(name) {
-                cursors.insert(name.to_owned(), cursor::load(&path)?);
-            } else if name.ends_with(".tmp") {
-                fs::remove_file(&path).map_err(failed("remove", &path))?;
-            }
+        let files = Files::list(dir)?;
+        for path in &files.unfinished {
+            fs::remove_file(path).map_err(failed("remove", path))?;
         }
-        firsts.sort_unstable();
+        let mut cursors = BTreeMap::new();
+        for (name, path) in files.cursors {
+            cursors.insert(name, cursor::load(&path)?);
+        }
+        let firsts = files.segments;
 
         let mut segments = VecDeque::with_capacity(firsts.len());
         let (mut torn_bytes, mut next) = (0, None);
         for (index, (first, path)) in firsts.iter().enumerate() {
             if next.is_some_and(|next| next != *first) {
-                return Err(OpenError::Damaged {
-                    file: path.clone(),
-                    offset: 0,
-                    reason: "records before it are missing".to_owned(),
-                });
+                return Err(segment::damaged(path, 0, "records before it are missing"));
             }
             let place = if index + 1 == firsts.len() { Place::Last } else { Place::Earlier };
             let (segment, torn) = segment::recover(path, *first, place)?;
@@ -100,11 +124,7 @@ impl Log {
             if *position > next && options.sync == crate::Sync::None {
                 *position = next;
             } else if *position > next {
-                return Err(OpenError::Damaged {
-                    file: cursor::path_of(dir, name),
-                    offset: 0,
-                    reason: format!("it is at {position}, but the records end at {next}"),
-                });
+                return Err(cursor::ahead(&cursor::path_of(dir, name), *position, next));
             }
         }
 

@@ -199,34 +199,33 @@ pub(crate) enum Place {
     Earlier,
 }
 
-/// Reads a whole segment after a restart. The last one may end in a commit nobody was told of: that
-/// is cut off and the segment sealed. Returns it and the bytes cut.
-pub(crate) fn recover(path: &Path, first: u64, place: Place) -> Result<(Segment, u64), OpenError> {
-    let failed = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
-    let damaged = |offset, reason: &str| OpenError::Damaged {
-        file: path.to_owned(),
-        offset,
-        reason: reason.to_owned(),
-    };
-    let file =
-        Arc::new(OpenOptions::new().read(true).write(true).open(path).map_err(failed("open"))?);
-    let length = file.metadata().map_err(failed("inspect"))?.len();
-    let mut header = [0; HEADER_BYTES as usize];
-    if length < HEADER_BYTES {
-        return Err(damaged(0, "it is shorter than a header"));
-    }
-    file.read_exact_at(&mut header, 0).map_err(failed("read"))?;
-    let header = match Header::parse(header) {
-        Ok(header) if header.first == first => header,
-        Ok(_) => return Err(damaged(0, "the header's sequence is not that of the file name")),
-        Err(HeaderError::Damaged(reason)) => return Err(damaged(0, reason)),
-        Err(HeaderError::Version(version)) => {
-            return Err(OpenError::Version { file: path.to_owned(), version });
-        }
-    };
+/// A segment that was read to its end.
+pub(crate) struct Scan {
+    pub(crate) segment: Segment,
+    pub(crate) file: File,
+    pub(crate) end: End,
+}
 
+/// What stands after the last record of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Its seal: nothing was ever to follow.
+    Sealed,
+    /// Nothing, or a commit nobody was told of.
+    Open { offset: u64, torn_bytes: u64, reason: &'static str },
+    /// What is not as it was written, for records are missing that were synced once.
+    Damaged { offset: u64, reason: &'static str },
+}
+
+/// Reads a whole segment and checks every record. Changes nothing.
+pub(crate) fn scan(path: &Path, first: u64, open: &OpenOptions) -> Result<Scan, OpenError> {
+    let failed = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
+    let file = open.open(path).map_err(failed("open"))?;
+    let length = file.metadata().map_err(failed("inspect"))?.len();
+    let header = read_header(&file, path, first, length)?;
     let segment = Segment::new(path.to_owned(), header, length);
-    let mut frames = Frames::new(Arc::clone(&file), header.salt, HEADER_BYTES);
+    let read = Arc::new(file.try_clone().map_err(failed("open"))?);
+    let mut frames = Frames::new(read, header.salt, HEADER_BYTES);
     let (mut sequence, mut call) = (first, (first, HEADER_BYTES));
     let bad = loop {
         let offset = frames.offset();
@@ -245,16 +244,55 @@ pub(crate) fn recover(path: &Path, first: u64, place: Place) -> Result<(Segment,
     };
     segment.advance(call.0, call.1);
     let Some(reason) = bad else {
-        return Ok((segment, 0));
+        return Ok(Scan { segment, file, end: End::Sealed });
     };
-    if place == Place::Earlier {
-        return Err(damaged(frames.offset(), reason));
+    let offset = frames.offset();
+    let rest = remainder(&file, header.salt, offset, sequence).map_err(failed("read"))?;
+    let end = match rest.synced {
+        true => End::Damaged { offset, reason },
+        false => End::Open { offset, torn_bytes: offset - call.1 + rest.written_bytes, reason },
+    };
+    Ok(Scan { segment, file, end })
+}
+
+fn read_header(file: &File, path: &Path, first: u64, length: u64) -> Result<Header, OpenError> {
+    let damaged = |reason: &str| damaged(path, 0, reason);
+    let mut header = [0; HEADER_BYTES as usize];
+    if length < HEADER_BYTES {
+        return Err(damaged("it is shorter than a header"));
     }
-    let rest = remainder(&file, header.salt, frames.offset(), sequence).map_err(failed("read"))?;
-    if rest.synced {
-        return Err(damaged(frames.offset(), reason));
+    file.read_exact_at(&mut header, 0).map_err(|source| OpenError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    match Header::parse(header) {
+        Ok(header) if header.first == first => Ok(header),
+        Ok(_) => Err(damaged("the header's sequence is not that of the file name")),
+        Err(HeaderError::Damaged(reason)) => Err(damaged(reason)),
+        Err(HeaderError::Version(version)) => {
+            Err(OpenError::Version { file: path.to_owned(), version })
+        }
     }
-    let torn = frames.offset() - call.1 + rest.written_bytes;
-    seal(&file, &segment, call.0, call.1).map_err(failed("seal"))?;
-    Ok((segment, torn))
+}
+
+pub(crate) fn damaged(path: &Path, offset: u64, reason: &str) -> OpenError {
+    OpenError::Damaged { file: path.to_owned(), offset, reason: reason.to_owned() }
+}
+
+/// Reads a whole segment after a restart. The last one may end in a commit nobody was told of: that
+/// is cut off and the segment sealed. Returns it and the bytes cut.
+pub(crate) fn recover(path: &Path, first: u64, place: Place) -> Result<(Segment, u64), OpenError> {
+    let Scan { segment, file, end } = scan(path, first, OpenOptions::new().read(true).write(true))?;
+    match (end, place) {
+        (End::Sealed, _) => Ok((segment, 0)),
+        (End::Open { torn_bytes, .. }, Place::Last) => {
+            seal(&file, &segment, segment.next(), segment.end()).map_err(|source| {
+                OpenError::Io { action: "seal", path: path.to_owned(), source }
+            })?;
+            Ok((segment, torn_bytes))
+        }
+        (End::Open { offset, reason, .. }, Place::Earlier)
+        | (End::Damaged { offset, reason }, _) => Err(damaged(path, offset, reason)),
+    }
 }

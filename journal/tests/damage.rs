@@ -4,7 +4,7 @@
 use std::{fs, ops::Range, path::Path};
 
 use bytes::Bytes;
-use journal::{Journal, OpenError, Options};
+use journal::{Journal, OpenError, Options, inspect::Inspection};
 use proptest::prelude::*;
 
 fn options() -> Options {
@@ -72,9 +72,30 @@ fn overwrite(file: &Path, range: Range<usize>, byte: u8) {
     fs::write(file, bytes).expect("write");
 }
 
+/// Opens as [`contents`] does, after a look from outside that must foretell what is found.
+fn foretold(dir: &Path) -> Result<Vec<Bytes>, OpenError> {
+    let seen = Inspection::of(dir).expect("inspect");
+    assert!(!seen.in_use);
+    let read: Vec<_> = seen.read(0..u64::MAX).map(|record| record.expect("record")).collect();
+    let found = contents(dir);
+    match &found {
+        Ok(found) => {
+            assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+            assert_eq!(seen.records(), 0..found.len() as u64);
+            let numbered = (0..).zip(found.iter().cloned());
+            assert!(read.into_iter().eq(numbered), "other records than those it was opened with");
+        }
+        Err(error) => {
+            let told: Vec<_> = seen.problems.iter().map(ToString::to_string).collect();
+            assert!(told.contains(&error.to_string()), "{error} is not among {told:?}");
+        }
+    }
+    found
+}
+
 /// Opens twice: what the first opening decided stands.
 fn check(dir: &Path, all: &[Bytes], ends: &[usize]) -> Option<usize> {
-    match contents(dir) {
+    match foretold(dir) {
         Ok(found) => {
             assert_eq!(found, all[..found.len()], "a record that was never appended");
             assert!(ends.contains(&found.len()), "half a call: {} of {ends:?}", found.len());
@@ -114,7 +135,7 @@ fn a_page_missing_before_later_commits_is_damage() {
     let (dir, ..) = written(&[vec![100], vec![100], vec![100]]);
     let file = segments(dir.path()).remove(0);
     overwrite(&file, 40..60, 0);
-    let Err(OpenError::Damaged { file: named, offset: 32, .. }) = contents(dir.path()) else {
+    let Err(OpenError::Damaged { file: named, offset: 32, .. }) = foretold(dir.path()) else {
         panic!("must be refused");
     };
     assert_eq!(named, file);
@@ -157,7 +178,7 @@ fn a_missing_segment_or_a_lost_end_is_damage() {
     let files = segments(dir.path());
     assert!(files.len() > 3);
     fs::remove_file(&files[1]).expect("remove");
-    assert!(matches!(contents(dir.path()), Err(OpenError::Damaged { .. })));
+    assert!(matches!(foretold(dir.path()), Err(OpenError::Damaged { .. })));
 
     let (dir, ..) = written(&calls);
     let (journal, _) = Journal::open(dir.path(), options()).expect("open");
@@ -168,7 +189,7 @@ fn a_missing_segment_or_a_lost_end_is_damage() {
     journal.close();
     let last = segments(dir.path()).pop().expect("last");
     fs::remove_file(last).expect("remove");
-    let error = contents(dir.path()).expect_err("records a cursor has passed are gone");
+    let error = foretold(dir.path()).expect_err("records a cursor has passed are gone");
     assert!(error.to_string().contains("it is at 61"), "{error}");
 }
 
@@ -184,7 +205,7 @@ fn a_damaged_cursor_is_refused() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         fs::write(&file, bytes).expect("write");
-        assert!(matches!(contents(dir.path()), Err(OpenError::Damaged { .. })), "byte {at}");
+        assert!(matches!(foretold(dir.path()), Err(OpenError::Damaged { .. })), "byte {at}");
     }
     fs::write(&file, &whole[..7]).expect("write");
     assert!(matches!(contents(dir.path()), Err(OpenError::Damaged { .. })));
