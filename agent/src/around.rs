@@ -6,6 +6,7 @@
 //! named by the alert's id, never by what a process chose.
 
 mod folder;
+mod window;
 
 use std::{
     fs::File,
@@ -19,17 +20,14 @@ use std::{
     time::Duration,
 };
 
-use alert::{Alert, Event};
+use alert::Alert;
 use service::ErrorChain;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tracing::{info, warn};
 
-use crate::{
-    config::AroundConfig,
-    recorder::{Header, Ring, Writer},
-    status::AroundStatus,
-    tap::Tapped,
-};
+use crate::{config::AroundConfig, status::AroundStatus, tap::Tapped};
+
+pub(crate) use window::Window;
 
 /// Alerts on their way to the thread that writes.
 const ALERTS_MAX: usize = 16;
@@ -37,8 +35,6 @@ const ALERTS_MAX: usize = 16;
 const BATCH_EVENTS_MAX: usize = 256;
 /// How often an open file is looked at while nothing happens.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Events come a little later than they happened.
-const LAG_NS: u64 = 1_000_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// Chooses alerts and has what is around them written.
@@ -105,10 +101,8 @@ impl Around {
         });
         let span_ns = config.span_ns();
         let work = Work {
-            ring: Ring::new(span_ns, config.bytes_max.0),
-            open: None,
-            hostname,
-            span_ns,
+            window: Window::new(hostname, span_ns, config.bytes_max.0),
+            name: String::new(),
             config: config.clone(),
             folder,
             counts: Arc::clone(&counts),
@@ -161,20 +155,12 @@ impl Around {
 
 /// What the thread has.
 struct Work {
-    ring: Ring,
-    open: Option<Open>,
-    hostname: String,
-    span_ns: u64,
+    window: Window<BufWriter<File>>,
+    /// Of the file that was begun last.
+    name: String,
     config: AroundConfig,
     folder: PathBuf,
     counts: Arc<AroundCounts>,
-}
-
-/// A file that is written.
-struct Open {
-    name: String,
-    writer: Writer<BufWriter<File>>,
-    until_ns: u64,
 }
 
 impl Work {
@@ -188,7 +174,7 @@ impl Work {
                         warn!("no more events for what is around alerts: their sensor ended");
                         break;
                     }
-                    let taken = batch.iter().try_for_each(|event| self.event(event));
+                    let taken = batch.iter().try_for_each(|event| self.window.event(event));
                     self.told(taken);
                 }
                 alert = chosen.recv() => match alert {
@@ -201,12 +187,14 @@ impl Work {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             self.end_if_over();
-            self.counts.ring_bytes.store(self.ring.bytes(), Ordering::Relaxed);
+            self.counts.ring_bytes.store(self.window.ring_bytes(), Ordering::Relaxed);
         }
         batch.clear();
         // An open file gets what had happened by the end.
-        while self.open.is_some() && tapped.rest(&mut batch, BATCH_EVENTS_MAX).await > 0 {
-            let taken = batch.drain(..).try_for_each(|event| self.event(&event));
+        while self.window.open_bytes().is_some()
+            && tapped.rest(&mut batch, BATCH_EVENTS_MAX).await > 0
+        {
+            let taken = batch.drain(..).try_for_each(|event| self.window.event(&event));
             self.told(taken);
         }
         let ended = self.end();
@@ -216,38 +204,25 @@ impl Work {
     /// A file that cannot be written is given up; the next alert begins another.
     fn told(&mut self, result: io::Result<()>) {
         if let Err(error) = result {
-            let name = self.open.take().map(|open| open.name);
+            self.window.abandon();
+            let name = &self.name;
             warn!(error = %ErrorChain(&error), name, "what is around an alert is not recorded");
             self.counts.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn event(&mut self, event: &Event) -> io::Result<()> {
-        let ended = self.ring.push(event)?;
-        let (Some(chunk), Some(open)) = (ended, &mut self.open) else { return Ok(()) };
-        open.writer.chunk(chunk)
-    }
-
     /// Begins a file with what the ring has.
     fn begin(&mut self, alert: Chosen) -> io::Result<()> {
         self.end()?;
-        self.ring.end_chunk()?;
         let file = folder::create(&self.folder.join(&alert.name))?;
-        let header = Header::here(self.hostname.clone());
-        let mut writer = Writer::new(BufWriter::new(file), &header)?;
-        for chunk in self.ring.chunks() {
-            writer.chunk(chunk)?;
-        }
-        let until_ns = alert.time_ns + self.span_ns;
-        self.open = Some(Open { name: alert.name, writer, until_ns });
-        Ok(())
+        self.name = alert.name;
+        self.window.begin(alert.time_ns, BufWriter::new(file)).map(|_| ())
     }
 
     fn end_if_over(&mut self) {
-        let now = u64::try_from(service::clock::now().as_nanosecond()).unwrap_or_default();
-        let Some(open) = &self.open else { return };
-        let full = open.writer.bytes() > self.config.bytes_max.0.saturating_mul(2);
-        if full || now > open.until_ns + LAG_NS {
+        let bytes_max = self.config.bytes_max.0.saturating_mul(2);
+        let full = self.window.open_bytes().is_some_and(|bytes| bytes > bytes_max);
+        if full || self.window.is_over(now_ns()) {
             let ended = self.end();
             self.told(ended);
         }
@@ -255,19 +230,20 @@ impl Work {
 
     /// Completes the open file, and makes room for the next.
     fn end(&mut self) -> io::Result<()> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
-        if let Some(chunk) = self.ring.end_chunk()? {
-            open.writer.chunk(chunk)?;
-        }
-        let (out, _) = open.writer.finish()?;
+        let Some((out, _)) = self.window.end()? else { return Ok(()) };
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         self.counts.recordings.fetch_add(1, Ordering::Relaxed);
-        info!(name = open.name, "recorded what is around an alert");
+        info!(name = self.name, "recorded what is around an alert");
         let removed =
             folder::tidy(&self.folder, self.config.files_max, self.config.folder_bytes_max.0)?;
         self.counts.removed.fetch_add(removed, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Returns the time, nanoseconds since 1970.
+pub(crate) fn now_ns() -> u64 {
+    u64::try_from(service::clock::now().as_nanosecond()).unwrap_or_default()
 }
 
 /// Returns where files go unless told otherwise.

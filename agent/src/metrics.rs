@@ -1,12 +1,13 @@
 //! What Prometheus learns about the agent. Names and meanings are declared here, once.
 
+mod around;
 mod enforce;
 mod rules;
 
 use alert::{EventKind, Missing, Priority};
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use self::{enforce::EnforceMetrics, rules::RuleMetrics};
+use self::{around::AroundMetrics, enforce::EnforceMetrics, rules::RuleMetrics};
 use crate::{
     detect::Counts,
     enrich::resolver::ResolverTotals,
@@ -39,6 +40,7 @@ pub(crate) struct Metrics {
     rules_stale: IntGauge,
     rule: RuleMetrics,
     enforce: EnforceMetrics,
+    around: AroundMetrics,
     spool_alerts: IntGauge,
     spool_lag_seconds: Gauge,
     spool_bytes: IntGauge,
@@ -129,6 +131,7 @@ impl Metrics {
             )?,
             rule: RuleMetrics::new(registry)?,
             enforce: EnforceMetrics::new(registry)?,
+            around: AroundMetrics::new(registry)?,
             spool_alerts: gauge("spool_alerts", "Alerts the router does not have.")?,
             spool_lag_seconds,
             spool_bytes: gauge("spool_bytes", "Size of the spool.")?,
@@ -214,6 +217,9 @@ impl Metrics {
         self.rules_stale.set(status.rules.error.is_some().into());
         if let Some(enforce) = &status.enforce {
             self.enforce.update(enforce);
+        }
+        if let Some(around) = &status.around {
+            self.around.update(around);
         }
         if let Some(uplink) = &status.uplink {
             self.spool_alerts.set(signed(uplink.pending));

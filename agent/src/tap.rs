@@ -8,6 +8,7 @@
 //! stands before it. What the other end is too slow for is counted and left out.
 
 mod limit;
+mod moments;
 mod protocol;
 mod serve;
 mod server;
@@ -15,6 +16,7 @@ mod socket;
 mod stream;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -22,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use alert::{Event, EventKind};
+use alert::{Alert, Event, EventKind};
 use rules::{Matcher, RuleSet};
 use tokio::{
     sync::{
@@ -32,11 +34,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-pub use protocol::{Answer, Choice, End, Form, Refusal, Request};
+pub use protocol::{Answer, Choice, End, Form, Moment, Refusal, Request, Surroundings};
 pub(crate) use server::routes;
 pub use socket::{Socket, SocketError, default_path};
 
-use self::limit::RateLimit;
+use self::{limit::RateLimit, moments::Moments};
 use crate::sensor::SensorStatus;
 
 /// Who may ask at a time: each has a sensor of its own.
@@ -50,15 +52,22 @@ const REST_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 enum Chooser {
     Condition(Box<Matcher>),
-    /// Those that raise an alert of this rule.
+    /// Those that raise an alert of a rule of this name, in which `*` stands for any text.
     Rule(String),
+}
+
+/// What is handed on of an event, and where to.
+#[derive(Debug)]
+enum Way {
+    Whole(Sender<Event>),
+    Moment(Moments),
 }
 
 /// Looks at every event and hands on those that were asked for. Ends by itself.
 #[derive(Debug)]
 pub(crate) struct Tap {
     chooser: Chooser,
-    events: Sender<Event>,
+    way: Way,
     left: u64,
     rate: Option<RateLimit>,
     counts: Arc<TapCounts>,
@@ -77,10 +86,19 @@ pub(crate) struct TapCounts {
     closed: Arc<AtomicBool>,
 }
 
+/// What a choice of events needs.
+struct Chosen {
+    chooser: Chooser,
+    kinds: Vec<EventKind>,
+    environment: bool,
+}
+
 /// The other end of a tap.
 #[derive(Debug)]
 pub(crate) struct Tapped {
     pub(crate) events: Receiver<Event>,
+    /// What recordings are made around of, if they are.
+    pub(crate) moments: Option<Receiver<Moment>>,
     pub(crate) counts: Arc<TapCounts>,
     /// Kinds of event the choice can be about.
     pub(crate) kinds: Vec<EventKind>,
@@ -137,27 +155,16 @@ impl Drop for Tapped {
 
 /// Makes both ends of a tap; a wrong condition is the error.
 pub(crate) fn tap(request: &Request, rules: &RuleSet) -> Result<(Tap, Tapped), String> {
-    let (chooser, kinds, environment) = match &request.choice {
-        Choice::Condition(text) => {
-            let set = RuleSet::of_condition(text).map_err(|fault| fault.to_string())?;
-            let needed = set.requirements();
-            (Chooser::Condition(Box::new(set.matcher())), needed.kinds, needed.environment)
-        }
-        Choice::Rule(name) => {
-            let Some(rule) = rules.rules().iter().find(|rule| rule.name == *name) else {
-                return Err(format!("no rule in force is called `{name}`"));
-            };
-            (Chooser::Rule(name.clone()), rules.kinds(rule), false)
-        }
-    };
+    let Chosen { chooser, kinds, environment } = chosen(&request.choice, rules)?;
     let (events, receiver) = channel(WAITING_MAX);
     let counts = Arc::new(TapCounts::default());
     let rate = request.rate_max.map(RateLimit::new);
-    let left = request.events_max;
-    let tap = Tap { chooser, events, left, rate, counts: Arc::clone(&counts) };
+    let (way, left) = (Way::Whole(events), request.events_max);
+    let tap = Tap { chooser, way, left, rate, counts: Arc::clone(&counts) };
     let environment = environment || request.form == Form::Recording;
     let tapped = Tapped {
         events: receiver,
+        moments: None,
         counts,
         kinds,
         environment,
@@ -168,7 +175,64 @@ pub(crate) fn tap(request: &Request, rules: &RuleSet) -> Result<(Tap, Tapped), S
     Ok((tap, tapped))
 }
 
+/// Makes what tells `tapped` of moments, for recordings of what is around them.
+pub(crate) fn notice(
+    around: &Surroundings,
+    rules: &RuleSet,
+    tapped: &mut Tapped,
+) -> Result<Tap, String> {
+    let Chosen { chooser, kinds, environment } = chosen(&around.of, rules)?;
+    if matches!(chooser, Chooser::Condition(_)) {
+        // One sensor sees both what is kept and what it is kept for.
+        let missing: Vec<_> =
+            kinds.into_iter().filter(|kind| !tapped.kinds.contains(kind)).collect();
+        tapped.kinds.extend(missing);
+        tapped.environment |= environment;
+    }
+    let (moments, receiver) = Moments::new(around.seconds);
+    tapped.moments = Some(receiver);
+    let counts = TapCounts { closed: tapped.closed(), ..TapCounts::default() };
+    Ok(Tap {
+        chooser,
+        way: Way::Moment(moments),
+        left: u64::MAX,
+        rate: None,
+        counts: Arc::new(counts),
+    })
+}
+
+fn chosen(choice: &Choice, rules: &RuleSet) -> Result<Chosen, String> {
+    match choice {
+        Choice::Condition(text) => {
+            let set = RuleSet::of_condition(text).map_err(|fault| fault.to_string())?;
+            let needed = set.requirements();
+            let chooser = Chooser::Condition(Box::new(set.matcher()));
+            let kinds = needed.kinds.into_iter().collect();
+            Ok(Chosen { chooser, kinds, environment: needed.environment })
+        }
+        Choice::Rule(pattern) => {
+            let named = |rule: &&rules::Rule| rules::wildcard(pattern, &rule.name);
+            let kinds: Vec<BTreeSet<EventKind>> = rules
+                .rules()
+                .iter()
+                .filter(named)
+                .map(|rule| rules.kinds(rule).into_iter().collect())
+                .collect();
+            if kinds.is_empty() {
+                return Err(format!("no rule in force is called `{pattern}`"));
+            }
+            let kinds = kinds.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect();
+            Ok(Chosen { chooser: Chooser::Rule(pattern.clone()), kinds, environment: false })
+        }
+    }
+}
+
 impl Tap {
+    /// Returns whether it can only choose what rules see.
+    pub(crate) const fn is_of_rules(&self) -> bool {
+        matches!(self.chooser, Chooser::Rule(_))
+    }
+
     /// Looks at an event before the rules do. Returns whether it goes on looking.
     pub(crate) fn event(&mut self, event: &Event) -> bool {
         self.last(event) && !self.counts.closed.load(Ordering::Relaxed)
@@ -179,26 +243,31 @@ impl Tap {
         let Chooser::Condition(matcher) = &mut self.chooser else { return true };
         let mut chosen = false;
         matcher.matches(event, &mut |_| chosen = true);
-        !chosen || self.hand_on(event)
+        !chosen || self.hand_on(event, None)
     }
 
     /// Looks at an alert an event raised. Returns whether it goes on looking.
-    pub(crate) fn alert(&mut self, rule: &str, event: &Event) -> bool {
+    pub(crate) fn alert(&mut self, alert: &Alert, event: &Event) -> bool {
         match &self.chooser {
-            Chooser::Rule(name) if name == rule => self.hand_on(event),
+            Chooser::Rule(pattern) if rules::wildcard(pattern, &alert.rule) => {
+                self.hand_on(event, Some(alert))
+            }
             _ => true,
         }
     }
 
-    fn hand_on(&mut self, event: &Event) -> bool {
+    fn hand_on(&mut self, event: &Event, alert: Option<&Alert>) -> bool {
         self.counts.seen.fetch_add(1, Ordering::Relaxed);
         if self.rate.as_mut().is_some_and(|rate| !rate.takes()) {
             self.counts.limited.fetch_add(1, Ordering::Relaxed);
             return true;
         }
-        match self.events.try_reserve() {
-            Ok(place) => {
-                place.send(event.clone());
+        let handed = match &mut self.way {
+            Way::Whole(events) => events.try_reserve().map(|place| place.send(event.clone())),
+            Way::Moment(moments) => moments.tell(event, alert),
+        };
+        match handed {
+            Ok(()) => {
                 self.left = self.left.saturating_sub(1);
                 self.left > 0
             }

@@ -79,6 +79,7 @@ impl Live {
             seconds_max: 60,
             rate_max: None,
             bytes_max: None,
+            around: None,
         };
         let mut stream = UnixStream::connect(self.folder.path().join("agent.sock")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -169,6 +170,7 @@ fn a_recording_of_a_live_workload_raises_the_alerts_that_were_raised_live() {
     loop {
         match client.answer() {
             Answer::Part(part) => bytes.extend(STANDARD.decode(part).unwrap()),
+            Answer::Whole { .. } => {}
             Answer::Ended { why: End::Enough, dropped: 0, .. } => break,
             other => panic!("{other:?}"),
         }

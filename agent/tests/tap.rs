@@ -89,8 +89,9 @@ impl Client {
     }
 
     fn want(socket: &Path, form: Form, choice: Choice, events_max: u64) -> Self {
-        let (rate_max, bytes_max) = (None, None);
-        let request = Request { choice, form, events_max, seconds_max: 600, rate_max, bytes_max };
+        let (rate_max, bytes_max, around) = (None, None, None);
+        let request =
+            Request { choice, form, events_max, seconds_max: 600, rate_max, bytes_max, around };
         Self::say(socket, &serde_json::to_string(&request).unwrap())
     }
 
@@ -154,6 +155,7 @@ fn a_recording_comes_in_parts_and_is_whole() {
     loop {
         match client.answer() {
             Answer::Part(part) => bytes.extend(STANDARD.decode(part).unwrap()),
+            Answer::Whole { events: 50 } => {}
             Answer::Ended { why: End::Events, seen: 50, .. } => break,
             other => panic!("{other:?}"),
         }

@@ -1,14 +1,16 @@
 //! Asks a running agent for events: on this machine over its socket, elsewhere over mutual TLS.
 
-use std::{future::pending, ops::ControlFlow, path::Path, time::Duration};
+use std::{io, ops::ControlFlow, path::Path, time::Duration};
 
 use agent::tap::{Answer, Refusal, Request};
+use alert::AlertId;
 use anyhow::Context;
 use reqwest::StatusCode;
 use service::client::Files;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::UnixStream,
+    signal::unix::{Signal, SignalKind, signal},
     time::timeout,
 };
 
@@ -26,7 +28,7 @@ const LINE_BYTES_MAX: usize = 32 << 20;
 pub(crate) type OnAnswer<'a> = &'a mut dyn FnMut(Answer) -> anyhow::Result<ControlFlow<()>>;
 
 /// Asks for events and hands every answer to `on_answer` until it has enough or the agent ends.
-/// Ctrl-C asks a local agent for its last words.
+/// Ctrl-C asks the agent for its last words; the second does without.
 pub(crate) async fn ask(
     place: &AgentPlace,
     request: &Request,
@@ -58,19 +60,13 @@ async fn local(
     output.write_all(&line).await.context("the agent went away")?;
     let mut input = BufReader::new(input);
     let mut lines = Lines::default();
-    let mut interrupted = false;
+    let mut interrupts = Interrupts::new()?;
     loop {
-        let interrupt = async {
-            match interrupted {
-                true => pending().await,
-                false => tokio::signal::ctrl_c().await,
-            }
-        };
         let read = tokio::select! {
             read = input.fill_buf() => read.context("the agent went away")?,
-            _ = interrupt => {
+            first = interrupts.next() => {
+                first?;
                 // Nothing more is asked: the agent sums up and ends.
-                interrupted = true;
                 output.shutdown().await.context("the agent went away")?;
                 continue;
             }
@@ -83,6 +79,32 @@ async fn local(
         input.consume(taken);
         if flow.is_break() {
             return Ok(());
+        }
+    }
+}
+
+/// Ctrl-C and its like.
+struct Interrupts {
+    signals: [Signal; 2],
+    came: bool,
+}
+
+impl Interrupts {
+    fn new() -> io::Result<Self> {
+        let signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+        Ok(Self { signals, came: false })
+    }
+
+    /// Waits for the first; the second is an error. May be dropped and called again.
+    async fn next(&mut self) -> anyhow::Result<()> {
+        let [interrupt, terminate] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        match std::mem::replace(&mut self.came, true) {
+            false => Ok(()),
+            true => Err(fail(Code::Failure, "interrupted before the agent had its last word")),
         }
     }
 }
@@ -124,12 +146,27 @@ async fn remote(
         return Err(refused(response).await);
     }
     let mut lines = Lines::default();
-    while let Some(chunk) = response.chunk().await.context("the agent went away")? {
+    let mut interrupts = Interrupts::new()?;
+    loop {
+        let chunk = tokio::select! {
+            chunk = response.chunk() => chunk.context("the agent went away")?,
+            first = interrupts.next() => {
+                first?;
+                let Some(id) = lines.called else {
+                    return Err(fail(Code::Failure, "interrupted before the agent listened"));
+                };
+                let ended = http.delete(format!("{url}/{id}")).timeout(PATIENCE).send().await;
+                ended.context("the agent went away")?;
+                continue;
+            }
+        };
+        let Some(chunk) = chunk else {
+            return Err(fail(Code::Failure, "the agent went away before the end"));
+        };
         if lines.push(&chunk, on_answer)?.is_break() {
             return Ok(());
         }
     }
-    Err(fail(Code::Failure, "the agent went away before the end"))
 }
 
 async fn refused(response: reqwest::Response) -> anyhow::Error {
@@ -144,6 +181,8 @@ async fn refused(response: reqwest::Response) -> anyhow::Error {
 #[derive(Default)]
 struct Lines {
     rest: Vec<u8>,
+    /// How the agent calls what was asked.
+    called: Option<AlertId>,
 }
 
 impl Lines {
@@ -159,6 +198,10 @@ impl Lines {
             self.rest.clear();
             let flow = match answer {
                 Answer::Refused { why, message } => return Err(fail(code(why), message)),
+                Answer::Called(id) => {
+                    self.called = Some(id);
+                    continue;
+                }
                 answer => on_answer(answer)?,
             };
             if flow.is_break() {

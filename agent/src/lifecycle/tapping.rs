@@ -16,11 +16,11 @@ use crate::{
     AgentConfig,
     around::Around,
     sensor::{Sensor, SensorOptions},
-    tap::{Choice, Form, Refusal, Request, TAPS_MAX, Tap, Tapped, tap},
+    tap::{Choice, Form, Refusal, Request, TAPS_MAX, Tap, Tapped, notice, tap},
 };
 
 /// Rings of a tap's own sensor: what is lost to a full one is told to who asked.
-const PRIO_RING_BYTES: u32 = 512 << 10;
+const PRIO_RING_BYTES: u32 = 1 << 20;
 const BULK_RING_BYTES: u32 = 4 << 20;
 
 /// What taps need of the agent.
@@ -51,24 +51,29 @@ impl AgentHandle {
             let message = "no event that the sensor reports can satisfy this condition";
             return Err(wrong(message.to_owned()));
         }
+        let notice = request.around.as_ref().map(|around| notice(around, &rules, &mut tapped));
+        let notice = notice.transpose().map_err(wrong)?;
         let place = Arc::clone(&self.shared.tapping.places).try_acquire_owned();
         let busy = || format!("{TAPS_MAX} others ask for events already, no more can at a time");
         tapped.place = Some(place.map_err(|_| (Refusal::Busy, busy()))?);
-        let unwatched = match (&request.choice, &self.shared.tapping.config) {
-            (Choice::Condition(_), Some(config)) => {
-                watch(config, tap, &mut tapped).map_err(|why| wrong(why.to_string()))?
+        let config = self.shared.tapping.config.as_ref();
+        let of_rules = |tap: &Tap| config.is_none() || tap.is_of_rules();
+        let (of_rules, own): (Vec<_>, Vec<_>) =
+            std::iter::once(tap).chain(notice).partition(of_rules);
+        let mut unwatched = match (own.is_empty(), config) {
+            (false, Some(config)) => {
+                watch(config, own, &mut tapped).map_err(|why| wrong(why.to_string()))?
             }
-            (choice, _) => {
-                let work = self.work.upgrade().ok_or_else(|| wrong("the agent stops".into()))?;
-                let watched = rules.requirements().kinds;
-                locked(&work).taps.push(tap);
-                match choice {
-                    // A recording may hold any kind.
-                    Choice::Condition(_) => Vec::new(),
-                    Choice::Rule(_) => missing(&tapped.kinds, |kind| watched.contains(kind)),
-                }
-            }
+            _ => Vec::new(),
         };
+        if !of_rules.is_empty() {
+            let work = self.work.upgrade().ok_or_else(|| wrong("the agent stops".into()))?;
+            locked(&work).taps.extend(of_rules);
+        }
+        if let Choice::Rule(_) = &request.choice {
+            let watched = rules.requirements().kinds;
+            unwatched = missing(&tapped.kinds, |kind| watched.contains(kind));
+        }
         Ok((tapped, unwatched))
     }
 
@@ -87,11 +92,12 @@ pub(super) fn around(config: &AgentConfig, shared: &Shared) -> Result<Option<Aro
         seconds_max: Request::SECONDS_MAX,
         rate_max: None,
         bytes_max: None,
+        around: None,
     };
     let rules = shared.rules.current().load_full();
     let (tap, mut tapped) = tap(&request, &rules).map_err(AgentError::Around)?;
-    let unwatched =
-        watch(config, tap, &mut tapped).map_err(|error| AgentError::Around(error.to_string()))?;
+    let unwatched = watch(config, vec![tap], &mut tapped)
+        .map_err(|error| AgentError::Around(error.to_string()))?;
     if !unwatched.is_empty() {
         warn!(kinds = unwatched.join(" "), "not everything around alerts can be watched");
     }
@@ -101,10 +107,10 @@ pub(super) fn around(config: &AgentConfig, shared: &Shared) -> Result<Option<Aro
     Ok(Some(around))
 }
 
-/// Starts a sensor for one tap. It ends when nobody listens any more.
+/// Starts a sensor for one who asks. It ends when nobody listens any more.
 fn watch(
     config: &AgentConfig,
-    mut tap: Tap,
+    mut taps: Vec<Tap>,
     tapped: &mut Tapped,
 ) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let options = SensorOptions {
@@ -123,7 +129,7 @@ fn watch(
         let mut looks = true;
         // After the end it reports what had happened by then.
         sensor.run(&closed, &mut |event| {
-            looks = looks && tap.last(&event);
+            looks = looks && taps.iter_mut().all(|tap| tap.last(&event));
             if !looks {
                 closed.store(true, Ordering::Relaxed);
             }

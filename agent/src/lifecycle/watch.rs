@@ -61,7 +61,7 @@ impl Work {
         }
         taps.retain_mut(|tap| tap.event(event));
         detector.observe(event, &mut |alert: &alert::Alert| {
-            taps.retain_mut(|tap| tap.alert(&alert.rule, event));
+            taps.retain_mut(|tap| tap.alert(alert, event));
             match around.as_mut().and_then(|around| around.alert(alert)) {
                 Some(name) => {
                     let mut alert = alert.clone();

@@ -76,9 +76,8 @@ impl<W: Write> Writer<W> {
         if self.packer.len() >= self.chunk_bytes || (summary.events > 0 && late) {
             self.end_chunk()?;
         }
-        match self.packer.push(event)? {
-            true => self.events += 1,
-            false => self.left_out += 1,
+        if !self.packer.push(event)? {
+            self.left_out += 1;
         }
         Ok(())
     }
@@ -94,6 +93,7 @@ impl<W: Write> Writer<W> {
     /// Writes a chunk that another packer made.
     pub(crate) fn chunk(&mut self, chunk: &Chunk) -> io::Result<()> {
         self.index.chunks.push(Indexed { offset: self.bytes, summary: chunk.summary.clone() });
+        self.events += u64::from(chunk.summary.events);
         self.out.write_all(&chunk.bytes)?;
         self.bytes += chunk.bytes.len() as u64;
         Ok(())

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::info;
 
 use super::{
-    Answer, End, Form, Refusal, Request, Tapped,
-    stream::{Events, Parts, Stream},
+    Answer, End, Refusal, Request, Tapped,
+    stream::{self, Stream},
 };
 use crate::AgentHandle;
 
@@ -38,16 +38,13 @@ pub(super) async fn answer(
     let (asked, wanted) = (agent.clone(), request.clone());
     // A sensor takes a while to start.
     let tapped = tokio::task::spawn_blocking(move || asked.tap(&wanted));
-    let (tapped, unwatched) = match tapped.await.map_err(io::Error::other)? {
+    let (mut tapped, unwatched) = match tapped.await.map_err(io::Error::other)? {
         Ok(tapped) => tapped,
         Err((why, message)) => return refuse(lines, why, message).await,
     };
     info!(choice = ?request.choice, "somebody asks for events");
     say(lines, &Answer::Started { unwatched }).await?;
-    let stream: Box<dyn Stream> = match request.form {
-        Form::Events => Box::new(Events),
-        Form::Recording => Box::new(Parts::new(agent.hostname(), request.bytes_max())?),
-    };
+    let stream = stream::of(request, tapped.moments.take(), agent.hostname())?;
     let mut sending = Sending { tapped, stream, told: (0, 0) };
     sending.run(request, lines, enough, shutdown).await
 }
@@ -60,7 +57,7 @@ pub(super) async fn refuse(
     say(lines, &Answer::Refused { why, message }).await
 }
 
-async fn say(lines: &mut impl Lines, answer: &Answer) -> io::Result<()> {
+pub(super) async fn say(lines: &mut impl Lines, answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     lines.send(line).await
@@ -100,12 +97,12 @@ impl Sending {
             for answer in self.stream.events(&mut batch)? {
                 say(lines, &answer).await?;
             }
-            if self.stream.is_full() {
-                break End::Bytes;
-            }
             if taken.is_none() {
                 tell = Instant::now() + TELL_EVERY;
                 self.tell(lines).await?;
+            }
+            if let Some(end) = self.stream.full() {
+                break end;
             }
         };
         self.finish(why, lines).await
@@ -127,7 +124,9 @@ impl Sending {
     async fn finish(&mut self, why: End, lines: &mut impl Lines) -> io::Result<()> {
         let mut batch = Vec::with_capacity(BATCH_EVENTS_MAX);
         // What happened in time is handed over, if there is room for it.
-        while !self.stream.is_full() && self.tapped.rest(&mut batch, BATCH_EVENTS_MAX).await > 0 {
+        while self.stream.full().is_none()
+            && self.tapped.rest(&mut batch, BATCH_EVENTS_MAX).await > 0
+        {
             for answer in self.stream.events(&mut batch)? {
                 say(lines, &answer).await?;
             }

@@ -1,14 +1,20 @@
 //! Where events are asked for: on the local socket, and over the way by which orders come.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use alert::AlertId;
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Path},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{delete, post},
 };
 use service::{problem::Problem, shutdown::Shutdown};
 use tokio::{
@@ -21,11 +27,12 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
-    Refusal, Request, Socket,
-    serve::{Lines, PATIENCE, answer, refuse},
+    Answer, Refusal, Request, Socket,
+    serve::{Lines, PATIENCE, answer, refuse, say},
 };
 use crate::AgentHandle;
 
@@ -112,18 +119,45 @@ impl Lines for Sender<Vec<u8>> {
     }
 }
 
-/// Returns `POST /v1/events`: the same over HTTP. Whoever mounts it asks first who may.
+/// Returns `POST /v1/events`, the same over HTTP, and `DELETE /v1/events/{id}`, which ends it. Whoever
+/// mounts them asks first who may.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     agent: AgentHandle,
     shutdown: Shutdown,
 ) -> Router<S> {
-    let ask = async move |body: Bytes| remote(&body, agent, &shutdown);
+    let asked = Asked::default();
+    let ended = asked.clone();
+    let ask = async move |body: Bytes| remote(&body, agent, &asked, &shutdown);
+    let end = async move |Path(id): Path<String>| end(&ended, &id);
     Router::new()
         .route("/v1/events", post(ask))
+        .route("/v1/events/{id}", delete(end))
         .layer(DefaultBodyLimit::max(Request::TEXT_BYTES_MAX))
 }
 
-fn remote(body: &[u8], agent: AgentHandle, shutdown: &Shutdown) -> Response {
+/// Who asks over HTTP now: as many as there are connections.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<HashMap<AlertId, CancellationToken>>>);
+
+impl Asked {
+    fn all(&self) -> MutexGuard<'_, HashMap<AlertId, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who asks; gone when this is.
+struct Turn {
+    id: AlertId,
+    asked: Asked,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.asked.all().remove(&self.id);
+    }
+}
+
+fn remote(body: &[u8], agent: AgentHandle, asked: &Asked, shutdown: &Shutdown) -> Response {
     let request = match serde_json::from_slice::<Request>(body) {
         Ok(request) => request,
         Err(error) => {
@@ -131,14 +165,38 @@ fn remote(body: &[u8], agent: AgentHandle, shutdown: &Shutdown) -> Response {
         }
     };
     let (mut lines, waiting) = channel::<Vec<u8>>(LINES_MAX);
+    let turn = Turn { id: AlertId::random(), asked: asked.clone() };
+    let ended = CancellationToken::new();
+    asked.all().insert(turn.id, ended.clone());
     let watch = shutdown.clone();
     shutdown.spawn("events", async move {
         let listening = lines.clone();
-        let enough = async move { listening.closed().await };
-        if let Err(error) = answer(&request, &agent, &mut lines, enough, &watch).await {
+        let enough = async move {
+            tokio::select! {
+                () = listening.closed() => {}
+                () = ended.cancelled() => {}
+            }
+        };
+        let answered = async {
+            say(&mut lines, &Answer::Called(turn.id)).await?;
+            answer(&request, &agent, &mut lines, enough, &watch).await
+        };
+        if let Err(error) = answered.await {
             debug!(%error, "who asked for events went away");
         }
+        drop(turn);
     });
     let body = Body::from_stream(ReceiverStream::new(waiting).map(Ok::<_, io::Error>));
     ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+fn end(asked: &Asked, id: &str) -> Response {
+    let ended = id.parse::<AlertId>().ok().and_then(|id| asked.all().get(&id).cloned());
+    match ended {
+        Some(ended) => {
+            ended.cancel();
+            StatusCode::NO_CONTENT.into_response()
+        }
+        None => Problem::new(StatusCode::NOT_FOUND, "nobody asks by this name").into_response(),
+    }
 }

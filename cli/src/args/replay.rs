@@ -70,6 +70,11 @@ fn kind(name: &str) -> Result<EventKind, String> {
 }
 
 impl SelectionArgs {
+    /// Returns whether anything was chosen.
+    pub(crate) fn is_any(&self) -> bool {
+        self.from.is_some() || self.to.is_some() || !self.kind.is_empty() || self.pid.is_some()
+    }
+
     /// Returns what is meant of this recording.
     pub(crate) fn of(&self, file: &Path) -> anyhow::Result<Selection> {
         let from_start = |moment: &Moment| matches!(moment, Moment::After(_));

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use agent::{
     Recording,
+    recorder::ReplayError,
     tap::{Answer, Choice, End, Form, Request},
 };
 use alert::Event;
@@ -65,6 +66,7 @@ async fn live(arguments: &EventsArgs, show: &Show) -> anyhow::Result<Code> {
         },
         rate_max: (arguments.rate_max > 0).then_some(arguments.rate_max),
         bytes_max: None,
+        around: None,
     };
     let mut code = Code::Failure;
     let mut on_answer = |answer| {
@@ -78,7 +80,7 @@ async fn live(arguments: &EventsArgs, show: &Show) -> anyhow::Result<Code> {
                 code = if why == End::Stopped { Code::Failure } else { Code::Success };
                 return Ok(ControlFlow::Break(()));
             }
-            Answer::Part(_) | Answer::Refused { .. } => {}
+            _ => {}
         }
         Ok(ControlFlow::Continue(()))
     };
@@ -88,21 +90,29 @@ async fn live(arguments: &EventsArgs, show: &Show) -> anyhow::Result<Code> {
 
 fn recorded(arguments: &EventsArgs, show: &Show) -> anyhow::Result<Code> {
     let Some(file) = &arguments.recording else { return Ok(Code::Invalid) };
-    let mut matcher = arguments.condition.as_deref().map(matcher).transpose()?;
+    let selection = arguments.selection.of(file)?;
     let left = usize::try_from(arguments.max.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let recording = Recording::open(file)?.only(arguments.selection.of(file)?);
-    let wanted = recording.filter(|event| match (event, &mut matcher) {
+    let recording = Recording::open(file)?.only(selection);
+    for event in matching(recording, arguments.condition.as_deref())?.take(left) {
+        show.event(&event?)?;
+    }
+    Ok(Code::Success)
+}
+
+/// Returns the events of a recording for which a condition holds, and what is wrong with the recording.
+pub(super) fn matching(
+    recording: Recording,
+    condition: Option<&str>,
+) -> anyhow::Result<impl Iterator<Item = Result<Event, ReplayError>>> {
+    let mut matcher = condition.map(matcher).transpose()?;
+    Ok(recording.filter(move |event| match (event, &mut matcher) {
         (Ok(event), Some(matcher)) => {
             let mut matched = false;
             matcher.matches(event, &mut |_| matched = true);
             matched
         }
         _ => true,
-    });
-    for event in wanted.take(left) {
-        show.event(&event?)?;
-    }
-    Ok(Code::Success)
+    }))
 }
 
 fn matcher(condition: &str) -> anyhow::Result<Matcher> {
@@ -139,6 +149,7 @@ pub(super) fn behind(dropped: u64, limited: u64) {
 pub(super) const fn told(why: End) -> &'static str {
     match why {
         End::Events => "as many as were asked for",
+        End::Recordings => "as many recordings as were asked for",
         End::Enough => "interrupted",
         End::Time => "the time is over",
         End::Bytes => "the recording has its full size",

@@ -208,8 +208,9 @@ fn containers() -> Row {
     let by = |label: &str, name: &str| {
         format!("sum by ({label}) (increase({}[$__interval]))", chosen(name))
     };
+    let sum = |name: &str| format!("sum(increase({}[$__interval]))", chosen(name));
     Row {
-        title: "Containers and orders",
+        title: "Containers, orders and recordings",
         panels: vec![
             Panel::stack(
                 "Lookups, by result",
@@ -217,10 +218,10 @@ fn containers() -> Row {
                 Unit::Count,
             )
             .of(query("{{result}}", by("result", "saker_agent_container_lookups_total")))
-            .width(6),
+            .width(5),
             Panel::lines("Containers known", "Containers the agents know.", Unit::Count)
                 .of(query("containers", format!("sum({})", chosen("saker_agent_containers_known"))))
-                .width(6),
+                .width(4),
             Panel::stack(
                 "Holds, by end",
                 "Events that waited for their container: enriched in time, or gone on without.",
@@ -229,7 +230,7 @@ fn containers() -> Row {
             .of(query("{{end}}", by("end", "saker_agent_held_events_total")))
             .of(query("held now", format!("sum({})", chosen("saker_agent_held_events"))))
             .colours(&[("enriched", "green"), ("timeout", "orange"), ("full", "red")])
-            .width(6)
+            .width(5)
             .runbook("agent-containers-unknown"),
             Panel::stack(
                 "Orders, by action and outcome",
@@ -237,7 +238,17 @@ fn containers() -> Row {
                 Unit::Count,
             )
             .of(query("{{action}} {{outcome}}", by("action, outcome", "saker_agent_orders_total")))
-            .width(6),
+            .width(5),
+            Panel::stack(
+                "Recordings around alerts",
+                "Recordings completed, alerts without a whole one, and recordings removed for others.",
+                Unit::Count,
+            )
+            .of(query("completed", sum("saker_agent_around_recordings_total")))
+            .of(query("failed", sum("saker_agent_around_failed_total")))
+            .of(query("removed", sum("saker_agent_around_removed_total")))
+            .colours(&[("completed", "green"), ("failed", "red"), ("removed", "purple")])
+            .width(5),
         ],
     }
 }
