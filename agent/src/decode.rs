@@ -18,7 +18,7 @@ use crate::{
         path::{absolute, text},
         processes::Processes,
     },
-    sensor::event_kind,
+    sensor::{FileNames, event_kind},
 };
 
 const O_ACCMODE: u32 = 0o3;
@@ -30,16 +30,23 @@ pub(crate) struct Decoder {
     processes: Processes,
     number: u64,
     enforcer: Option<Arc<Enforcer>>,
+    files: FileNames,
 }
 
 impl Decoder {
     pub(crate) fn new(processes: Processes) -> Self {
-        Self { processes, number: 0, enforcer: None }
+        Self { processes, number: 0, enforcer: None, files: FileNames::default() }
     }
 
     /// Says in events what the probe did to programs for this enforcer.
     pub(crate) fn enforcing(mut self, enforcer: Option<Arc<Enforcer>>) -> Self {
         self.enforcer = enforcer;
+        self
+    }
+
+    /// Tells files by the paths that rules name them by, whatever they were opened as.
+    pub(crate) fn knowing(mut self, files: FileNames) -> Self {
+        self.files = files;
         self
     }
 
@@ -82,7 +89,10 @@ impl Decoder {
                     self.processes.works_in(header, &text(cwd));
                 }
                 let process = self.processes.of(header);
-                let detail = detail(&record, kind, body, &process.cwd);
+                let mut detail = detail(&record, kind, body, &process.cwd);
+                if let Detail::Open(file) = &mut detail {
+                    self.files.tell(file);
+                }
                 (process, detail)
             }
         };

@@ -6,6 +6,7 @@ mod tapping;
 mod watch;
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
@@ -37,7 +38,7 @@ use crate::{
     metrics::Metrics,
     recorder::{Header, RecordError, Recorder, Recording, ReplayError},
     rulefiles::{RuleFiles, RulesError},
-    sensor::{FilterControl, KindCounters, Noisy, SensorError, SensorStatus},
+    sensor::{FilterControl, KindCounters, KnownFiles, Noisy, SensorError, SensorStatus},
     sink::Sinks,
     spool::{Gauge, Spool, SpoolError},
     status::{AgentStatus, KindRates, MemoryStatus, Needs, Rate, SensorReport, UplinkStatus, gaps},
@@ -142,6 +143,7 @@ struct Shared {
 struct SensorState {
     status: Option<Arc<SensorStatus>>,
     filter: Option<Arc<FilterControl>>,
+    files: Option<Arc<KnownFiles>>,
     /// What sensors before this one lost, by kind.
     lost_before: Vec<(EventKind, u64)>,
     /// What they did not let through, by kind.
@@ -188,6 +190,18 @@ impl Shared {
         let Some(control) = locked(&self.sensor).filter.clone() else { return };
         if let Err(error) = control.put(filter) {
             warn!(error = %ErrorChain(&error), "the kernel filters nothing");
+        }
+    }
+
+    /// Looks for the files that rules name, for others than before if there are any.
+    fn look_for_files(&self, wanted: Option<BTreeSet<Box<str>>>) {
+        let Some(files) = locked(&self.sensor).files.clone() else { return };
+        let looked = match wanted {
+            Some(wanted) => files.want(wanted),
+            None => files.refresh(),
+        };
+        if let Err(error) = looked {
+            warn!(error = %ErrorChain(&error), "files are known by their paths alone");
         }
     }
 }

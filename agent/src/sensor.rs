@@ -24,6 +24,7 @@ mod error;
 mod filter;
 mod hooks;
 mod intake;
+mod known;
 mod limit;
 mod load;
 mod mute;
@@ -49,6 +50,7 @@ pub use self::{
     error::SensorError,
     filter::FilterControl,
     hooks::{HookNeed, hooks},
+    known::KnownFiles,
     limit::{EventLimits, Noisy},
     mute::Mute,
     options::{BackendChoice, ContainerOptions, SensorOptions},
@@ -58,6 +60,7 @@ pub use self::{
     },
 };
 pub(crate) use self::{
+    known::FileNames,
     load::event_kind,
     ring::{boot_epoch_ns, boot_ns},
 };
@@ -82,6 +85,7 @@ pub struct Sensor {
     status: Arc<SensorStatus>,
     stopwatch: Stopwatch,
     filter: Arc<FilterControl>,
+    files: Arc<KnownFiles>,
     /// Tells all processes anew, where the kernel lets it.
     iterator: Option<Iterator>,
     /// Both detach or empty what they hold when dropped.
@@ -106,9 +110,13 @@ impl Sensor {
         enforcer: Option<Arc<Enforcer>>,
     ) -> Result<Self, SensorError> {
         let wanted: Vec<Kind> = kinds.iter().filter_map(|kind| probe_kind(*kind)).collect();
-        let Loaded { mut ebpf, btf, prio, bulk, counters, mut families, filter } =
+        let Loaded { mut ebpf, btf, prio, bulk, counters, mut families, filter, files } =
             load(&wanted, &options, enforcer.is_some())?;
         filter.put(options.filter.clone())?;
+        files.want(options.files).map_err(|source| SensorError::Map {
+            map: probe::program::map::KNOWN_FILES,
+            source: Box::new(source),
+        })?;
         if let Some(enforcer) = &enforcer {
             let kernel = Kernel::take(&mut ebpf);
             enforcer.attach(kernel.ok_or(SensorError::Object(probe::enforce::map::PLAN))?);
@@ -178,7 +186,7 @@ impl Sensor {
         Ok(Self {
             rings: Rings::new(prio, bulk),
             intake: Intake {
-                decoder: Decoder::new(processes).enforcing(enforcer),
+                decoder: Decoder::new(processes).enforcing(enforcer).knowing(files.names()),
                 hold: Hold::new(containers.hold_events_max, containers.hold),
                 status: Arc::clone(&status),
                 reported,
@@ -187,6 +195,7 @@ impl Sensor {
             status,
             stopwatch: Stopwatch::default(),
             filter: Arc::new(filter),
+            files: Arc::new(files),
             iterator,
             ebpf,
             _families: families,
@@ -201,6 +210,11 @@ impl Sensor {
     /// Returns what puts other rules' filter in force while the sensor runs.
     pub fn filter(&self) -> Arc<FilterControl> {
         Arc::clone(&self.filter)
+    }
+
+    /// Returns what keeps the files that rules name known while the sensor runs.
+    pub fn files(&self) -> Arc<KnownFiles> {
+        Arc::clone(&self.files)
     }
 
     /// Reports events, oldest first, until `stop` is set; returns within 200 ms of that.

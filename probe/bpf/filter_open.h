@@ -64,6 +64,14 @@ struct {
 	__type(value, struct memo);
 } memos SEC(".maps");
 
+/* Files that rules name by their full path, each at the place of its inode's number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SAKER_KNOWN_PLACES);
+	__type(key, u32);
+	__type(value, struct saker_known_file);
+} known_files SEC(".maps");
+
 /* What is asked for, and what came of it. */
 struct opening {
 	u32 kind;
@@ -436,6 +444,18 @@ static __always_inline int task_decides(const struct memo *m, struct task_struct
 
 enum { OPEN_KEPT, OPEN_UNWANTED, OPEN_UNKNOWN };
 
+/* Returns whether this is a file that rules name by its full path. */
+static __always_inline int is_known(struct inode *inode)
+{
+	u64 number = inode->i_ino;
+	u32 place = number & (SAKER_KNOWN_PLACES - 1);
+	struct saker_known_file *known = bpf_map_lookup_elem(&known_files, &place);
+	if (!known || !known->device)
+		return 0;
+	return known->device == SAKER_KNOWN_SEVERAL ||
+	       (known->inode == number && known->device == inode->i_sb->s_dev);
+}
+
 /* Says whether no rule can match this open, if opens like it are remembered. Runs where it cannot be
  * interrupted by another. */
 __noinline int sift_open(const struct opening *o)
@@ -451,6 +471,9 @@ __noinline int sift_open(const struct opening *o)
 		struct file *file = typed_file(task, o->result);
 		struct climb c;
 		if (!file || start_climb(&c, task, file, relative ? o->directory : AT_FDCWD))
+			return OPEN_KEPT;
+		/* By whatever name: of a hard link, or below another mount. */
+		if (is_known(file->f_inode))
 			return OPEN_KEPT;
 		m = memo_at(&typed, c.dentry->d_name.hash);
 		if (!m)

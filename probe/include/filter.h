@@ -38,6 +38,15 @@ struct saker_networks {
 	struct saker_mask masks[SAKER_FILTER_NETWORKS];
 };
 
+/* A file that rules name by its full path. What has no device is no file. */
+struct saker_known_file {
+	__u64 inode;
+	__u64 device;                   /* as the kernel counts them */
+};
+
+#define SAKER_KNOWN_PLACES 4096
+#define SAKER_KNOWN_SEVERAL (~0ull)     /* for a device: several files belong here */
+
 /* Dimensions in which something can be ruled out; the others need no look. */
 enum saker_dimension {
 	SAKER_BY_RESULT = 1 << 0,

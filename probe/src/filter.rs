@@ -61,6 +61,16 @@ pub mod protocol {
     pub const RAW: usize = 4;
 }
 
+/// Places for files that rules name by their full path, each at that of its inode's number.
+pub mod known {
+    pub const PLACES: usize = 4096;
+    /// For a device: several files belong at one place.
+    pub const SEVERAL: u64 = u64::MAX;
+
+    /// Inode and device, as the kernel counts them; no file without a device.
+    pub type KnownFile = [u64; 2];
+}
+
 /// Groups of rules, a bit each.
 pub type Mask = [u64; 2];
 
@@ -189,6 +199,7 @@ mod tests {
             ("SAKER_DESCRIPTOR_UNIX", descriptor::UNIX as u64),
             ("SAKER_DESCRIPTOR_OTHER", descriptor::OTHER as u64),
             ("SAKER_PROTOCOL_RAW", protocol::RAW as u64),
+            ("SAKER_KNOWN_PLACES", known::PLACES as u64),
         ];
         let mut source = String::from("#include <stddef.h>\n#include \"filter.h\"\n");
         for (name, size, fields) in structures {

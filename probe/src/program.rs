@@ -17,6 +17,7 @@ pub mod map {
     pub const MUTED_PIDS: &str = "muted_pids";
     pub const MUTED_CGROUPS: &str = "muted_cgroups";
     pub const FILTERS: &str = "filters";
+    pub const KNOWN_FILES: &str = "known_files";
     /// The one variable of the object: the generation of the tables in force, 0 for none.
     pub const GENERATION: &str = ".bss";
 }

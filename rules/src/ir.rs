@@ -18,7 +18,7 @@ mod tests;
 
 pub(crate) use check::{Compiler, Macros, Remark};
 pub(crate) use graph::{FALSE, Graph, Node, NodeId, TRUE};
-pub(crate) use names::address_names;
+pub(crate) use names::{address_names, file_names};
 pub(crate) use nearest::{nearest, nearest_field};
 pub(crate) use operand::is_deprecated;
 pub(crate) use predicate::{Literal, Machine, Predicate, Test, path_match};

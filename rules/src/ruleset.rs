@@ -13,7 +13,7 @@ use alert::{EventKind, EventSource};
 use crate::{
     Diagnostic, LoadOptions, LoadReport, Matcher, Rule, Severity,
     diagnostic::{Code, ItemType, Location},
-    ir::{FALSE, Graph, Leaf, Node, NodeId, Predicate, address_names},
+    ir::{FALSE, Graph, Leaf, Node, NodeId, Predicate, address_names, file_names},
     load::{Compiled, collect, compile, read_items},
     matcher::{Counters, Program},
     text::Files,
@@ -63,6 +63,9 @@ pub struct Requirements {
     /// Names that ends of sockets are compared with (`fd.sip.name` and its like), to be looked up
     /// ahead.
     pub address_names: BTreeSet<Box<str>>,
+    /// Full paths that an event's file is compared with: whoever reaches such a file by another name
+    /// reaches that file.
+    pub files: BTreeSet<Box<str>>,
 }
 
 /// A rule that is asked about more kinds of event is warned about. Falco draws the line at 100 of
@@ -144,6 +147,7 @@ impl RuleSet {
         });
         self.visit_predicates(self.roots.clone(), &mut |predicate| {
             requirements.address_names.extend(address_names(predicate).map(Into::into));
+            requirements.files.extend(file_names(predicate).map(Into::into));
         });
         requirements
     }

@@ -213,3 +213,12 @@ fn a_name_alone_excuses_nobody() {
     });
     assert_eq!(failing(&renamed.collect::<Vec<_>>()), Vec::<String>::new());
 }
+
+#[test]
+fn the_files_they_name_are_known() {
+    let files = loaded().requirements().files;
+    for path in ["/etc/shadow", "/etc/sudoers", "/var/log/auth.log", "/etc/ld.so.preload"] {
+        assert!(files.contains(path), "{path}: {files:?}");
+    }
+    assert!(files.iter().all(|path| path.starts_with('/')), "{files:?}");
+}

@@ -79,6 +79,7 @@ impl Supervisor {
             detector.limited(now, &limited, || self.shared.noisy(), sinks);
         }
         self.tend_filter();
+        self.shared.look_for_files(None);
         self.measure();
         self.metrics.update(&self.shared.status(), &self.shared.counts);
         let rules = self.shared.rules.current().load_full();
@@ -147,6 +148,7 @@ impl Supervisor {
         let needed = self.shared.rules.current().load().requirements();
         let Source::Kernel(watch, _) = &self.source else { return };
         self.shared.resolver.want(needed.address_names);
+        self.shared.look_for_files(Some(needed.files));
         let covered = needed.kinds.iter().all(|kind| watch.kinds.contains(kind))
             && (watch.environment || !needed.environment);
         if covered {

@@ -109,6 +109,7 @@ impl Watch {
             (kinds, environment) = (EventKind::reported().collect(), true);
         }
         let mut options = config.sensor_options(environment);
+        options.files = needed.files;
         if config.sensor.filter && locked(work).recorder.is_none() {
             options.filter = Some(shared.rules.current().load().kernel_filter());
         }
@@ -120,6 +121,7 @@ impl Watch {
         info!(hooks = status.hooks().len(), kinds = kinds.len(), "watching the kernel");
         let mut state = locked(&shared.sensor);
         (state.status, state.filter) = (Some(status), Some(sensor.filter()));
+        state.files = Some(sensor.files());
         drop(state);
 
         let stop = Arc::new(AtomicBool::new(false));

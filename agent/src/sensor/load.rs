@@ -13,7 +13,7 @@ use probe::{
     program::{self, map, setting},
 };
 
-use super::{SensorError, SensorOptions, filter::FilterControl};
+use super::{SensorError, SensorOptions, filter::FilterControl, known::KnownFiles};
 
 /// The loaded object, none of its programs attached yet.
 pub(super) struct Loaded {
@@ -24,6 +24,7 @@ pub(super) struct Loaded {
     pub(super) counters: PerCpuArray<MapData, Counters>,
     pub(super) families: ProgramArray<MapData>,
     pub(super) filter: FilterControl,
+    pub(super) files: KnownFiles,
 }
 
 macro_rules! kinds {
@@ -110,6 +111,7 @@ pub(super) fn load(
             take(&mut ebpf, map::GENERATION, Array::try_from)?,
             options.filter.is_some(),
         ),
+        files: KnownFiles::new(take(&mut ebpf, map::KNOWN_FILES, Array::try_from)?),
         ebpf,
         btf,
     })

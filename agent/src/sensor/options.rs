@@ -1,6 +1,6 @@
 //! How a sensor is set up.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use rules::KernelFilter;
 
@@ -36,6 +36,8 @@ pub struct SensorOptions {
     pub environment: bool,
     /// What the rules leave for the kernel; `None` to be told of every event of the wanted kinds.
     pub filter: Option<Arc<KernelFilter>>,
+    /// Full paths of files to be known by whatever name they are reached.
+    pub files: BTreeSet<Box<str>>,
     /// How many processes are remembered; the oldest exited, then the oldest seen, go first.
     pub processes_max: usize,
     /// Where system calls are watched.
@@ -82,6 +84,7 @@ impl Default for SensorOptions {
             mute_self: true,
             environment: false,
             filter: None,
+            files: BTreeSet::new(),
             processes_max: 65_536,
             backend: BackendChoice::Auto,
             containers: ContainerOptions::default(),

@@ -134,7 +134,7 @@ fields! {
     FdNum "fd.num" Signed one None event Syscall yes Result "The descriptor of the event, -1 on failure.";
     FdName "fd.name" Path one None event Syscall yes Path "Full path of the file, or the address pair of the socket.";
     FdNameRaw "fd.nameraw" Text one None event Syscall yes Path "The path as the program passed it.";
-    FdResolved "fd.resolved" Path one None event Syscall yes Resolved "The path the kernel opened, links followed.";
+    FdResolved "fd.resolved" Path one None event Syscall yes Resolved "The path the kernel opened, links followed; of a file that rules name by its full path that path, by whatever name it was reached.";
     FdDirectory "fd.directory" Path one None event Syscall yes Path "Directory part of `fd.name`.";
     FdFilename "fd.filename" Text one None event Syscall yes Path "Last part of `fd.name`.";
     FdType "fd.type" Text one None event Syscall yes Inode "`file`, `directory`, `ipv4`, `ipv6`, `unix`, `pipe`, `event`, `inotify`, `timerfd`, `netlink`, `bpf`, `memfd`, `io_uring`, `pidfd`, `signalfd`, `eventpoll`, `userfaultfd` or `other`.";

@@ -1,4 +1,4 @@
-//! Names of addresses that a condition asks about: a sensor looks them up ahead.
+//! Names that a condition asks about, of addresses and of files: a sensor looks them up ahead.
 
 use alert::Field;
 
@@ -14,6 +14,18 @@ pub(crate) fn address_names(predicate: &Predicate) -> impl Iterator<Item = &str>
     };
     asked.iter().filter_map(|literal| match literal {
         Literal::Text(name) => Some(&**name),
+        _ => None,
+    })
+}
+
+/// Returns the full paths an event's file is compared with; none for comparisons with a part of one.
+pub(crate) fn file_names(predicate: &Predicate) -> impl Iterator<Item = &str> {
+    let asked = match &predicate.term {
+        Term::Leaf(Leaf::Event(Field::FdName | Field::FdResolved, _)) => literals(&predicate.test),
+        _ => &[],
+    };
+    asked.iter().filter_map(|literal| match literal {
+        Literal::Text(name) if name.starts_with('/') => Some(&**name),
         _ => None,
     })
 }
