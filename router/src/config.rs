@@ -26,7 +26,7 @@ pub use self::output::OutputConfig;
 use crate::{
     ingest::IngestConfig,
     kubernetes::KubernetesConfig,
-    pipeline::{FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig, Silence},
+    pipeline::{FingerprintRule, Intervals, Limits, PipelineConfig, Route, ScoreConfig, Silence},
     responder::ResponderConfig,
 };
 
@@ -50,6 +50,9 @@ pub struct Config<A = Unread, R = Unread> {
     /// hear of all alerts.
     #[serde(default)]
     pub routes: Vec<Route>,
+    /// Times of the calendar that routes name in `active` and `mute`.
+    #[serde(default)]
+    pub intervals: Intervals,
     #[serde(default)]
     pub silences: Vec<Silence>,
     /// What makes two alerts of a rule the same thing, where the default does not fit.
@@ -210,6 +213,7 @@ impl<A, R> Config<A, R> {
                 .map(|(name, _)| name.clone())
                 .collect(),
             routes: self.routes.clone(),
+            intervals: self.intervals.clone(),
             silences: self.silences.clone(),
             fingerprints: self.fingerprints.clone(),
             score: self.score.clone(),

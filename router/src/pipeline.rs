@@ -23,6 +23,7 @@ mod facts;
 mod finding;
 mod fingerprint;
 mod group;
+mod interval;
 mod judge;
 mod ledger;
 mod lifecycle;
@@ -51,6 +52,7 @@ pub use decision::{
     AlertDecision, CloseReason, Decision, DecisionKind, Notified, NotifyReason, Reason, ReasonKind,
     Routing, Verdict,
 };
+pub use interval::{DaysOfMonth, Interval, Intervals, Months, TimeOfDay, Times, Weekdays, Years};
 pub use judge::Judged;
 pub use ledger::{Ledger, OutputLedger};
 pub use silence::{SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};

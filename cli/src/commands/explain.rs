@@ -123,7 +123,9 @@ fn of_alert(alert: &AlertDecision) -> Vec<String> {
     ];
     match &alert.verdict {
         Verdict::Routed => lines.push("verdict    routed".to_owned()),
-        Verdict::Suppressed(reason) => lines.push(format!("verdict    suppressed: {reason}")),
+        Verdict::Suppressed(reason) => {
+            lines.push(format!("verdict    suppressed: {}", print::plain(&reason.to_string())));
+        }
     }
     for routing in &alert.routes {
         let group = routing.group.map(|group| format!(", group {group}")).unwrap_or_default();
@@ -133,7 +135,11 @@ fn of_alert(alert: &AlertDecision) -> Vec<String> {
                 outputs.iter().map(|output| print::plain(output)).collect::<Vec<_>>().join(", ")
             }
         };
-        lines.push(format!("route      {}{group}: tells {outputs}", print::plain(&routing.route)));
+        let told = match &routing.closed {
+            Some(why) => format!("tells nobody at this time, {}", print::plain(why)),
+            None => format!("tells {outputs}"),
+        };
+        lines.push(format!("route      {}{group}: {told}", print::plain(&routing.route)));
     }
     lines
 }

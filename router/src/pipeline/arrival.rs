@@ -139,6 +139,7 @@ impl Pipeline {
         let was_silenced = mem::take(&mut live.silenced);
         let mut taken = mem::take(&mut self.taken);
         self.routes.take(&subject, &mut taken);
+        let wall = self.clock.wall(self.clock.now());
         let mut verdict = Verdict::Suppressed(Reason::NoRoute);
         let mut routings = Vec::with_capacity(taken.len());
         for settings in taken.drain(..) {
@@ -147,7 +148,17 @@ impl Pipeline {
                     verdict = Verdict::Suppressed(Reason::NoOutput);
                 }
                 let outputs = settings.output_names.clone();
-                routings.push(Routing { route: settings.route.clone(), group: None, outputs });
+                let route = settings.route.clone();
+                routings.push(Routing { route, group: None, outputs, closed: None });
+                continue;
+            }
+            if let Some(reason) = settings.hours.closed(wall).map(Reason::from) {
+                let (route, outputs) = (settings.route.clone(), self.no_outputs.clone());
+                let closed = Some(reason.to_string().into());
+                routings.push(Routing { route, group: None, outputs, closed });
+                if verdict.is_without_taker() {
+                    verdict = Verdict::Suppressed(reason);
+                }
                 continue;
             }
             let joining = Joining { sequence, alert, facts, slot, was_silenced };
@@ -162,6 +173,7 @@ impl Pipeline {
                 route: settings.route.clone(),
                 group: Some(group),
                 outputs: outputs.clone(),
+                closed: None,
             });
         }
         self.taken = taken;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration};
 
-use super::silence::Silence;
+use super::{interval::Intervals, silence::Silence};
 
 /// The part of the router's configuration the pipeline reads. Appended to the journal when it
 /// changes, so that a replay decides as it was decided then.
@@ -20,6 +20,9 @@ pub struct PipelineConfig {
     /// Tried in order, the first that matches takes the alert. Without any, one route takes every
     /// alert to every output.
     pub routes: Vec<Route>,
+    /// Times of the calendar, by the names that routes know them by.
+    #[serde(skip_serializing_if = "Intervals::is_empty")]
+    pub intervals: Intervals,
     pub silences: Vec<Silence>,
     /// Fingerprints of particular rules.
     pub fingerprints: Vec<FingerprintRule>,
@@ -62,6 +65,13 @@ pub struct Route {
     /// Tells when a group closes. Default: no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify_close: Option<bool>,
+    /// Names of intervals. Outside of all of them nobody is told of what this route takes: such alerts
+    /// are suppressed. Always active if absent; not inherited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub active: Vec<String>,
+    /// Names of intervals in which nobody is told, as for `active`; not inherited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mute: Vec<String>,
     /// Goes on to the next route after this one took the alert.
     #[serde(rename = "continue", skip_serializing_if = "std::ops::Not::not")]
     pub goes_on: bool,

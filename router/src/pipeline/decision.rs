@@ -8,6 +8,7 @@ use alert::{AlertId, Fingerprint, GroupId, GroupState, NotificationId, Priority,
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::interval::Closed;
 use crate::pipeline::SilenceId;
 
 /// One thing the pipeline decided, with the journal record that made it decide.
@@ -135,11 +136,14 @@ pub struct AlertDecision {
 pub struct Routing {
     /// The route's path, for example `soc/critical`.
     pub route: Arc<str>,
-    /// Absent when the route has no outputs.
+    /// Absent when the route has no outputs, or tells nobody at this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupId>,
     /// The outputs that will be told; empty when the group was told of this finding before.
     pub outputs: Arc<[Arc<str>]>,
+    /// Why the route tells nobody at this time: `muted:NAME` of an interval, or `inactive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Arc<str>>,
 }
 
 /// The end of an alert as far as the pipeline decides it.
@@ -149,6 +153,13 @@ pub enum Verdict {
     /// At least one output will be told of it.
     Routed,
     Suppressed(Reason),
+}
+
+impl Verdict {
+    /// Returns whether no route took the alert to any output.
+    pub(super) const fn is_without_taker(&self) -> bool {
+        matches!(self, Self::Suppressed(Reason::NoRoute | Reason::NoOutput))
+    }
 }
 
 /// Why nobody is told of an alert. It is counted all the same.
@@ -164,6 +175,19 @@ pub enum Reason {
     NoRoute,
     /// Every route that took it has an empty list of outputs.
     NoOutput,
+    /// Its route is mute during this interval.
+    Muted(Arc<str>),
+    /// None of the intervals holds in which its route is active.
+    Inactive,
+}
+
+impl From<Closed> for Reason {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Muted(interval) => Self::Muted(interval),
+            Closed::Inactive => Self::Inactive,
+        }
+    }
 }
 
 impl Reason {
@@ -174,6 +198,8 @@ impl Reason {
             Self::Silence(_) => ReasonKind::Silence,
             Self::NoRoute => ReasonKind::NoRoute,
             Self::NoOutput => ReasonKind::NoOutput,
+            Self::Muted(_) => ReasonKind::Muted,
+            Self::Inactive => ReasonKind::Inactive,
         }
     }
 }
@@ -182,6 +208,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silence(id) => write!(f, "silence:{id}"),
+            Self::Muted(interval) => write!(f, "muted:{interval}"),
             reason => f.write_str(reason.kind().name()),
         }
     }
@@ -196,11 +223,20 @@ pub enum ReasonKind {
     Silence,
     NoRoute,
     NoOutput,
+    Muted,
+    Inactive,
 }
 
 impl ReasonKind {
-    pub const ALL: [Self; 5] =
-        [Self::Redelivered, Self::Duplicate, Self::Silence, Self::NoRoute, Self::NoOutput];
+    pub const ALL: [Self; 7] = [
+        Self::Redelivered,
+        Self::Duplicate,
+        Self::Silence,
+        Self::NoRoute,
+        Self::NoOutput,
+        Self::Muted,
+        Self::Inactive,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -209,6 +245,8 @@ impl ReasonKind {
             Self::Silence => "silence",
             Self::NoRoute => "no_route",
             Self::NoOutput => "no_output",
+            Self::Muted => "muted",
+            Self::Inactive => "inactive",
         }
     }
 }

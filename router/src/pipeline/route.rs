@@ -8,7 +8,12 @@ use std::{sync::Arc, time::Duration};
 use rules::{Condition, Subject};
 use service::config::HumanDuration;
 
-use super::{config::Route, destination::Destinations, facts::Key};
+use super::{
+    config::Route,
+    destination::Destinations,
+    facts::Key,
+    interval::{Hours, Intervals},
+};
 
 /// Routes within routes; deeper ones are a configuration problem and ignored.
 pub(super) const DEPTH_MAX: usize = 16;
@@ -30,6 +35,8 @@ pub(super) struct Settings {
     pub(super) repeat_interval: Duration,
     pub(super) quiet: Duration,
     pub(super) notify_close: bool,
+    /// When it tells; not inherited.
+    pub(super) hours: Hours,
 }
 
 impl Settings {
@@ -46,10 +53,12 @@ impl Settings {
             repeat_interval: Duration::from_secs(4 * 3600),
             quiet: QUIET,
             notify_close: false,
+            hours: Hours::default(),
         }
     }
 
-    fn inherit(&self, route: &Route, path: Arc<str>, destinations: &Destinations) -> Self {
+    fn inherit(&self, route: &Route, path: Arc<str>, compiler: &Compiler<'_>) -> Self {
+        let destinations = compiler.destinations;
         let duration = |own: Option<HumanDuration>, inherited| own.map_or(inherited, |own| own.0);
         let (outputs, output_names) = match &route.outputs {
             Some(names) => destinations.resolve(Some(names)),
@@ -68,6 +77,7 @@ impl Settings {
             repeat_interval: duration(route.repeat_interval, self.repeat_interval),
             quiet: duration(route.quiet, self.quiet),
             notify_close: route.notify_close.unwrap_or(self.notify_close),
+            hours: Hours::new(&route.mute, &route.active, compiler.intervals),
         }
     }
 }
@@ -95,14 +105,18 @@ pub(super) struct Routes {
 
 impl Routes {
     /// Compiles the routes. Without any, one takes every alert to every output.
-    pub(super) fn new(routes: &[Route], destinations: &Destinations) -> Self {
+    pub(super) fn new(
+        routes: &[Route],
+        intervals: &Intervals,
+        destinations: &Destinations,
+    ) -> Self {
         let top = Settings::top(destinations);
         if routes.is_empty() {
             let settings = Arc::new(top);
             let node = Node { condition: None, goes_on: false, settings, children: Vec::new() };
             return Self { top: vec![node] };
         }
-        let compiler = Compiler { destinations };
+        let compiler = Compiler { destinations, intervals };
         Self { top: compiler.compile(routes, &top, None, 1) }
     }
 
@@ -124,6 +138,7 @@ pub(super) fn name(route: &Route, index: usize) -> String {
 
 struct Compiler<'a> {
     destinations: &'a Destinations,
+    intervals: &'a Intervals,
 }
 
 impl Compiler<'_> {
@@ -137,7 +152,7 @@ impl Compiler<'_> {
         let compile_one = |(index, route): (usize, &Route)| {
             let name = name(route, index);
             let path = parent.map_or_else(|| name.clone(), |parent| format!("{parent}/{name}"));
-            let settings = inherited.inherit(route, path.as_str().into(), self.destinations);
+            let settings = inherited.inherit(route, path.as_str().into(), self);
             let children = if depth < DEPTH_MAX {
                 self.compile(&route.routes, &settings, Some(&path), depth + 1)
             } else {

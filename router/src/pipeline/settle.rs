@@ -34,7 +34,7 @@ impl Pipeline {
 
     /// Makes what is derived from the configuration.
     pub(super) fn compile(&mut self) {
-        self.routes = Routes::new(&self.config.routes, &self.destinations);
+        self.routes = Routes::new(&self.config.routes, &self.config.intervals, &self.destinations);
         self.fingerprints = Fingerprints::new(&self.config.fingerprints);
     }
 

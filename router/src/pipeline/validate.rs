@@ -8,6 +8,7 @@ use service::config::HumanBytes;
 use super::{
     PipelineConfig, Route,
     fingerprint::OWN_FIELDS_MAX,
+    interval::Intervals,
     route::{self, DEPTH_MAX},
 };
 
@@ -27,7 +28,9 @@ pub struct ConfigProblem {
 impl PipelineConfig {
     /// Returns everything wrong with it, given the names of the configured outputs.
     pub fn validate(&self, outputs: &[&str]) -> Vec<ConfigProblem> {
-        let mut problems = Problems { outputs, found: Vec::new() };
+        let intervals = self.intervals.keys().map(String::as_str).collect();
+        let mut problems = Problems { outputs, intervals, found: Vec::new() };
+        problems.intervals(&self.intervals);
         problems.routes("routes", &self.routes, 1);
         problems.silences(self);
         problems.fingerprints(self);
@@ -39,6 +42,7 @@ impl PipelineConfig {
 
 struct Problems<'a> {
     outputs: &'a [&'a str],
+    intervals: Vec<&'a str>,
     found: Vec<ConfigProblem>,
 }
 
@@ -91,6 +95,18 @@ impl Problems<'_> {
                 }),
             });
         }
+        for (key, names) in [("active", &route.active), ("mute", &route.mute)] {
+            for (index, name) in names.iter().enumerate() {
+                if !self.intervals.contains(&name.as_str()) {
+                    let hint = match nearest(name, &self.intervals) {
+                        Some(nearest) => format!("did you mean `{nearest}`?"),
+                        None => "intervals are defined under `intervals`".to_owned(),
+                    };
+                    let message = format!("there is no interval `{name}`");
+                    self.add(format!("{path}.{key}[{index}]"), message, Some(hint));
+                }
+            }
+        }
         for (index, name) in route.group_by.iter().flatten().enumerate() {
             if name.trim() != name || name.is_empty() {
                 let path = format!("{path}.group_by[{index}]");
@@ -106,6 +122,21 @@ impl Problems<'_> {
             if value.is_some_and(|value| value.0 < min) {
                 let message = format!("{name} is at least {}s", min.as_secs());
                 self.add(format!("{path}.{name}"), message, None);
+            }
+        }
+    }
+
+    fn intervals(&mut self, intervals: &Intervals) {
+        for (name, entries) in intervals {
+            if entries.is_empty() {
+                let hint = Some("an entry that says nothing, `{}`, always holds".to_owned());
+                self.add(format!("intervals.{name}"), "it never holds", hint);
+            }
+            for (index, interval) in entries.iter().enumerate() {
+                if let Some(fault) = interval.fault() {
+                    let path = format!("intervals.{name}[{index}].{}", fault.key);
+                    self.add(path, fault.message, None);
+                }
             }
         }
     }

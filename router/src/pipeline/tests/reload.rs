@@ -134,6 +134,21 @@ fn an_unknown_output_is_a_problem_with_a_hint() {
 }
 
 #[test]
+fn an_interval_that_is_not_there_or_cannot_hold_is_refused() {
+    check_problems(
+        json!({
+            "intervals": {"nights": [{"location": "Nowhere"}], "never": []},
+            "routes": [{"mute": ["night"], "active": ["nights", "weekend"]}],
+        }),
+        expect![[r#"
+            intervals.never: it never holds (an entry that says nothing, `{}`, always holds)
+            intervals.nights[0].location: this machine knows no time zone `Nowhere`
+            routes[0].active[1]: there is no interval `weekend` (intervals are defined under `intervals`)
+            routes[0].mute[0]: there is no interval `night` (did you mean `nights`?)"#]],
+    );
+}
+
+#[test]
 fn routes_no_alert_can_reach_and_equal_names_are_problems() {
     check_problems(
         json!({"routes": [{"name": "a"}, {"name": "a", "match": "rule = x"}, {"name": "x/y"}]}),

@@ -229,3 +229,54 @@ fn beyond_its_bound_the_group_quiet_for_longest_tells_and_closes() {
         tick@3: N2 opened soc with 1; N2 is soc#1 [a×2] 1/2 new 2; N3 opened soc with 1; N3 is soc#1 [c×1] 1/1 new 1"#]],
     );
 }
+
+/// 22:13:20 UTC on a Tuesday is the script's start.
+fn with_intervals(routes: serde_json::Value) -> serde_json::Value {
+    json!({"outputs": ["x", "y"], "routes": routes, "intervals": {
+        "evening": [{"times": [{"start_time": "22:00", "end_time": "22:14"}]}],
+        "wednesday": [{"weekdays": ["wednesday"]}, {"weekdays": ["tuesday"], "years": [2024]}],
+    }})
+}
+
+#[test]
+fn a_mute_route_tells_nobody_until_the_interval_ends() {
+    check_with(
+        &[with_intervals(json!([{"outputs": ["x"], "mute": ["wednesday", "evening"]}]))],
+        "a@0 a@39 a@40 tick@42",
+        expect![[r#"
+            a@0: muted:evening
+            a@39: muted:evening
+            a@40: route-1→x
+            tick@42: N1 opened x with 1; N1 is x#1 [a×3] 1/1 new 1"#]],
+    );
+}
+
+#[test]
+fn a_route_is_active_in_any_of_its_intervals() {
+    check_with(
+        &[with_intervals(json!([{"outputs": ["x"], "active": ["wednesday", "evening"]}]))],
+        "a@39 b@40 b@6400 tick@6402",
+        expect![[r#"
+            a@39: route-1→x
+            b@40: inactive
+            b@6400: N1 opened x with 1; N1 is x#1 [a×1] 1/1 new 1; group of 1/1 closed: quiet; route-1→x
+            tick@6402: N2 opened x with 1; N2 is x#1 [b×1] 1/1 new 1"#]],
+    );
+}
+
+#[test]
+fn only_the_route_itself_is_mute_and_others_go_on() {
+    check_with(
+        &[with_intervals(json!([
+            {"name": "p", "mute": ["evening"], "continue": true, "routes": [
+                {"name": "c", "match": "rule = a", "outputs": ["x"]},
+            ]},
+            {"name": "q", "match": "rule = b", "outputs": ["y"]},
+        ]))],
+        "a@0 b@0 d@0",
+        expect![[r#"
+            a@0: p/c→x
+            b@0: q→y
+            d@0: muted:evening"#]],
+    );
+}
