@@ -5,6 +5,7 @@ mod events;
 mod journal;
 mod record;
 mod replay;
+mod route;
 mod rules;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use events::{AgentPlace, EventsArgs};
 pub(crate) use journal::{DumpArgs, JournalCommand, JournalPlace};
 pub(crate) use record::{RecordArgs, RecordFormat};
 pub(crate) use replay::ReplayArgs;
+pub(crate) use route::{RouteCommand, RouteTestArgs};
 pub(crate) use rules::{
     CheckArgs, ExplainRuleArgs, ImportArgs, LintArgs, ListArgs, ParseArgs, RuleFiles, RulesCommand,
     TestArgs, TopArgs,
@@ -84,6 +86,9 @@ pub(crate) enum Command {
     /// Check the configuration and show its schema.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show routes, and test who would hear of an alert.
+    #[command(subcommand)]
+    Route(RouteCommand),
     /// Silence alerts for a while.
     #[command(subcommand)]
     Silence(SilenceCommand),
@@ -166,6 +171,13 @@ pub(crate) struct SendArgs {
     /// Read Falco's JSON, one alert a line, from a file or from `-`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rule", "priority", "output", "field", "tag"])]
     pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) alert: AlertArgs,
+}
+
+/// An alert, as it is typed.
+#[derive(Debug, Args)]
+pub(crate) struct AlertArgs {
     /// Name of the rule.
     #[arg(long, required_unless_present = "file")]
     pub(crate) rule: Option<String>,

@@ -12,6 +12,7 @@ mod ledger;
 mod record;
 mod replay;
 mod responses;
+mod route;
 mod rules;
 mod run;
 mod send;
@@ -48,6 +49,7 @@ pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(arguments) => wait(record::execute(arguments)),
         Command::Rules(command) => rules::execute(command),
         Command::Config(command) => config::execute(&command),
+        Command::Route(command) => route::execute(&command),
         Command::Silence(command) => wait(silence::execute(command)),
         Command::Deadletters(command) => wait(deadletters::execute(command)),
         Command::Journal(command) => journal::execute(&command),

@@ -41,6 +41,7 @@ mod snapshot;
 mod telling;
 mod timer;
 mod totals;
+mod trial;
 mod validate;
 mod view;
 
@@ -57,6 +58,7 @@ pub use judge::Judged;
 pub use ledger::{Ledger, OutputLedger};
 pub use silence::{SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};
 pub use snapshot::RestoreError;
+pub use trial::trial;
 pub use validate::ConfigProblem;
 pub use view::{Counts, DeadLetterView, FindingsQuery, GroupOutputView, GroupView, Page};
 

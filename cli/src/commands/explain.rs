@@ -106,7 +106,8 @@ fn sentences(decision: &Decision) -> Vec<String> {
     }
 }
 
-fn of_alert(alert: &AlertDecision) -> Vec<String> {
+/// Tells what was decided about an alert.
+pub(super) fn of_alert(alert: &AlertDecision) -> Vec<String> {
     let score: Vec<String> = alert
         .score_items
         .iter()

@@ -11,7 +11,7 @@ use alert::{Alert, AlertId, Fields, wire};
 use anyhow::Context;
 
 use crate::{
-    args::SendArgs,
+    args::{AlertArgs, SendArgs},
     client::read_token,
     exit::{Code, fail},
     print,
@@ -27,7 +27,7 @@ pub(crate) async fn execute(arguments: SendArgs) -> anyhow::Result<Code> {
         Some(file) => send_lines(&target, open(file)?).await?,
         None => {
             let mut body = Vec::new();
-            wire::write_falco(&compose(&arguments)?, &mut body);
+            wire::write_falco(&compose(&arguments.alert)?, &mut body);
             target.post(body).await?;
             1
         }
@@ -72,7 +72,8 @@ impl Target {
     }
 }
 
-fn open(file: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
+/// Opens a file of alerts; `-` is the standard input.
+pub(super) fn open(file: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
     if file == Path::new("-") {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
@@ -104,7 +105,8 @@ async fn send_lines(target: &Target, mut lines: Box<dyn BufRead + Send>) -> anyh
     }
 }
 
-fn compose(arguments: &SendArgs) -> anyhow::Result<Alert> {
+/// Makes the alert that was typed.
+pub(super) fn compose(arguments: &AlertArgs) -> anyhow::Result<Alert> {
     let mut fields = Fields::new();
     for field in &arguments.field {
         let (name, value) = field

@@ -1,3 +1,5 @@
+//! Which times an interval holds, and what is refused.
+
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
