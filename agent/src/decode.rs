@@ -6,7 +6,10 @@ mod socket;
 
 use std::sync::Arc;
 
-use alert::{Detail, Enforced, Event, EventKind, FileType, OpenFile};
+use alert::{
+    Call, Container, Detail, Enforced, Event, EventKind, FileType, OpenFile, ParameterValue,
+    Process, ProcessKey,
+};
 use probe::{
     Body, Malformed, Record,
     layout::{Open, flag},
@@ -23,6 +26,9 @@ use crate::{
 
 const O_ACCMODE: u32 = 0o3;
 const O_PATH: u32 = 0o10_000_000;
+
+/// The id of no process, and of none of its kind.
+const NOBODY: i32 = -1;
 
 /// Makes events, numbered from 1.
 #[derive(Debug)]
@@ -56,6 +62,25 @@ impl Decoder {
 
     pub(crate) fn processes_mut(&mut self) -> &mut Processes {
         &mut self.processes
+    }
+
+    /// Returns the next event that tells of a container rather than of what a process did.
+    pub(crate) fn notice(&mut self, time_ns: u64) -> Option<Event> {
+        let notice = self.processes.notice()?;
+        self.number += 1;
+        let time_ns = self.processes.boot_epoch_ns().saturating_add(time_ns);
+        let json = ParameterValue::Text(notice.json());
+        let call = Call { values: Box::new([Some(json)]), descriptor: None };
+        Some(Event {
+            number: self.number,
+            time_ns,
+            kind: notice.kind,
+            result: 0,
+            tid: NOBODY,
+            via_io_uring: false,
+            process: Arc::new(nobody(notice.container, time_ns)),
+            detail: Detail::Call(call),
+        })
     }
 
     /// Returns the event in `bytes`; `None` where the record only tells of a cgroup, or of an end that was
@@ -112,6 +137,22 @@ impl Decoder {
     fn enforced(&self, record: &Record<'_>) -> Option<Enforced> {
         let decision = probe::enforce::Enforced::read(record.enforced?)?;
         self.enforcer.as_ref()?.name(decision)
+    }
+}
+
+/// Returns who does what nobody does: what is told of a container is no process's deed, and above
+/// all not root's.
+fn nobody(container: Arc<Container>, time_ns: u64) -> Process {
+    Process {
+        key: ProcessKey { pid: NOBODY, start_boot_ns: 0 },
+        ppid: NOBODY,
+        vpid: NOBODY,
+        sid: NOBODY,
+        uid: u32::MAX,
+        gid: u32::MAX,
+        start_ns: time_ns,
+        container: Some(container),
+        ..Process::default()
     }
 }
 

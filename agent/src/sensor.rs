@@ -32,6 +32,7 @@ mod options;
 mod ring;
 mod snapshot;
 mod status;
+mod told;
 mod trampoline;
 
 use self::{
@@ -44,6 +45,7 @@ use self::{
     ring::Rings,
     snapshot::{Iterator, Scope, take_snapshot},
     status::count,
+    told::Told,
 };
 pub use self::{
     cost::{KindCost, ProgramCost},
@@ -140,6 +142,7 @@ impl Sensor {
         let asked = asked.map_err(SensorError::Lookups)?;
         let mut processes =
             Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
+        processes.want_notices(kinds);
         let mut iterator = match Iterator::load(&btf, options.environment) {
             Ok(iterator) => Some(iterator),
             Err(error) => {
@@ -181,6 +184,7 @@ impl Sensor {
             muted: AtomicU64::new(0),
             muted_processes: AtomicU64::new(0),
             buckets: Mutex::new(buckets),
+            told: Told::default(),
         };
         let status = Arc::new(status);
         Ok(Self {
@@ -270,9 +274,12 @@ impl Sensor {
         rings.drain(&mut |record| {
             stopwatch.time(&status.costs, record, || {
                 let muted = mutes.takes_record(record);
-                intake.take(record, &mut |event| match muted || mutes.takes(&event) {
-                    true => _ = status.muted.fetch_add(1, Ordering::Relaxed),
-                    false => on_event(event),
+                intake.take(record, &mut |event| {
+                    // What is told of a container is not the deed of whoever is muted.
+                    match (muted && !event.kind.is_notice()) || mutes.takes(&event) {
+                        true => _ = status.muted.fetch_add(1, Ordering::Relaxed),
+                        false => on_event(event),
+                    }
                 });
             });
         })
@@ -296,6 +303,7 @@ impl Sensor {
         self.status.held.store(self.intake.held() as u64, Ordering::Relaxed);
         self.status.costs.ask_kernel(&self.ebpf);
         self.status.muted_processes.store(self.mutes.processes(), Ordering::Relaxed);
+        self.status.told.set_lost(processes.containers().notices_lost());
     }
 }
 

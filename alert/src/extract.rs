@@ -11,6 +11,7 @@ mod family;
 mod file;
 mod mount;
 mod path;
+mod probe;
 mod process;
 mod show;
 mod time;

@@ -6,15 +6,20 @@
 //! answer is that it is none.
 
 mod describe;
+mod notice;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use alert::{Container, Missing, container_key};
+use alert::{Container, EventKind, Missing, container_key};
 use hashbrown::HashMap;
 
-use self::describe::{describe, lacks};
+pub(crate) use self::notice::{NOTICES, Notice};
+use self::{
+    describe::{describe, lacks},
+    notice::Notices,
+};
 use super::cgroup::{Identity, candidate, identify};
 use crate::runtime::{Answer, Lookups, Request, Wanted};
 
@@ -27,6 +32,7 @@ pub(crate) struct Containers {
     by_key: HashMap<Box<str>, Entry>,
     awaited: usize,
     lookups: Option<Lookups>,
+    notices: Notices,
 }
 
 #[derive(Debug)]
@@ -36,6 +42,8 @@ struct Entry {
     standing: Standing,
     /// Its cgroup is gone; it stays while a process names it.
     removed: bool,
+    /// Whether its runtime told all it knows.
+    described: bool,
 }
 
 /// Whether it is a container.
@@ -60,6 +68,21 @@ impl Containers {
     /// Asks `lookups` about every new container.
     pub(crate) fn asking(lookups: Lookups) -> Self {
         Self { lookups: Some(lookups), ..Self::default() }
+    }
+
+    /// Keeps notices of these kinds for [`notice`](Self::notice).
+    pub(crate) fn want_notices(&mut self, kinds: &[EventKind]) {
+        self.notices.want(kinds);
+    }
+
+    /// Returns the next container that came or went.
+    pub(crate) fn notice(&mut self) -> Option<Notice> {
+        self.notices.next()
+    }
+
+    /// Returns how many notices of each kind found no room.
+    pub(crate) fn notices_lost(&self) -> [u64; NOTICES.len()] {
+        self.notices.lost()
     }
 
     /// Returns the container one of these cgroup paths names, or `None` for the host.
@@ -166,8 +189,16 @@ impl Containers {
         let container = Arc::new(container);
         if self.by_key.len() < CONTAINERS_MAX {
             self.awaited += usize::from(awaited);
-            let entry =
-                Entry { container: Arc::clone(&container), awaited, standing, removed: false };
+            if !awaited {
+                self.notices.note(EventKind::Container, &container);
+            }
+            let entry = Entry {
+                container: Arc::clone(&container),
+                awaited,
+                standing,
+                removed: false,
+                described: false,
+            };
             self.by_key.insert(container.key().into(), entry);
         }
         container
@@ -175,36 +206,34 @@ impl Containers {
 
     /// Takes note of a cgroup that was made; if it is a container's, its look-up begins.
     pub(crate) fn made(&mut self, path: &str) {
-        if let Some(container) = self.of(&[path])
-            && let Some(entry) = self.by_key.get_mut(&*container.key())
+        self.of(&[path]);
+        if let Some(entry) = own_key(path).and_then(|key| self.by_key.get_mut(&*key))
+            && std::mem::take(&mut entry.removed)
+            && entry.is_told()
         {
-            entry.removed = false;
+            // It was stopped, and started again.
+            self.notices.note(EventKind::Container, &entry.container);
         }
     }
 
     /// Takes note of a cgroup that is gone.
     pub(crate) fn removed(&mut self, path: &str) {
-        let key = match (identify(path), candidate(path)) {
-            (Some(found), _) if found.whole => {
-                container_key(found.id, found.user, found.outer, None).into_owned()
-            }
-            (None, Some((namespace, name))) if path.ends_with(&format!("/{namespace}/{name}")) => {
-                container_key(name, None, None, Some(namespace)).into_owned()
-            }
-            _ => return,
-        };
-        if let Some(entry) = self.by_key.get_mut(&*key) {
-            entry.removed = true;
+        if let Some(entry) = own_key(path).and_then(|key| self.by_key.get_mut(&*key))
+            // Each hierarchy tells of its own.
+            && !std::mem::replace(&mut entry.removed, true)
+            && entry.is_told()
+        {
+            self.notices.note(EventKind::ContainerRemoved, &entry.container);
         }
     }
 
-    /// Forgets containers that are gone and that no process is in.
+    /// Forgets containers that are gone and that no process is in, once they were told of.
     pub(crate) fn tick(&mut self) {
-        self.forget(|entry| entry.removed);
+        self.forget(|entry| entry.removed && !entry.awaited);
     }
 
     fn forget(&mut self, which: impl Fn(&Entry) -> bool) {
-        let Self { by_key, awaited, lookups } = self;
+        let Self { by_key, awaited, lookups, .. } = self;
         by_key.retain(|key, entry| {
             let keep = Arc::strong_count(&entry.container) > 1 || !which(entry);
             if !keep {
@@ -245,6 +274,7 @@ impl Containers {
         match answer.result {
             Ok(metadata) => self.change(&answer.key, |entry| {
                 entry.standing = Standing::Certain;
+                entry.described = metadata.absent.is_none();
                 describe(Arc::make_mut(&mut entry.container), metadata);
             }),
             Err(reason) => self.give_up(&answer.key, reason),
@@ -263,8 +293,19 @@ impl Containers {
 
     fn change(&mut self, key: &str, change: impl FnOnce(&mut Entry)) -> Option<Word> {
         let entry = self.by_key.get_mut(key)?;
+        let (told, described) = (entry.is_told(), entry.described);
         self.awaited -= usize::from(std::mem::take(&mut entry.awaited));
         change(entry);
+        let Entry { container, removed, .. } = &*entry;
+        if entry.is_told() && !told {
+            self.notices.note(EventKind::Container, container);
+            if *removed {
+                self.notices.note(EventKind::ContainerRemoved, container);
+            }
+        } else if entry.described && !described && !removed {
+            // Once more, with all that is known after all.
+            self.notices.note(EventKind::Container, container);
+        }
         Some(entry.word(key))
     }
 
@@ -273,7 +314,26 @@ impl Containers {
     }
 }
 
+/// Returns the key of the container whose own cgroup this is.
+fn own_key(path: &str) -> Option<Box<str>> {
+    let key = match (identify(path), candidate(path)) {
+        (Some(found), _) if found.whole => {
+            container_key(found.id, found.user, found.outer, None).into()
+        }
+        (None, Some((namespace, name))) if path.ends_with(&format!("/{namespace}/{name}")) => {
+            container_key(name, None, None, Some(namespace)).into()
+        }
+        _ => return None,
+    };
+    Some(key)
+}
+
 impl Entry {
+    /// Returns whether it is a container and its wait is over: whoever wants to know was told.
+    fn is_told(&self) -> bool {
+        self.standing == Standing::Certain && !self.awaited
+    }
+
     fn word(&self, key: &str) -> Word {
         let is_one = self.standing != Standing::Denied;
         Word { key: key.into(), container: is_one.then(|| Arc::clone(&self.container)) }

@@ -5,7 +5,7 @@ mod snapshot;
 
 use std::sync::Arc;
 
-use alert::{Executable, Leader, Missing, Process};
+use alert::{EventKind, Executable, Leader, Missing, Process};
 use probe::{
     Record,
     layout::{Execve, Fork, Header, Kind},
@@ -16,7 +16,7 @@ pub(crate) use self::describe::unknown;
 use self::describe::{lead, login_uid, name, started, told};
 pub(crate) use self::snapshot::Snapshot;
 use super::{
-    container::{Containers, Word},
+    container::{Containers, Notice, Word},
     path::text,
     process_tree::ProcessTree,
     procfs::{self, Seen},
@@ -52,6 +52,16 @@ impl Processes {
 
     pub(crate) fn containers(&self) -> &Containers {
         &self.containers
+    }
+
+    /// Keeps notices of containers that come and go, of these kinds.
+    pub(crate) fn want_notices(&mut self, kinds: &[EventKind]) {
+        self.containers.want_notices(kinds);
+    }
+
+    /// Returns the next container that came or went.
+    pub(crate) fn notice(&mut self) -> Option<Notice> {
+        self.containers.notice()
     }
 
     /// Takes in what became of a cgroup.

@@ -17,6 +17,7 @@ use super::{
     load::{event_kind, refused},
     trampoline::Trampolines,
 };
+use crate::enrich::container::NOTICES;
 
 /// What was attached, and what could not be.
 #[derive(Debug, Default)]
@@ -48,13 +49,14 @@ pub(super) fn attach_process(
 /// Attaches what tells of cgroups made and removed. Without it a container is known from its first
 /// event on.
 pub(super) fn attach_cgroups(ebpf: &mut Ebpf, btf: &Btf, plan: &mut Plan) {
-    for (kinds, hook) in program::CGROUPS {
+    for (told, (kinds, hook)) in NOTICES.into_iter().zip(program::CGROUPS) {
         let attached =
             load_tracepoint(ebpf, btf, hook).and_then(|()| attach_tracepoint(ebpf, hook.program));
         match attached {
             Ok(()) => {
                 let note = "containers, as their cgroups come and go".to_owned();
-                plan.hooks.push(hooked(kinds, hook, Backend::Syscall, Some(note)));
+                let hook = hooked(kinds, hook, Backend::Syscall, Some(note));
+                plan.hooks.push(Hook { kinds: vec![told], ..hook });
             }
             Err(error) => {
                 let mut blind = unavailable(&[], hook.program, &error);

@@ -3,12 +3,13 @@
 use alert::EventKind;
 use probe::{
     layout::Kind,
-    program::{FAMILIES, IO_URING, PROCESS, SYSCALL_EXIT},
+    program::{CGROUPS, FAMILIES, IO_URING, PROCESS, SYSCALL_EXIT},
     trampoline::{PREFIX, Trampoline},
 };
 use serde::Serialize;
 
 use super::load::event_kind;
+use crate::enrich::container::NOTICES;
 
 /// Where events of some kinds are seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,6 +48,12 @@ pub fn hooks(kinds: &[EventKind]) -> Vec<HookNeed> {
             tracepoint: Some(SYSCALL_EXIT.target),
             io_uring: ring.map(|(_, hook)| hook.target),
         });
+    }
+    // What becomes known of a container after its cgroup was made is told as well.
+    for (told, (_, hook)) in NOTICES.into_iter().zip(CGROUPS) {
+        let kinds = Vec::from_iter(kinds.contains(&told).then_some(told.name()));
+        let (trampoline, tracepoint, io_uring) = (None, Some(hook.target), None);
+        needs.push(HookNeed { kinds, trampoline, tracepoint, io_uring });
     }
     needs.retain(|need| !need.kinds.is_empty());
     let unseen = |kind: &&EventKind| !needs.iter().any(|need| need.kinds.contains(&kind.name()));

@@ -8,7 +8,7 @@ use std::{
 use alert::{Event, EventKind, Missing, Process};
 use probe::layout::Kind;
 
-use super::{HoldEnd, SensorStatus, probe_kind};
+use super::{HoldEnd, SensorStatus, probe_kind, ring::boot_ns};
 use crate::{
     decode::Decoder,
     enrich::{container::Word, hold::Hold, processes::Processes},
@@ -27,7 +27,9 @@ impl Intake {
     /// Takes a record in; its event is reported now or by a later [`release`](Self::release).
     pub(super) fn take(&mut self, record: &[u8], on_event: &mut dyn FnMut(Event)) {
         self.status.received.fetch_add(1, Ordering::Relaxed);
-        match self.decoder.decode(record) {
+        let decoded = self.decoder.decode(record);
+        self.tell(on_event);
+        match decoded {
             Ok(Some(event)) if self.is_wanted(event.kind) => {
                 self.report(event, on_event);
             }
@@ -37,6 +39,14 @@ impl Intake {
                     tracing::warn!(%error, bytes = record.len(), "a record cannot be read");
                 }
             }
+        }
+    }
+
+    /// Reports containers that came or went.
+    fn tell(&mut self, on_event: &mut dyn FnMut(Event)) {
+        while let Some(event) = self.decoder.notice(boot_ns()) {
+            self.status.told.count(event.kind);
+            on_event(event);
         }
     }
 
@@ -70,6 +80,7 @@ impl Intake {
 
     /// Lets go of the events whose container is known now, and of those that waited too long.
     pub(super) fn release(&mut self, on_event: &mut dyn FnMut(Event)) {
+        self.tell(on_event);
         while let Some(answer) = self.decoder.processes().containers().answer() {
             let key = answer.key.clone();
             let end = match answer.result {
@@ -77,6 +88,7 @@ impl Intake {
                 Err(_) => HoldEnd::Timeout,
             };
             let word = self.decoder.processes_mut().learn(answer);
+            self.tell(on_event);
             self.hand_out(&key, word.as_ref(), end, on_event);
         }
         if self.hold.len() > 0 {
@@ -93,6 +105,7 @@ impl Intake {
             _ => HoldEnd::Timeout,
         };
         let word = self.decoder.processes_mut().give_up(key, reason);
+        self.tell(on_event);
         self.hand_out(key, word.as_ref(), end, on_event);
     }
 

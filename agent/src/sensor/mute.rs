@@ -164,6 +164,10 @@ impl Mutes {
         if self.mutes.is_empty() {
             return false;
         }
+        if event.kind.is_notice() {
+            // No process did it: there is none to take note of.
+            return self.mutes.iter().any(|mute| mute.takes(&event.process));
+        }
         let muted = self.decide(&event.process);
         if muted && event.kind == EventKind::ProcExit {
             self.processes.remove(&event.process.key.pid);

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     KindCost, Noisy, ProgramCost, SocketInUse, cost::Costs, limit::Buckets, load::event_kind,
+    told::Told,
 };
 use crate::runtime::LookupState;
 
@@ -36,6 +37,7 @@ pub struct SensorStatus {
     pub(super) muted: AtomicU64,
     pub(super) muted_processes: AtomicU64,
     pub(super) buckets: Mutex<Buckets>,
+    pub(super) told: Told,
 }
 
 impl SensorStatus {
@@ -49,10 +51,12 @@ impl SensorStatus {
         &self.unavailable
     }
 
-    /// Returns exact counts per kind since the start; reads the kernel's counters.
+    /// Returns exact counts per kind since the start; reads the kernel's counters. What is told of
+    /// containers is counted here.
     pub fn counters(&self) -> Vec<(EventKind, KindCounters)> {
         let events = Kind::ALL.iter().filter_map(|kind| Some((*kind, event_kind(*kind)?)));
-        events.map(|(kind, event)| (event, count(&self.counters, kind))).collect()
+        let events = events.map(|(kind, event)| (event, count(&self.counters, kind)));
+        events.chain(self.told.counters()).collect()
     }
 
     /// Returns the cgroups that had the most events too many since it was last asked.

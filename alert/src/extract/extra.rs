@@ -5,11 +5,21 @@ use crate::{Argument, ContainerProbe, Field, Process, Value, event::symbol::capa
 
 impl Process {
     pub(super) fn extra_value(&self, field: Field, argument: &Argument) -> Option<Value<'_>> {
+        let probe = match field {
+            Field::ProcIsContainerHealthcheck => Some(ContainerProbe::Health),
+            Field::ProcIsContainerLivenessProbe => Some(ContainerProbe::Liveness),
+            Field::ProcIsContainerReadinessProbe => Some(ContainerProbe::Readiness),
+            _ => None,
+        };
+        if let Some(probe) = probe {
+            let told = self.extra.as_deref().and_then(|extra| extra.probe);
+            let found = told.or_else(|| self.container_probe());
+            return Some(Value::Bool(found == Some(probe)));
+        }
         let Some(extra) = self.extra.as_deref() else {
             return matches!(field, Field::UserHomedir | Field::UserShell)
                 .then_some(Value::text(NOT_AVAILABLE));
         };
-        let probe = |wanted| Value::Bool(extra.probe == Some(wanted));
         Some(match field {
             Field::ProcPgid => Value::I64(extra.group_id?.into()),
             Field::ProcVpgid => Value::I64(extra.virtual_group_id?.into()),
@@ -28,9 +38,6 @@ impl Process {
                 Value::text(path)
             }
             Field::ProcPidnsInitStartTs => Value::U64(extra.namespace_start_ns?),
-            Field::ProcIsContainerHealthcheck => probe(ContainerProbe::Health),
-            Field::ProcIsContainerLivenessProbe => probe(ContainerProbe::Liveness),
-            Field::ProcIsContainerReadinessProbe => probe(ContainerProbe::Readiness),
             Field::SakerEnforced => Value::text(extra.enforced.as_ref()?.outcome.name()),
             Field::SakerEnforcedBy => Value::Text(extra.enforced.as_ref()?.rules.join(", ").into()),
             _ => return self.usage_value(field),

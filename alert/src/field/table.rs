@@ -249,9 +249,9 @@ fields! {
     ProcPidnsInitStartTs "proc.pidns_init_start_ts" Unsigned one None process Syscall yes Namespace "Start of the pid namespace, nanoseconds since 1970.";
     ProcStdinType "proc.stdin.type" Text one None process Syscall yes Streams "What standard input was when the program was run: a `fd.type`.";
     ProcStdoutType "proc.stdout.type" Text one None process Syscall yes Streams "What standard output was when the program was run: a `fd.type`.";
-    ProcIsContainerHealthcheck "proc.is_container_healthcheck" Bool one None process Syscall no Runtime "Whether it was started to check its container's health.";
-    ProcIsContainerLivenessProbe "proc.is_container_liveness_probe" Bool one None process Syscall no Runtime "Whether it was started as its container's liveness probe.";
-    ProcIsContainerReadinessProbe "proc.is_container_readiness_probe" Bool one None process Syscall no Runtime "Whether it was started as its container's readiness probe.";
+    ProcIsContainerHealthcheck "proc.is_container_healthcheck" Bool one None process Syscall yes Runtime "Whether it was started to check its container's health.";
+    ProcIsContainerLivenessProbe "proc.is_container_liveness_probe" Bool one None process Syscall yes Runtime "Whether it was started as its container's liveness probe.";
+    ProcIsContainerReadinessProbe "proc.is_container_readiness_probe" Bool one None process Syscall yes Runtime "Whether it was started as its container's readiness probe.";
     ProcFdopencount "proc.fdopencount" Unsigned one None process Syscall yes Usage "Number of open files among the first 1024 descriptors.";
     ProcFdlimit "proc.fdlimit" Unsigned one None process Syscall yes Usage "Number of files it may open.";
     ProcFdusage "proc.fdusage" Unsigned one None process Syscall yes Usage "Open files in percent of `proc.fdlimit`.";

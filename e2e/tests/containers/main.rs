@@ -4,5 +4,9 @@
 
 mod containerd;
 mod docker;
+mod hold;
 mod podman;
+mod pods;
+mod refused;
+mod rules;
 mod watch;

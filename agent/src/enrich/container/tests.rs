@@ -183,3 +183,74 @@ fn no_flood_of_names_makes_the_table_grow() {
     containers.of(&[&pod_path()]);
     assert_eq!(containers.len(), 1);
 }
+
+/// Returns what would be told of containers next: the kind, and whether their pod is known.
+fn told_of(containers: &mut Containers) -> Vec<(EventKind, bool)> {
+    std::iter::from_fn(|| containers.notice())
+        .map(|notice| (notice.kind, notice.container.pod_name.is_some()))
+        .collect()
+}
+
+const CAME: EventKind = EventKind::Container;
+const WENT: EventKind = EventKind::ContainerRemoved;
+
+fn telling() -> (Containers, impl Sized) {
+    let (lookups, asked) = Lookups::unanswered(16);
+    let mut containers = Containers::asking(lookups);
+    containers.want_notices(&[CAME, WENT]);
+    (containers, asked)
+}
+
+#[test]
+fn a_container_that_comes_is_told_of_with_what_is_known_and_one_that_goes_once() {
+    let (mut containers, _asked) = telling();
+    containers.made(&pod_path());
+    assert_eq!(told_of(&mut containers), []);
+    containers.give_up(ID, Missing::Timeout);
+    containers.give_up(ID, Missing::Timeout);
+    assert_eq!(told_of(&mut containers), [(CAME, false)]);
+    containers.learn(told(ID));
+    containers.learn(told(ID));
+    assert_eq!(told_of(&mut containers), [(CAME, true)]);
+    // Each hierarchy has a cgroup of its own, and so has what runs inside.
+    containers.removed(&format!("{}/inner", pod_path()));
+    containers.removed(&pod_path());
+    containers.removed(&pod_path());
+    assert_eq!(told_of(&mut containers), [(WENT, true)]);
+    // Stopped, and started again under its id.
+    containers.made(&pod_path());
+    containers.made(&pod_path());
+    assert_eq!(told_of(&mut containers), [(CAME, true)]);
+}
+
+#[test]
+fn one_that_is_gone_before_its_runtime_answers_is_told_of_in_order() {
+    let (mut containers, _asked) = telling();
+    containers.made(&pod_path());
+    containers.removed(&pod_path());
+    containers.tick();
+    assert_eq!(told_of(&mut containers), []);
+    containers.learn(told(ID));
+    assert_eq!(told_of(&mut containers), [(CAME, true), (WENT, true)]);
+    containers.tick();
+    assert_eq!(containers.len(), 0);
+}
+
+#[test]
+fn what_is_learned_of_one_that_is_gone_is_not_told_of_once_more() {
+    let (mut containers, _asked) = telling();
+    containers.made(&pod_path());
+    containers.give_up(ID, Missing::Timeout);
+    containers.removed(&pod_path());
+    containers.learn(told(ID));
+    assert_eq!(told_of(&mut containers), [(CAME, false), (WENT, false)]);
+}
+
+#[test]
+fn what_proves_to_be_the_host_s_is_never_told_of() {
+    let (mut containers, _asked) = telling();
+    let key = containers.of(&["/default/web"]).unwrap().key().into_owned();
+    containers.give_up(&key, Missing::NotFound);
+    containers.removed("/default/web");
+    assert_eq!(containers.notice(), None);
+}
