@@ -5,7 +5,7 @@ mod snapshot;
 
 use std::sync::Arc;
 
-use alert::{EventKind, Executable, Leader, Missing, Process};
+use alert::{Container, EventKind, Executable, Leader, Missing, Process};
 use probe::{
     Record,
     layout::{Execve, Fork, Header, Kind},
@@ -171,7 +171,7 @@ impl Processes {
                 let container = self.containers.of(&paths);
                 if container != node.process.container {
                     let process = Arc::make_mut(&mut node.process);
-                    process.container = container;
+                    put(process, container);
                     name(&mut self.users, process);
                 }
             }
@@ -197,11 +197,14 @@ impl Processes {
             Some(before) => before.parent.clone(),
             None => self.parent(header.ppid as i32),
         };
-        let process = Process {
+        let mut process = Process {
             ppid: parent.as_ref().map_or(header.ppid as i32, |parent| parent.key.pid),
             parent,
             ..self.program(record, exec)
         };
+        if before.as_deref().is_some_and(|before| copies_itself(before, &process)) {
+            process.extra.get_or_insert_default().entered = true;
+        }
         let process = self.complete(process, before.as_deref());
         self.tree.insert(process, header.cgroup, true)
     }
@@ -308,6 +311,34 @@ impl Processes {
         let process = Process { container, ..describe::seen(seen, parent, self.boot_epoch_ns) };
         self.complete(process, None)
     }
+}
+
+/// Puts a process into the container it is found in.
+fn put(process: &mut Process, container: Option<Arc<Container>>) {
+    let entered = match (&process.container, &container) {
+        // With the program it runs.
+        (None, Some(_)) => true,
+        // Into another container, even one inside, what runs in a container can move too.
+        (Some(before), Some(now)) => before.key() == now.key() && has_entered(process),
+        (_, None) => false,
+    };
+    process.extra.get_or_insert_default().entered = entered;
+    process.container = container;
+}
+
+fn has_entered(process: &Process) -> bool {
+    process.extra.as_deref().is_some_and(|extra| extra.entered)
+}
+
+/// Returns whether a program that came into a container goes on there as a copy of itself in memory,
+/// as runc does (CVE-2019-5736). Before it is in the container's pid namespace nothing of the container
+/// has run in it.
+fn copies_itself(before: &Process, now: &Process) -> bool {
+    let entered = match before.container {
+        Some(_) => has_entered(before),
+        None => now.container.is_some(),
+    };
+    entered && now.executable.from_memfd && now.vpid == now.key.pid
 }
 
 /// Returns whether a process runs this program with these arguments.

@@ -94,6 +94,10 @@ pub struct ProcessExtra {
     pub group_leader: Option<Arc<Leader>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<ContainerProbe>,
+    /// Whether it was brought into its container while it ran its program: no program of the
+    /// container ran in it since.
+    #[serde(skip_serializing_if = "is_false")]
+    pub entered: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// What was done to it as it was started, because a rule forbids its program.

@@ -16,6 +16,13 @@ impl Process {
             let found = told.or_else(|| self.container_probe());
             return Some(Value::Bool(found == Some(probe)));
         }
+        match field {
+            Field::SakerProcEntered => {
+                return Some(Value::Bool(self.extra.as_deref().is_some_and(|it| it.entered)));
+            }
+            Field::SakerProcFromOutside => return Some(Value::Bool(self.is_from_outside())),
+            _ => {}
+        }
         let Some(extra) = self.extra.as_deref() else {
             return matches!(field, Field::UserHomedir | Field::UserShell)
                 .then_some(Value::text(NOT_AVAILABLE));

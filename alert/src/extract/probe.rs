@@ -1,4 +1,5 @@
-//! Tells whether a process was started to see how its container is.
+//! Tells which processes of a container were started from outside, and whether it was to see how the
+//! container is.
 
 use crate::{Container, ContainerProbe, Process};
 
@@ -22,20 +23,27 @@ impl Process {
         Some(*probe)
     }
 
+    /// Returns whether its parent is known and outside its container.
+    pub(super) fn is_from_outside(&self) -> bool {
+        let both = self.container.as_deref().zip(self.parent.as_deref());
+        both.is_some_and(|(container, parent)| !parent.is_in(container))
+    }
+
     /// Returns the outermost ancestor, or itself, that is in the container without being its first
     /// process, if its own parent is outside.
     fn first_inside(&self, container: &Container) -> Option<&Self> {
-        let inside = |process: &Self| {
-            process.container.as_deref().is_some_and(|of| of.key() == container.key())
-        };
         let mut first = self;
         for ancestor in self.ancestors() {
-            if !inside(ancestor) {
+            if !ancestor.is_in(container) {
                 return (first.vpid != 1).then_some(first);
             }
             first = ancestor;
         }
         None
+    }
+
+    fn is_in(&self, container: &Container) -> bool {
+        self.container.as_deref().is_some_and(|of| of.key() == container.key())
     }
 }
 
@@ -86,6 +94,23 @@ mod tests {
         assert_eq!(other.container_probe(), None);
         assert_eq!(process(20, "ready now", false, Some(runtime())).container_probe(), None);
         assert_eq!(process(20, "ready now", true, None).container_probe(), None);
+    }
+
+    #[test]
+    fn who_is_started_from_outside_has_a_parent_there() {
+        let is = |process: &Process| {
+            process.value(Field::SakerProcFromOutside, &Argument::None) == Some(Value::Bool(true))
+        };
+        let init = process(1, "sh", true, Some(runtime()));
+        assert!(is(&init) && is(&process(20, "sh", true, Some(runtime()))));
+        assert!(!is(&process(21, "sh", true, Some(init.clone()))));
+        // Of a container in the container, the outer one is outside.
+        let mut inner = process(22, "sh", true, Some(init));
+        let outer = inner.container.take().unwrap();
+        let container = Container { outer_id: Some("a1".into()), ..Container::clone(&outer) };
+        inner.container = Some(Arc::new(container));
+        assert!(is(&inner));
+        assert!(!is(&process(20, "sh", true, None)) && !is(&runtime()));
     }
 
     #[test]

@@ -77,6 +77,7 @@ origins! {
     LoginUid "`task_struct.loginuid`.";
     Users "`passwd` and `group` in `/etc`, of the container where they can be read.";
     Cgroup "The path of the process's cgroup.";
+    Entered "The path of the process's cgroup at its last exec, and since.";
     Namespace "`start_boottime` of the first process in the pid namespace.";
     Runtime "The container runtime: by CRI, or containerd's, Docker's or Podman's own interface.";
     RuntimeMounts "The mounts in the container runtime's status or specification of the container.";

@@ -350,6 +350,8 @@ fields! {
     SyslogMessage "syslog.message" Text one None event Syscall no Syslog "Text of a message to syslog.";
     SakerPodQos "saker.pod.qos" Text one None process Syscall yes Cgroup "`guaranteed`, `burstable` or `besteffort`, from the cgroup path.";
     SakerContainerMissing "saker.container.missing" Text one None process Syscall yes Derived "Why container or pod fields have no value, as `field=reason,field=reason`.";
+    SakerProcEntered "saker.proc.entered" Bool one None process Syscall yes Entered "Whether it came into its container with a program of the outside and has run none since, as what a container runtime starts does; its path proves nothing.";
+    SakerProcFromOutside "saker.proc.from_outside" Bool one None process Syscall yes Tree "Whether its parent is outside its container: the container's first process, and what `kubectl exec` starts.";
     SakerProcStartBootNs "saker.proc.start_boot_ns" Unsigned one None process Syscall yes Start "Start of the process, nanoseconds since boot: with `proc.pid` it names the process for ever.";
     SakerEnforced "saker.enforced" Text one None process Syscall yes Enforcement "What was done about the process because a rule forbids it: `killed`, `would_kill`, `protected`, `over_bound`, `failed` or `gone`.";
     SakerEnforcedBy "saker.enforced.by" Text one None process Syscall yes Enforcement "Rules whose action that was, comma-separated.";

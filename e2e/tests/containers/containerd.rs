@@ -2,10 +2,11 @@
 
 use e2e::{Docker, mark};
 
-use crate::watch::{Watch, check};
+use crate::watch::{Watch, check, turn};
 
 #[test]
 fn a_container_that_a_person_named_is_one_from_its_first_program_on() {
+    let _turn = turn();
     let docker = Docker::start();
     let containerd = docker.containerd();
     let watch = Watch::start(&[containerd.socket()], &[]);

@@ -4,10 +4,11 @@ use agent::sensor::Mute;
 use alert::EventKind;
 use e2e::{Docker, mark};
 
-use crate::watch::{Watch, check, field, options};
+use crate::watch::{Watch, check, field, options, turn};
 
 #[test]
 fn the_first_program_of_a_container_carries_what_docker_knows_of_it() {
+    let _turn = turn();
     let docker = Docker::start();
     let watch = Watch::start(&[docker.socket()], &[]);
     let (mark, name) = (mark(), "saker-web");
@@ -72,6 +73,7 @@ fn the_first_program_of_a_container_carries_what_docker_knows_of_it() {
 
 #[test]
 fn of_muted_containers_nothing_is_told_and_of_others_everything() {
+    let _turn = turn();
     let docker = Docker::start();
     let muted = Mute::Container("saker-muted".into());
     let watch = Watch::with(options(&[docker.socket()], &[]), &[muted]);
@@ -93,6 +95,7 @@ fn of_muted_containers_nothing_is_told_and_of_others_everything() {
 
 #[test]
 fn a_check_of_health_is_told_from_what_else_runs() {
+    let _turn = turn();
     let docker = Docker::start();
     let watch = Watch::start(&[docker.socket()], &[]);
     let (health, other) = (mark(), mark());

@@ -2,10 +2,11 @@
 
 use e2e::{Podman, mark};
 
-use crate::watch::{Watch, check, field};
+use crate::watch::{Watch, check, field, turn};
 
 #[test]
 fn podman_needs_no_server_for_the_first_program_to_carry_name_and_image() {
+    let _turn = turn();
     let podman = Podman::new();
     let watch = Watch::start(&[], &[podman.storage()]);
     let (mark, name) = (mark(), "saker-web");
@@ -40,6 +41,7 @@ fn podman_needs_no_server_for_the_first_program_to_carry_name_and_image() {
 
 #[test]
 fn a_server_that_comes_later_is_asked_from_then_on() {
+    let _turn = turn();
     let mut podman = Podman::new();
     let watch = Watch::start(&[podman.socket()], &[]);
     let [before, after] = [mark(), mark()];

@@ -6,7 +6,7 @@ use alert::{Event, EventKind, EventSource, Field};
 use e2e::{Cluster, mark};
 use serde_json::{Value, json};
 
-use crate::watch::{Watch, check, field};
+use crate::watch::{Watch, check, field, turn};
 
 const IMAGE: &str = "localhost/busybox:1";
 
@@ -107,9 +107,9 @@ enum Expected<'a> {
     Has(&'a str),
     /// A positive number.
     Number,
-    None,
+    Nothing,
 }
-use Expected::{Has, Is, None, Number};
+use Expected::{Has, Is, Nothing, Number};
 
 /// Holds fields to what is expected of them, and returns their names without arguments.
 #[track_caller]
@@ -120,7 +120,7 @@ fn hold<'a>(event: &Event, expected: &[(&'a str, Expected<'_>)]) -> BTreeSet<&'a
             (Is(expected), Some(value)) => value == *expected,
             (Has(expected), Some(value)) => value.contains(expected),
             (Number, Some(value)) => value.parse::<u64>().is_ok_and(|value| value > 0),
-            (None, None) => true,
+            (Nothing, None) => true,
             _ => false,
         };
         let missing = field(event, "saker.container.missing");
@@ -132,6 +132,7 @@ fn hold<'a>(event: &Event, expected: &[(&'a str, Expected<'_>)]) -> BTreeSet<&'a
 #[test]
 fn every_field_of_a_container_has_its_value_in_a_real_pod() {
     let Some(cluster) = Cluster::shared() else { return };
+    let _turn = turn();
     let watch = Watch::start(&[cluster.cri_socket()], &[]);
     let (first, live, ready, other) = (mark(), mark(), mark(), mark());
     let check_by =
@@ -165,7 +166,7 @@ fn every_field_of_a_container_has_its_value_in_a_real_pod() {
             ("container.image.repository", Is("localhost/busybox")),
             ("container.image.tag", Is("1")),
             // An imported image has none of a registry.
-            ("container.image.digest", None),
+            ("container.image.digest", Nothing),
             ("container.privileged", Is("false")),
             ("container.mounts", Has("/usr/share:/data::false:")),
             ("container.mount[/usr/share]", Has("/usr/share:/data::false:")),
@@ -178,15 +179,15 @@ fn every_field_of_a_container_has_its_value_in_a_real_pod() {
             ("container.duration", Number),
             ("container.ip", Is(ip)),
             ("container.cni.json", Has(ip)),
-            ("container.healthcheck", None),
+            ("container.healthcheck", Nothing),
             ("container.liveness_probe", Is(&format!("true {live}"))),
             ("container.readiness_probe", Is(&format!("true {ready}"))),
             ("container.host_pid", Is("false")),
             ("container.host_network", Is("false")),
             ("container.host_ipc", Is("false")),
             // Those of the pod are the pod's.
-            ("container.label[app]", None),
-            ("container.labels", None),
+            ("container.label[app]", Nothing),
+            ("container.labels", Nothing),
             ("k8s.ns.name", Is(pod.namespace)),
             ("k8s.pod.name", Is("fields")),
             ("k8s.pod.uid", Is(uid)),
@@ -246,6 +247,7 @@ fn every_field_of_a_container_has_its_value_in_a_real_pod() {
 #[test]
 fn a_pod_that_shares_the_host_s_namespaces_and_rights_is_told_as_one() {
     let Some(cluster) = Cluster::shared() else { return };
+    let _turn = turn();
     let watch = Watch::start(&[cluster.cri_socket()], &[]);
     let first = mark();
     let of_pod = json!({ "hostPID": true, "hostIPC": true, "hostNetwork": true });

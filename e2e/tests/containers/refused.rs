@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     pods::Pod,
-    watch::{Watch, check, field, options},
+    watch::{Watch, check, field, options, turn},
 };
 
 /// Watches with one socket of a runtime to ask at, which nobody is waited for long.
@@ -20,6 +20,7 @@ fn asking(socket: PathBuf) -> Watch {
 #[test]
 fn a_pod_of_which_no_runtime_tells_is_a_container_and_a_program_of_the_host_is_none() {
     let Some(cluster) = Cluster::shared() else { return };
+    let _turn = turn();
     let folder = Folder::new("refused");
     // Whoever connects waits for an answer for ever.
     let silent = folder.join("silent.sock");
@@ -58,9 +59,8 @@ fn a_pod_of_which_no_runtime_tells_is_a_container_and_a_program_of_the_host_is_n
             assert!(missing.iter().all(|it| it.ends_with(&format!("={reason}"))), "{missing:?}");
         }
         for mark in [&outside, &beside] {
-            let host =
-                [("container.id", "host"), ("container.name", "host"), ("k8s.pod.name", "-")];
-            check(&watch.program_with(mark), &host);
+            let event = watch.host_program_with(mark);
+            check(&event, &[("container.id", "host"), ("k8s.pod.name", "-")]);
         }
     }
     pod.delete();

@@ -14,11 +14,14 @@ use agent::{
     sensor::{Sensor, SensorOptions},
 };
 use alert::Alert;
-use e2e::{Cluster, Folder, eventually, mark};
+use e2e::{Cluster, Folder, eventually};
 use rules::RuleSet;
 use serde_json::json;
 
-use crate::{pods::Pod, watch::options};
+use crate::{
+    pods::Pod,
+    watch::{options, turn},
+};
 
 /// Watches with our own rules until dropped.
 struct Guard {
@@ -50,14 +53,18 @@ impl Guard {
         Self { alerts, stop, sensor: Some(thread) }
     }
 
+    /// Returns how many alerts a rule raised about a pod.
+    fn count(&self, rule: &str, pod: &Pod) -> usize {
+        let alerts = self.alerts.lock().unwrap();
+        alerts.iter().filter(|alert| alert.rule == rule && is_about(alert, pod)).count()
+    }
+
     /// Waits for the alert of a rule about a pod.
     #[track_caller]
     fn alert(&self, rule: &str, pod: &Pod) -> Alert {
         eventually(&format!("{rule:?} in {}", pod.name), || {
             let alerts = self.alerts.lock().unwrap();
-            let of_it = |alert: &&Alert| {
-                alert.fields.get("container.full_id").is_some_and(|id| id == pod.container_id())
-            };
+            let of_it = |alert: &&Alert| is_about(alert, pod);
             let found = alerts.iter().filter(of_it).find(|alert| alert.rule == rule).cloned();
             found.ok_or_else(|| {
                 let of_pod: BTreeSet<_> = alerts.iter().filter(of_it).map(|it| &it.rule).collect();
@@ -65,6 +72,10 @@ impl Guard {
             })
         })
     }
+}
+
+fn is_about(alert: &Alert, pod: &Pod) -> bool {
+    alert.fields.get("container.full_id").is_some_and(|id| id == pod.container_id())
 }
 
 impl Drop for Guard {
@@ -82,7 +93,7 @@ const DEEDS: [(&str, &str); 19] = [
     ("Host control file written from a container", ": >/tmp/release_agent"),
     (
         "Container runtime reached from a container",
-        "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"/node/containerd.sock\")'",
+        "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"/node/containerd.sock\")'",
     ),
     ("Host namespaces entered from a container", "/usr/bin/nsenter -t 1 -n /bin/true"),
     ("Host files reached through a process", "/bin/cat /proc/1/root/etc/hostname"),
@@ -103,19 +114,18 @@ const DEEDS: [(&str, &str); 19] = [
         "Kubernetes API asked by hand",
         "/bin/wget -O- --header='Authorization: Bearer x' http://127.0.0.1:1/api/v1/namespaces",
     ),
-    ("Kubelet contacted from a container", "/bin/wget -T 2 -O- http://$NODE:10250/"),
-    ("Cluster store contacted from a container", "/bin/wget -T 2 -O- http://$NODE:2379/"),
+    ("Kubelet contacted from a container", "/bin/wget -O- http://$NODE:10250/"),
+    ("Cluster store contacted from a container", "/bin/wget -O- http://$NODE:2379/"),
     ("Remote shell client in a container", "as ssh 192.0.2.1"),
     ("Copying tool for the cloud run in a container", "as rclone copy / remote:"),
 ];
 
 /// Returns a pod that may do everything, which has done all deeds.
 fn doer(cluster: &'static Cluster, host: &Folder) -> Pod {
-    let done = mark();
     let deeds: Vec<&str> = DEEDS.iter().map(|(_, deed)| *deed).collect();
     let script = format!(
         "as() {{ ln -s /bin/busybox /tmp/$1; /tmp/\"$@\"; }}\n\
-         TOKENS=/var/run/secrets/kubernetes.io/serviceaccount\n{}\n: {done}\nexec sleep 86400",
+         TOKENS=/var/run/secrets/kubernetes.io/serviceaccount\n{}\nexec sleep 86400",
         deeds.join("\n")
     );
     let volume = |name: &str, path: &str| json!({ "name": name, "hostPath": { "path": path } });
@@ -139,6 +149,7 @@ fn doer(cluster: &'static Cluster, host: &Folder) -> Pod {
 #[test]
 fn every_rule_about_containers_tells_of_a_deed_in_a_real_pod_and_whose_it_was() {
     let Some(cluster) = Cluster::shared() else { return };
+    let _turn = turn();
     let guard = Guard::start(cluster);
     let host = Folder::new("host");
     std::fs::create_dir(host.join("etc")).unwrap();
@@ -183,4 +194,24 @@ fn every_rule_about_containers_tells_of_a_deed_in_a_real_pod_and_whose_it_was() 
     assert_eq!(tried, all, "rules that a deed was done for, and rules about containers alone");
     doer.delete();
     terminal.delete();
+}
+
+#[test]
+fn a_pod_among_the_host_s_processes_is_told_of_as_privileged_once_and_its_runtime_is_no_intruder() {
+    const STARTED: &str = "Privileged container started";
+    let Some(cluster) = Cluster::shared() else { return };
+    let _turn = turn();
+    let guard = Guard::start(cluster);
+    let rights = json!({ "securityContext": { "privileged": true } });
+    let script = "sleep 86400; true";
+    let pod = Pod::run(cluster, "host-pid", script, &json!({ "hostPID": true }), &rights);
+    guard.alert(STARTED, &pod);
+    // Started by the runtime too, which enters the pod for it.
+    pod.exec(&["/bin/nc", "-w", "1", "127.0.0.1", "9"]);
+    guard.alert("Network tool in a container", &pod);
+    assert_eq!(guard.count(STARTED, &pod), 1);
+    for rule in ["Host namespaces entered from a container", "Program run from memory"] {
+        assert_eq!(guard.count(rule, &pod), 0, "{rule}");
+    }
+    pod.delete();
 }

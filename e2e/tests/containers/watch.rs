@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -13,6 +13,13 @@ use std::{
 use agent::sensor::{ContainerOptions, Mute, Sensor, SensorOptions, SensorStatus};
 use alert::{Argument, Event, EventKind, Field};
 use e2e::eventually;
+
+/// Returns the right to work until it is dropped. Sensors compiled for tests are slow: several at
+/// once, beside engines and a cluster, would not keep up with a busy machine.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Watches until dropped. It keeps what happens in containers, and programs with a mark of ours.
 pub(crate) struct Watch {
@@ -60,7 +67,7 @@ impl Watch {
         &self.status
     }
 
-    /// Returns the first program whose command line has this text.
+    /// Returns the first program in a container whose command line has this text.
     #[track_caller]
     pub(crate) fn program_with(&self, text: &str) -> Event {
         self.told_with(text).event
@@ -69,9 +76,17 @@ impl Watch {
     /// Returns the same, and how long it took.
     #[track_caller]
     pub(crate) fn told_with(&self, text: &str) -> Told {
-        self.first(&format!("a program with {text}"), |event| {
-            event.kind == EventKind::Execve && has_argument(event, text)
+        self.first(&format!("a program with {text} in a container"), |event| {
+            is_program(event, text) && event.process.container.is_some()
         })
+    }
+
+    /// Waits for a program with this text, which must be the host's.
+    #[track_caller]
+    pub(crate) fn host_program_with(&self, text: &str) -> Event {
+        let told = self.first(&format!("a program with {text}"), |event| is_program(event, text));
+        assert_eq!(told.event.process.container, None);
+        told.event
     }
 
     /// Returns what is told of this container, by its short id, once it came and went.
@@ -107,7 +122,9 @@ impl Watch {
                     format!("{} {}", it.event.kind.name(), it.event.process.arguments.join(" "))
                 };
                 let seen: Vec<_> = told.iter().map(line).collect();
-                format!("seen in containers: {seen:#?}")
+                let counters = self.status.counters().into_iter();
+                let lost: u64 = counters.map(|(_, counters)| counters.lost).sum();
+                format!("{lost} events lost; seen in containers: {seen:#?}")
             })
         })
     }
@@ -124,6 +141,10 @@ impl Drop for Watch {
 
 /// How every [`e2e::mark`] begins.
 const MARK: &str = "/mark-";
+
+fn is_program(event: &Event, text: &str) -> bool {
+    event.kind == EventKind::Execve && has_argument(event, text)
+}
 
 fn has_argument(event: &Event, text: &str) -> bool {
     event.process.arguments.iter().any(|argument| argument.contains(text))

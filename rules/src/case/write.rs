@@ -27,6 +27,7 @@ const ANCESTOR_KEYS: &[&str] = &[
     "proc.vpid",
     "proc.sid",
     "proc.pgid",
+    "container.id",
 ];
 /// Left out: a test has a time of its own, and keeps how long something took; and the numbers of
 /// files are the machine's.

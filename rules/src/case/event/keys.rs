@@ -115,6 +115,7 @@ pub(super) const PROCESS: &[&str] = &[
     "k8s.pod.ip",
     "k8s.pod.labels",
     "k8s.pod.full_sandbox_id",
+    "saker.proc.entered",
     "saker.enforced",
     "saker.enforced.by",
 ];

@@ -93,6 +93,7 @@ fn extra(given: &Given<'_>) -> Result<Option<Box<ProcessExtra>>, Diagnostic> {
         cgroups: given.texts("thread.cgroups")?,
         namespace_start_ns: namespace,
         probe: probe(given)?,
+        entered: given.flag("saker.proc.entered")?.unwrap_or_default(),
         usage: usage(given)?,
         enforced: enforced(given)?,
         ..ProcessExtra::default()
