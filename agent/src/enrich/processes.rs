@@ -1,11 +1,12 @@
 //! Answers whose event it is: keeps the process tree up to date and fills in names and containers.
 
 mod describe;
+mod entered;
 mod snapshot;
 
 use std::sync::Arc;
 
-use alert::{Container, EventKind, Executable, Leader, Missing, Process};
+use alert::{EventKind, Executable, Leader, Missing, Process};
 use probe::{
     Record,
     layout::{Execve, Fork, Header, Kind},
@@ -13,8 +14,11 @@ use probe::{
 
 #[cfg(test)]
 pub(crate) use self::describe::unknown;
-use self::describe::{lead, login_uid, name, started, told};
 pub(crate) use self::snapshot::Snapshot;
+use self::{
+    describe::{lead, login_uid, name, started, told},
+    entered::{copies_itself, put},
+};
 use super::{
     container::{Containers, Notice, Word},
     path::text,
@@ -311,34 +315,6 @@ impl Processes {
         let process = Process { container, ..describe::seen(seen, parent, self.boot_epoch_ns) };
         self.complete(process, None)
     }
-}
-
-/// Puts a process into the container it is found in.
-fn put(process: &mut Process, container: Option<Arc<Container>>) {
-    let entered = match (&process.container, &container) {
-        // With the program it runs.
-        (None, Some(_)) => true,
-        // Into another container, even one inside, what runs in a container can move too.
-        (Some(before), Some(now)) => before.key() == now.key() && has_entered(process),
-        (_, None) => false,
-    };
-    process.extra.get_or_insert_default().entered = entered;
-    process.container = container;
-}
-
-fn has_entered(process: &Process) -> bool {
-    process.extra.as_deref().is_some_and(|extra| extra.entered)
-}
-
-/// Returns whether a program that came into a container goes on there as a copy of itself in memory,
-/// as runc does (CVE-2019-5736). Before it is in the container's pid namespace nothing of the container
-/// has run in it.
-fn copies_itself(before: &Process, now: &Process) -> bool {
-    let entered = match before.container {
-        Some(_) => has_entered(before),
-        None => now.container.is_some(),
-    };
-    entered && now.executable.from_memfd && now.vpid == now.key.pid
 }
 
 /// Returns whether a process runs this program with these arguments.
