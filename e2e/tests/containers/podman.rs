@@ -1,5 +1,6 @@
 //! Containers of Podman, with and without its server.
 
+use alert::EventKind;
 use e2e::{Podman, mark};
 
 use crate::watch::{Watch, check, field, turn};
@@ -37,6 +38,10 @@ fn podman_needs_no_server_for_the_first_program_to_carry_name_and_image() {
     );
     let missing = field(&event, "saker.container.missing").unwrap();
     assert!(missing.contains("container.image.digest=no_socket"), "{missing}");
+    let notices = watch.notices(&field(&event, "container.id").unwrap());
+    let kinds: Vec<_> = notices.iter().map(|notice| notice.kind).collect();
+    assert_eq!(kinds, [EventKind::Container, EventKind::ContainerRemoved]);
+    check(&notices[0], &[("container.name", name), ("container.image", Podman::IMAGE)]);
 }
 
 #[test]
