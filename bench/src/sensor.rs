@@ -13,7 +13,7 @@ use std::{
 };
 
 use self::{
-    target::{Rules, Target, deed},
+    target::{Filter, Rules, Target, deed},
     workload::WORKLOADS,
 };
 use crate::{median, percentile, say};
@@ -35,7 +35,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// From the system call to the alert on the agent's output, quiet and under a load no rule wants.
 fn latency() -> anyhow::Result<()> {
-    let target = Target::start(Rules::BuiltIn)?;
+    let target = Target::start(Rules::BuiltIn, Filter::On)?;
     say(format_args!("start to first detection: {:.2} s", target.first_alert.as_secs_f64()));
     say(format_args!("system call to alert, quiet: {}", latencies(&target)?));
     let load = flood::Paced::start(200_000);
@@ -73,7 +73,7 @@ fn overhead(rules: Rules) -> anyhow::Result<()> {
     let mut taken = vec![[Vec::new(), Vec::new()]; WORKLOADS.len()];
     for pair in 0..PAIRS {
         for on in [pair % 2 == 0, pair % 2 != 0] {
-            let target = on.then(|| Target::start(rules)).transpose()?;
+            let target = on.then(|| Target::start(rules, Filter::On)).transpose()?;
             for (workload, taken) in WORKLOADS.iter().zip(&mut taken) {
                 taken[usize::from(on)].push(workload.microseconds_each(&places)?);
             }

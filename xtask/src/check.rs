@@ -46,7 +46,17 @@ pub(crate) fn bench(names: &[String]) -> anyhow::Result<()> {
     let mut bench = cargo(&["run", "--quiet", "--locked", "--release", "--package", "bench", "--"]);
     run(
         "build",
-        &mut cargo(&["build", "--locked", "--release", "--package", "bench", "--package", "cli"]),
+        &mut cargo(&[
+            "build",
+            "--locked",
+            "--release",
+            "--package",
+            "bench",
+            "--package",
+            "cli",
+            "--package",
+            "agent",
+        ]),
     )?;
     run("benchmarks", bench.args(names))
 }

@@ -1,6 +1,7 @@
 //! Many opens: of a file no rule wants, and of one that rules must look at.
 
 use std::{
+    fmt,
     fs::File,
     hint::black_box,
     sync::{
@@ -12,7 +13,7 @@ use std::{
 };
 
 use super::{
-    target::{Rules, Target},
+    target::{Filter, Rules, Target},
     workload::UNWANTED,
 };
 use crate::say;
@@ -56,24 +57,28 @@ impl Paced {
 
 /// The agent's own CPU for each event that crosses, and what is lost with two producers flat out.
 pub(crate) fn crossing(rules: Rules) -> anyhow::Result<()> {
-    let target = Target::start(rules)?;
-    for (what, path) in [("no rule wants", UNWANTED), ("rules look at", LOOKED_AT)] {
-        let (cpu, (sent, lost)) = (target.cpu_seconds()?, target.sent_and_lost()?);
-        let opened = flat_out(path);
-        // What is in the rings is still to be read.
-        thread::sleep(Duration::from_millis(300));
-        let (cpu_after, (sent_after, lost_after)) =
-            (target.cpu_seconds()?, target.sent_and_lost()?);
-        let crossed = sent_after - sent;
-        say(format_args!(
-            "{rules}, two producers of opens {what}: {:.0} k/s offered, {:.0} k/s crossed, {} lost, \
-             {:.2} us of the agent's CPU for each that crossed",
-            opened / FLOOD.as_secs_f64() / 1e3,
-            crossed as f64 / FLOOD.as_secs_f64() / 1e3,
-            lost_after - lost,
-            (cpu_after - cpu) * 1e6 / crossed.max(1) as f64,
-        ));
-    }
+    let target = Target::start(rules, Filter::On)?;
+    flooded(&target, format_args!("{rules}, opens no rule wants"), UNWANTED)?;
+    flooded(&target, format_args!("{rules}, opens rules look at"), LOOKED_AT)?;
+    drop(target);
+    let target = Target::start(rules, Filter::Off)?;
+    flooded(&target, format_args!("{rules}, any opens, the kernel drops none"), UNWANTED)
+}
+
+fn flooded(target: &Target, what: fmt::Arguments<'_>, path: &'static str) -> anyhow::Result<()> {
+    let (before, cpu) = (target.settled()?, target.cpu_seconds()?);
+    let opened = flat_out(path);
+    let (after, cpu) = (target.settled()?, target.cpu_seconds()? - cpu);
+    let crossed = after.sent - before.sent;
+    say(format_args!(
+        "{what}, two producers: {:.0} k/s offered, {:.0} k/s crossed, {} lost, {:.2} of a core, \
+         {:.2} us of the agent's CPU for each that crossed",
+        opened / FLOOD.as_secs_f64() / 1e3,
+        crossed as f64 / FLOOD.as_secs_f64() / 1e3,
+        after.lost - before.lost,
+        cpu / FLOOD.as_secs_f64(),
+        cpu * 1e6 / crossed.max(1) as f64,
+    ));
     Ok(())
 }
 

@@ -12,9 +12,12 @@ use std::{
 
 use anyhow::Context;
 
-use crate::processes::{Process, binary, free_address, get};
+use crate::processes::{Process, binary, free_address, get, wait_until};
 
 const STABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/rules/falco_rules.yaml");
+
+/// Time the agent has to read what is in its rings.
+const SETTLE_MAX: Duration = Duration::from_secs(20);
 
 /// Which rules the agent applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,23 @@ impl fmt::Display for Rules {
     }
 }
 
+/// Whether the kernel drops what no rule wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    On,
+    /// Every event of the kinds that rules ask for crosses to the agent.
+    Off,
+}
+
+/// What the agent has counted, of all kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) sent: u64,
+    pub(crate) lost: u64,
+    /// Taken out of the rings.
+    pub(crate) received: u64,
+}
+
 pub(crate) struct Target {
     process: Process,
     admin: SocketAddr,
@@ -55,7 +75,7 @@ pub(crate) struct Target {
 
 impl Target {
     /// Starts an agent and waits until it has seen a deed, and no more are under way.
-    pub(crate) fn start(rules: Rules) -> anyhow::Result<Self> {
+    pub(crate) fn start(rules: Rules, filter: Filter) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("saker.yaml");
         let admin = free_address()?;
@@ -63,11 +83,13 @@ impl Target {
             Rules::BuiltIn => String::new(),
             Rules::Stable => format!("rules: [{STABLE}], "),
         };
+        let sensor = format!("sensor: {{ filter: {} }}", filter == Filter::On);
         let record = "record: { enabled: false }";
-        fs::write(&config, format!("agent: {{ {files}admin: \"{admin}\", {record} }}\n"))?;
+        let text = format!("agent: {{ {files}admin: \"{admin}\", {sensor}, {record} }}\n");
+        fs::write(&config, text)?;
         let started = Instant::now();
-        let mut child = Command::new(binary("saker")?)
-            .args(["agent", "--stdout", "--config"])
+        let mut child = Command::new(binary("saker-agent")?)
+            .args(["--stdout", "--config"])
             .arg(&config)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -102,12 +124,23 @@ impl Target {
         self.process.cpu_seconds()
     }
 
-    /// Returns how many events the probe sent, and how many it lost, of all kinds.
-    pub(crate) fn sent_and_lost(&self) -> anyhow::Result<(u64, u64)> {
+    /// Returns the counts once all that was sent by now has been read.
+    pub(crate) fn settled(&self) -> anyhow::Result<Counted> {
+        let mut counted = self.counted()?;
+        let sent = counted.sent;
+        wait_until("the agent has read its rings", SETTLE_MAX, || {
+            counted = self.counted()?;
+            Ok(counted.received >= sent)
+        })?;
+        Ok(counted)
+    }
+
+    fn counted(&self) -> anyhow::Result<Counted> {
         let status: serde_json::Value = serde_json::from_str(&get(self.admin, "/status")?)?;
         let kinds = status["sensor"]["kinds"].as_array().context("no kinds in the status")?;
         let sum = |name: &str| kinds.iter().filter_map(|kind| kind[name].as_u64()).sum();
-        Ok((sum("sent"), sum("lost")))
+        let received = status["sensor"]["received"].as_u64().context("no count of records")?;
+        Ok(Counted { sent: sum("sent"), lost: sum("lost"), received })
     }
 }
 
