@@ -114,6 +114,8 @@ impl Watch {
             options.filter = Some(shared.rules.current().load().kernel_filter());
         }
         let sensor = Sensor::start_enforcing(&kinds, options, shared.enforcer.clone())?;
+        // Rules and the kernel's types were read with much that is not needed any more.
+        crate::memory::give_back_free();
         let status = sensor.status();
         for missing in status.unavailable() {
             warn!(what = missing.what, why = missing.why, "not everything can be watched");

@@ -80,7 +80,7 @@ impl Default for SensorOptions {
     fn default() -> Self {
         Self {
             prio_ring_bytes: 1 << 20,
-            bulk_ring_bytes: 8 << 20,
+            bulk_ring_bytes: 4 << 20,
             mute_self: true,
             environment: false,
             filter: None,
