@@ -3,10 +3,12 @@
 
 use std::{
     fmt,
+    panic::resume_unwind,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,6 +20,7 @@ use aya::{
 use probe::layout::Kind;
 use service::ErrorChain;
 
+mod ahead;
 mod attach;
 mod cost;
 mod error;
@@ -34,8 +37,10 @@ mod snapshot;
 mod status;
 mod told;
 mod trampoline;
+mod types;
 
 use self::{
+    ahead::load_ahead,
     attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
     cost::{Costs, Stopwatch},
     intake::Intake,
@@ -46,6 +51,7 @@ use self::{
     snapshot::{Iterator, Scope, take_snapshot},
     status::count,
     told::Told,
+    types::KernelTypes,
 };
 pub use self::{
     cost::{KindCost, ProgramCost},
@@ -112,8 +118,18 @@ impl Sensor {
         enforcer: Option<Arc<Enforcer>>,
     ) -> Result<Self, SensorError> {
         let wanted: Vec<Kind> = kinds.iter().filter_map(|kind| probe_kind(*kind)).collect();
-        let Loaded { mut ebpf, btf, prio, bulk, counters, mut families, filter, files } =
-            load(&wanted, &options, enforcer.is_some())?;
+        let types = KernelTypes::read().map_err(|error| SensorError::NoBtf(error.into()))?;
+        let btf = types.hooks();
+        let environment = options.environment;
+        let (loaded, iterator) = thread::scope(|scope| {
+            let iterator = scope.spawn(|| Iterator::load(&types, environment));
+            let loaded = load(&types, &wanted, &options, enforcer.is_some()).map(|mut loaded| {
+                load_ahead(&mut loaded.ebpf, btf, &wanted, options.backend);
+                loaded
+            });
+            (loaded, iterator.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        let Loaded { mut ebpf, prio, bulk, counters, mut families, filter, files } = loaded?;
         filter.put(options.filter.clone())?;
         files.want(options.files).map_err(|source| SensorError::Map {
             map: probe::program::map::KNOWN_FILES,
@@ -128,9 +144,9 @@ impl Sensor {
         let buckets = Buckets::take(&mut ebpf);
         let buckets = buckets.ok_or(SensorError::Object(probe::program::map::LIMIT_CGROUPS))?;
         let mut plan = Plan::default();
-        attach_process(&mut ebpf, &btf, &mut plan)?;
+        attach_process(&mut ebpf, btf, &mut plan)?;
         // From here on the ring holds whatever starts; the snapshot has whatever was there before.
-        attach_cgroups(&mut ebpf, &btf, &mut plan);
+        attach_cgroups(&mut ebpf, btf, &mut plan);
         let lookups = Arc::new(LookupState::default());
         let containers = options.containers;
         let places = Places {
@@ -143,7 +159,7 @@ impl Sensor {
         let mut processes =
             Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
         processes.want_notices(kinds);
-        let mut iterator = match Iterator::load(&btf, options.environment) {
+        let mut iterator = match iterator {
             Ok(iterator) => Some(iterator),
             Err(error) => {
                 plan.unavailable.push(Unavailable {
@@ -156,8 +172,8 @@ impl Sensor {
         take_snapshot(&mut iterator, &mut processes, Scope::Start);
         mutes.begin(processes.tree().processes());
         let chosen = (&wanted[..], options.backend);
-        attach_families(&mut ebpf, &btf, &mut families, &counters, chosen, &mut plan);
-        attach_io_uring(&mut ebpf, &btf, &wanted, &mut plan);
+        attach_families(&mut ebpf, btf, &mut families, &counters, chosen, &mut plan);
+        attach_io_uring(&mut ebpf, btf, &wanted, &mut plan);
         let mut reported = [false; Kind::ALL.len()];
         for kind in wanted {
             reported[kind as usize] = true;

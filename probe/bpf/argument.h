@@ -96,7 +96,7 @@ static __noinline void put_base_of(struct scratch *s, u16 of, char first, s32 di
 	if (first == '/')
 		return;
 	if (directory == AT_FDCWD) {
-		struct task_struct *task = (void *)bpf_get_current_task_btf();
+		struct task_struct *task = current_task();
 		put_path(s, SAKER_FIELD_BASE | of, &task->fs->pwd);
 		return;
 	}

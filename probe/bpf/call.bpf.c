@@ -73,7 +73,7 @@ static long argument_callback(u32 index, void *unused)
 
 static __always_inline int end_call(struct pt_regs *regs, long result)
 {
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	struct call call = call_of(regs);
 	u32 kind = call.operation - 1;
 	u8 flags = saker_plans[kind & SAKER_KINDS_MAX].flags;

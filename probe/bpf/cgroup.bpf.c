@@ -4,7 +4,7 @@
 /* `path` is the kernel's own text of where the cgroup is in its hierarchy. */
 static __always_inline int tell_cgroup(u32 kind, struct cgroup *cgroup, const char *path)
 {
-	struct scratch *s = begin(kind, (void *)bpf_get_current_task_btf(), sizeof(struct saker_cgroup));
+	struct scratch *s = begin(kind, current_task(), sizeof(struct saker_cgroup));
 	if (!s)
 		return 0;
 	struct saker_cgroup *e = body_of(s);

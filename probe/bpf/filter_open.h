@@ -11,28 +11,12 @@
 #define TYPED_WORDS 12
 #define MEMOS 256 /* of each processor */
 
-/* The kernel can be told what type a pointer is of; reads through it then are plain loads. */
-const volatile u8 saker_typed = 0;
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 union shortname_store { unsigned char string[40]; };
 struct dentry___6_14 { union shortname_store d_shortname; };
 struct dentry___inline { unsigned char d_iname[32]; };
 struct vm_area_struct { struct file *vm_file; };
 #pragma clang attribute pop
-
-/* A call of bpf_rdonly_cast, a kernel function from 6.2 on. The loader of the agent knows no such
- * calls, so user space puts the function's number in place of this one, or 0; a call of 0 is
- * refused only where it can be reached. */
-static __always_inline void *typed(const void *object, u64 type)
-{
-	register const void *r1 asm("r1") = object;
-	register u64 r2 asm("r2") = type;
-	register void *r0 asm("r0");
-	asm volatile(".8byte 0x5a4bec7e00002085" : "=r"(r0), "+r"(r1), "+r"(r2) : : "r3", "r4", "r5");
-	return r0;
-}
-#define TYPED(type, object) ((type *)typed(object, bpf_core_type_id_kernel(type)))
 
 /* A name as it lies in its dentry, with whatever lies behind it. */
 struct name {
@@ -363,7 +347,7 @@ static __always_inline void learn_result(struct memo *m, const struct sieve *sie
  * What is remembered was found from the memo alone: it is right whatever changes meanwhile. */
 __noinline int learn_open(const struct opening *o)
 {
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	struct typed_path typed;
 	struct sieve sieve;
 	struct climb c;
@@ -460,7 +444,7 @@ static __always_inline int is_known(struct inode *inode)
  * interrupted by another. */
 __noinline int sift_open(const struct opening *o)
 {
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	struct typed_path typed;
 	struct memo *m;
 	if (!saker_typed || !o || read_typed(&typed, o->typed))

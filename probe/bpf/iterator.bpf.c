@@ -34,18 +34,19 @@ static __always_inline void put_task_range(struct scratch *s, u16 type, struct t
 }
 
 /* Of a thread of the kernel there is no program to tell. */
-static __always_inline void put_program(struct scratch *s, struct task_struct *task)
+static __always_inline void put_program(struct scratch *s, struct task_struct *trusted)
 {
+	struct task_struct *task = untrusted(trusted);
 	struct mm_struct *mm = task->mm;
 	if (!mm)
 		return;
 	fill_process(body_of(s), task, mm);
 	put_path_of(s, SAKER_FIELD_PATH, __builtin_preserve_access_index(&mm->exe_file->f_path), task);
 	put_path_of(s, SAKER_FIELD_CWD, &task->fs->pwd, task);
-	put_task_range(s, SAKER_FIELD_ARGUMENTS, task, mm->arg_start, mm->arg_end,
+	put_task_range(s, SAKER_FIELD_ARGUMENTS, trusted, mm->arg_start, mm->arg_end,
 		       SAKER_ARGUMENTS_MAX);
 	if (saker_environment)
-		put_task_range(s, SAKER_FIELD_ENVIRONMENT, task, mm->env_start, mm->env_end,
+		put_task_range(s, SAKER_FIELD_ENVIRONMENT, trusted, mm->env_start, mm->env_end,
 			       SAKER_ENVIRONMENT_MAX);
 }
 
@@ -53,14 +54,15 @@ SEC("iter.s/task")
 int snapshot(struct bpf_iter__task *ctx)
 {
 	u32 zero = 0;
-	struct task_struct *task = ctx->task;
+	struct task_struct *trusted = ctx->task;
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
-	if (!task || !s || task->pid != task->tgid)
+	if (!trusted || !s || trusted->pid != trusted->tgid)
 		return 0;
+	struct task_struct *task = untrusted(trusted);
 	fill_header(header_of(s), SAKER_EXECVE, task);
 	s->length = sizeof(struct saker_header) + sizeof(struct saker_execve);
 	__builtin_memset(body_of(s), 0, sizeof(struct saker_execve));
-	put_program(s, task);
+	put_program(s, trusted);
 	put_kernel_text(s, SAKER_FIELD_NAME, task->comm);
 	put_cgroups(s, task);
 	u64 length = s->length;

@@ -4,7 +4,7 @@
  * by what a token takes to come back, and none is left when it is a burst ahead of now. So it costs
  * one compare-and-swap and needs no lock. */
 #pragma once
-#include "kernel.h"
+#include "pointer.h"
 #include "../include/event.h"
 
 /* Nanoseconds a token takes to come back, and those of a full bucket; 0 for no limit. */

@@ -127,7 +127,7 @@ static __always_inline void put_path_of(struct scratch *s, u16 type, const struc
 
 static __always_inline void put_path(struct scratch *s, u16 type, const struct path *path)
 {
-	put_path_of(s, type, path, (void *)bpf_get_current_task_btf());
+	put_path_of(s, type, path, current_task());
 }
 
 /* Returns the file behind a descriptor of a task, or NULL. */
@@ -145,13 +145,13 @@ static __always_inline struct file *file_in(struct task_struct *task, s32 descri
 /* The same of the current task. Another thread can have changed it since the call. */
 static __always_inline struct file *file_of(s32 descriptor)
 {
-	return file_in((void *)bpf_get_current_task_btf(), descriptor);
+	return file_in(current_task(), descriptor);
 }
 
 /* Appends the directory at which a path starts, if it is relative: begins with anything but `/`. */
 static __always_inline void put_base(struct scratch *s, char first, s32 directory)
 {
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	if (first == '/')
 		return;
 	if (directory == AT_FDCWD) {

@@ -21,8 +21,9 @@ static __always_inline u32 exec_kind(struct linux_binprm *bprm)
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+int BPF_PROG(process_exec, struct task_struct *trusted, int old_pid, struct linux_binprm *bprm)
 {
+	struct task_struct *task = untrusted(trusted);
 	u32 kind = exec_kind(bprm);
 	struct scratch *s = begin(kind, task, sizeof(struct saker_execve));
 	if (!s)
@@ -79,8 +80,9 @@ static __always_inline struct fork fork_of(struct task_struct *parent)
 }
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *trusted)
 {
+	struct task_struct *child = untrusted(trusted);
 	if (child->tgid == parent->tgid)
 		return 0; /* a thread */
 	struct fork fork = fork_of(parent);
@@ -100,8 +102,9 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
+int BPF_PROG(process_exit, struct task_struct *trusted)
 {
+	struct task_struct *task = untrusted(trusted);
 	if (task->signal->live.counter > 0)
 		return 0; /* a thread of a process that goes on */
 	struct scratch *s = begin(SAKER_PROCEXIT, task, sizeof(struct saker_procexit));

@@ -41,7 +41,7 @@ static __always_inline u32 call_number(struct pt_regs *regs)
 
 static __always_inline u32 is_compat(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 #if defined(__TARGET_ARCH_x86)
 	return task->thread_info.status >> 1 & 1; /* TS_COMPAT */
 #else
@@ -175,7 +175,7 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 /* Starts the record of a finished call. */
 static __always_inline struct scratch *begin_call(u32 kind, long result, u32 compat, u32 body_bytes)
 {
-	struct scratch *s = begin(kind, (void *)bpf_get_current_task_btf(), body_bytes);
+	struct scratch *s = begin(kind, current_task(), body_bytes);
 	if (s) {
 		header_of(s)->result = result;
 		if (compat)

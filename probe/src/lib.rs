@@ -13,6 +13,7 @@ mod number;
 pub mod program;
 mod record;
 pub mod trampoline;
+pub mod types;
 
 pub use record::{Body, Malformed, Record, texts};
 

@@ -5,6 +5,7 @@ use crate::{
     layout::Kind,
     number::{self, CARRIED, NUMBERS},
     trampoline::{Returned, Trampoline},
+    types::Cast,
 };
 
 /// Names of maps.
@@ -42,7 +43,7 @@ pub mod setting {
     pub const OPERATIONS: &str = "saker_operations";
     /// `u8`: 1 to drop by [`crate::filter`].
     pub const FILTERING: &str = "saker_filtering";
-    /// `u8`: 1 if [`super::with_cast`] was given a function.
+    /// `u8`: 1 if [`super::with_cast`] was given numbers.
     pub const TYPED: &str = "saker_typed";
     /// [`super::Socketcalls`].
     pub const SOCKETCALLS: &str = "saker_socketcalls";
@@ -53,18 +54,32 @@ pub mod setting {
 /// The kernel function that gives a pointer its type, from Linux 6.2 on.
 pub const CAST_FUNCTION: &str = "bpf_rdonly_cast";
 
+/// The types it is told of.
+pub const CAST_TYPES: [&str; 4] = ["task_struct", "vm_area_struct", "mount", "vfsmount"];
+
 /// The call in its place in the object: opcode, registers, and a number no function has.
 const CAST_CALL: u64 = 0x5a4b_ec7e_0000_2085;
+/// The first of the types in its place: opcode, register, and a number no type has.
+const CAST_TYPE: u64 = 0x5a4c_0000_0000_02b7;
 
-/// Returns the object with the number that the running kernel has for [`CAST_FUNCTION`] in its calls,
-/// since the loader knows none of the kernel's functions. 0 where there is none: such calls are
-/// refused only where they can be reached.
-pub fn with_cast(object: &[u8], function: u32) -> Vec<u8> {
+/// Returns the object with the numbers that the running kernel has for [`CAST_FUNCTION`] and
+/// [`CAST_TYPES`] in its calls, since the loader knows none of the kernel's functions. 0 where there is
+/// none: such calls are refused only where they can be reached.
+pub fn with_cast(object: &[u8], cast: Option<Cast>) -> Vec<u8> {
     let mut object = object.to_vec();
+    let Cast { function, types } = cast.unwrap_or_default();
     for instruction in object.as_chunks_mut::<8>().0 {
-        if *instruction == CAST_CALL.to_le_bytes() {
-            instruction[4..].copy_from_slice(&function.to_le_bytes());
-        }
+        let word = u64::from_le_bytes(*instruction);
+        let type_number = usize::try_from(word.wrapping_sub(CAST_TYPE) >> 32)
+            .ok()
+            .filter(|_| word & 0xffff_ffff == CAST_TYPE & 0xffff_ffff)
+            .and_then(|place| types.get(place));
+        let number = match type_number {
+            None if word == CAST_CALL => function,
+            None => continue,
+            Some(number) => *number,
+        };
+        instruction[4..].copy_from_slice(&number.to_le_bytes());
     }
     object
 }
@@ -242,16 +257,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_object_has_calls_to_give_pointers_their_type_and_each_gets_the_number() {
-        let calls = |object: &[u8], call: u64| {
+    fn the_objects_have_calls_to_give_pointers_their_type_and_each_gets_its_numbers() {
+        let count = |object: &[u8], instruction: u64| {
             let chunks = object.as_chunks::<8>().0;
-            chunks.iter().filter(|chunk| u64::from_le_bytes(**chunk) == call).count()
+            chunks.iter().filter(|chunk| u64::from_le_bytes(**chunk) == instruction).count()
         };
-        let before = calls(crate::OBJECT, CAST_CALL);
-        let object = with_cast(crate::OBJECT, 0x1234_5678);
-        assert!(before > 0);
-        assert_eq!(calls(&object, CAST_CALL), 0);
-        assert_eq!(calls(&object, 0x1234_5678_0000_2085), before);
+        let cast = Cast { function: 0x1234_5678, types: [0x111, 0x222, 0x333, 0x444] };
+        for object in [crate::OBJECT, crate::ITERATOR] {
+            let calls = count(object, CAST_CALL);
+            let put = with_cast(object, Some(cast));
+            assert!(calls > 0);
+            assert_eq!((count(&put, CAST_CALL), count(&put, 0x1234_5678_0000_2085)), (0, calls));
+            let mut types = 0;
+            for (place, number) in (0..).zip(cast.types) {
+                let before = count(object, CAST_TYPE + (place << 32));
+                assert_eq!(count(&put, u64::from(number) << 32 | 0x2b7), before, "{place}");
+                types += before;
+            }
+            assert_eq!(types, calls);
+        }
     }
 
     #[test]

@@ -181,9 +181,13 @@ fn enter_from_syscall(
     Ok(())
 }
 
+/// Loads a program that is not loaded yet.
 fn load_tracepoint(ebpf: &mut Ebpf, btf: &Btf, hook: program::Hook) -> Result<(), ProgramError> {
     let program: &mut BtfTracePoint = find(ebpf, hook.program)?.try_into()?;
-    program.load(hook.target, btf)
+    match program.load(hook.target, btf) {
+        Err(ProgramError::AlreadyLoaded) => Ok(()),
+        other => other,
+    }
 }
 
 fn attach_tracepoint(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {

@@ -4,21 +4,21 @@ use std::io;
 
 use alert::EventKind;
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
+    Ebpf, EbpfError, EbpfLoader,
     maps::{Array, ArrayOfMaps, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
 };
-use aya_obj::btf::BtfKind;
 use probe::{
     layout::{Counters, Kind},
     program::{self, map, setting},
 };
 
-use super::{SensorError, SensorOptions, filter::FilterControl, known::KnownFiles};
+use super::{
+    SensorError, SensorOptions, filter::FilterControl, known::KnownFiles, types::KernelTypes,
+};
 
 /// The loaded object, none of its programs attached yet.
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
-    pub(super) btf: Btf,
     pub(super) prio: RingBuf<MapData>,
     pub(super) bulk: RingBuf<MapData>,
     pub(super) counters: PerCpuArray<MapData, Counters>,
@@ -64,11 +64,11 @@ kinds! {
 
 /// Creates the maps and prepares the programs; `kinds` are those wanted beside process life.
 pub(super) fn load(
+    types: &KernelTypes,
     kinds: &[Kind],
     options: &SensorOptions,
     enforces: bool,
 ) -> Result<Loaded, SensorError> {
-    let btf = Btf::from_sys_fs().map_err(|error| SensorError::NoBtf(error.into()))?;
     let always = program::PROCESS.iter().chain(&program::CGROUPS).flat_map(|(kinds, _)| *kinds);
     let wanted = program::wanted(always.chain(kinds).copied());
     let muted = if options.mute_self { std::process::id() } else { 0 };
@@ -81,9 +81,10 @@ pub(super) fn load(
     let plans = probe::call::plan_bytes();
     let socketcalls = program::socketcalls(kinds);
     let filtering = u8::from(options.filter.is_some());
-    let (object, typed) = object(&btf);
+    let prepared =
+        types.prepare(probe::OBJECT).map_err(|error| SensorError::NoBtf(error.into()))?;
     let mut ebpf = EbpfLoader::new()
-        .btf(Some(&btf))
+        .btf(Some(&prepared.types))
         .override_global(setting::MUTED_PID, &muted, true)
         .override_global(setting::WANTED, &wanted[..], true)
         .override_global(setting::ENVIRONMENT, &environment, true)
@@ -96,10 +97,10 @@ pub(super) fn load(
         .override_global(setting::PLANS, &plans[..], true)
         .override_global(setting::SOCKETCALLS, &socketcalls[..], true)
         .override_global(setting::FILTERING, &filtering, true)
-        .override_global(setting::TYPED, &u8::from(typed), true)
+        .override_global(setting::TYPED, &u8::from(prepared.typed), true)
         .map_max_entries(map::PRIO, options.prio_ring_bytes)
         .map_max_entries(map::BULK, options.bulk_ring_bytes)
-        .load(&object)
+        .load(&prepared.object)
         .map_err(load_error)?;
     Ok(Loaded {
         prio: take(&mut ebpf, map::PRIO, RingBuf::try_from)?,
@@ -113,14 +114,7 @@ pub(super) fn load(
         ),
         files: KnownFiles::new(take(&mut ebpf, map::KNOWN_FILES, Array::try_from)?),
         ebpf,
-        btf,
     })
-}
-
-/// Returns the object for this kernel, and whether its programs may ask what type a pointer is of.
-fn object(btf: &Btf) -> (Vec<u8>, bool) {
-    let function = btf.id_by_type_name_kind(program::CAST_FUNCTION, BtfKind::Func).ok();
-    (program::with_cast(probe::OBJECT, function.unwrap_or(0)), function.is_some())
 }
 
 fn take<T>(

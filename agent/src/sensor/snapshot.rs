@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    BtfError, Ebpf, EbpfLoader,
     programs::{Iter, ProgramError},
 };
 use probe::{
@@ -13,7 +13,7 @@ use probe::{
 
 use service::ErrorChain;
 
-use super::ring::boot_ns;
+use super::{ring::boot_ns, types::KernelTypes};
 use crate::enrich::processes::{Processes, Snapshot};
 
 /// Bytes read at once; the kernel hands out 32 KiB, in whole records.
@@ -24,6 +24,8 @@ const RING_BYTES: u32 = 4096;
 /// Why processes are not read from the kernel.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SnapshotError {
+    #[error("the types of the kernel cannot be read")]
+    Types(#[from] Box<BtfError>),
     #[error("the iterator over processes cannot be loaded")]
     Load(#[from] Box<aya::EbpfError>),
     #[error("the kernel refused the iterator over processes")]
@@ -41,17 +43,19 @@ pub(super) struct Iterator(Ebpf);
 impl Iterator {
     /// Loads it. A kernel that cannot (it must let a tracing program sleep and read the memory of other
     /// processes: from 5.18 on) is no reason not to start: there is `/proc`.
-    pub(super) fn load(btf: &Btf, environment: bool) -> Result<Self, SnapshotError> {
+    pub(super) fn load(types: &KernelTypes, environment: bool) -> Result<Self, SnapshotError> {
         let environment = u8::from(environment);
+        let prepared = types.prepare(probe::ITERATOR).map_err(Box::new)?;
         let mut ebpf = EbpfLoader::new()
-            .btf(Some(btf))
+            .btf(Some(&prepared.types))
             .override_global(setting::ENVIRONMENT, &environment, true)
+            .override_global(setting::TYPED, &u8::from(prepared.typed), true)
             .map_max_entries(map::PRIO, RING_BYTES)
             .map_max_entries(map::BULK, RING_BYTES)
-            .load(probe::ITERATOR)
+            .load(&prepared.object)
             .map_err(Box::new)?;
         program(&mut ebpf)
-            .and_then(|program| program.load(SNAPSHOT.target, btf))
+            .and_then(|program| program.load(SNAPSHOT.target, types.hooks()))
             .map_err(Box::new)?;
         Ok(Self(ebpf))
     }
