@@ -2,6 +2,7 @@
 
 mod needs;
 mod screen;
+mod table;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 

@@ -38,7 +38,8 @@ struct Raised {
 }
 
 fn replay(rules: &Arc<RuleSet>, activity: &str) -> Raised {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/everyday/{activity}.zst"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/everyday/{activity}.saker"));
     let mut detector = Detector::new(Arc::clone(rules), "everyday".to_owned(), Limits::none());
     let mut raised = Raised::default();
     for event in Recording::open(&path).expect("a recording") {

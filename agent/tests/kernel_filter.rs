@@ -25,7 +25,7 @@ const ACTIVITIES: [&str; 11] = [
 fn events() -> impl Iterator<Item = Event> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/everyday");
     ACTIVITIES.into_iter().flat_map(move |activity| {
-        let recording = Recording::open(&folder.join(format!("{activity}.zst")));
+        let recording = Recording::open(&folder.join(format!("{activity}.saker")));
         recording.expect("a recording").map(|event| event.expect("an event"))
     })
 }

@@ -44,6 +44,8 @@ fn event(number: u64) -> Event {
         kind: EventKind::OpenAt,
         result: 3,
         tid: 4,
+        vtid: None,
+        cpu: None,
         via_io_uring: false,
         process: process(65, chain),
         detail: Detail::Open(OpenFile {
@@ -151,6 +153,17 @@ fn a_recording_of_version_2_made_long_ago_is_read() {
     assert_eq!(recording.header(), Some(&header()));
     let events: Vec<Event> = recording.map(|event| event.expect("event")).collect();
     assert_eq!(events, (0..20).map(event).collect::<Vec<_>>());
+}
+
+/// A line of JSON for each event, with its whole ancestry: everyday activity, as it was kept once.
+#[test]
+fn a_recording_of_version_1_made_long_ago_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/version-1.zst");
+    let recording = Recording::open(&path).expect("open");
+    assert_eq!(recording.header(), None);
+    let events: Vec<Event> = recording.map(|event| event.expect("event")).collect();
+    assert_eq!(events.len(), 715);
+    assert!(events.iter().all(|event| event.process.ancestors().last().is_some()));
 }
 
 #[test]

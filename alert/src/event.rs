@@ -40,6 +40,12 @@ pub struct Event {
     pub result: i64,
     /// The thread that did it.
     pub tid: i32,
+    /// The same in its own pid namespace; absent of a process's main thread, whose is the process's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vtid: Option<i32>,
+    /// The processor it ran on; absent where that was not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
     /// Asked for through io_uring rather than by a system call.
     #[serde(default, skip_serializing_if = "is_false")]
     pub via_io_uring: bool,

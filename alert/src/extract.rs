@@ -86,9 +86,11 @@ impl Event {
             Field::EvtIoDir if category == Category::Read => Value::text("r"),
             Field::EvtIoDir if category == Category::Write => Value::text("w"),
             Field::EvtIsWait => Value::Bool(false),
-            Field::ThreadVtid if self.tid == self.process.key.pid => {
-                Value::I64(self.process.vpid.into())
+            Field::ThreadVtid => {
+                let of_process = (self.tid == self.process.key.pid).then_some(self.process.vpid);
+                Value::I64(self.vtid.or(of_process)?.into())
             }
+            Field::EvtCpu => Value::I64(self.cpu?.into()),
             Field::FdUid => {
                 Value::Text(format!("{}{}", self.tid, self.descriptor_number()?).into())
             }

@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     args::AgentPlace,
     exit::{Code, fail},
+    print,
 };
 
 /// Time for the agent's last word, beyond the time that was asked for.
@@ -110,10 +111,12 @@ impl Interrupts {
 }
 
 /// Returns why there is no agent on a socket.
-pub(crate) fn unreachable(socket: &Path, error: &std::io::Error) -> anyhow::Error {
+pub(crate) fn unreachable(socket: &Path, error: &io::Error) -> anyhow::Error {
     let cause = match error.kind() {
-        std::io::ErrorKind::PermissionDenied => {
-            "only root and the agent's own user may ask".to_owned()
+        io::ErrorKind::PermissionDenied => "only root and the agent's own user may ask".to_owned(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            "none listens there; `saker run` or `saker agent` starts one, --socket names another place"
+                .to_owned()
         }
         _ => error.to_string(),
     };
@@ -138,7 +141,7 @@ async fn remote(
     let http = http.context("failed to set up the client")?.build()?;
     let url = format!("{}/v1/events", url.trim_end_matches('/'));
     let sent = http.post(&url).json(request).send().await.map_err(|error| {
-        let cause = service::ErrorChain(&error).to_string();
+        let cause = print::root(&error);
         fail(Code::Unreachable, format!("cannot reach an agent at {url}: {cause}"))
     });
     let mut response = sent?;

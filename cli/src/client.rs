@@ -9,6 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     args::ApiArgs,
     exit::{Code, fail},
+    print,
 };
 
 /// A router's API, with the right to use it.
@@ -82,11 +83,10 @@ impl Client {
 
     async fn check(&self, result: reqwest::Result<Response>) -> anyhow::Result<Response> {
         let response = result.map_err(|error| {
-            let cause = service::ErrorChain(&error).to_string();
-            fail(
-                Code::Unreachable,
-                format!("cannot reach the router's API at {}: {cause}", self.base),
-            )
+            let (base, cause) = (&self.base, print::root(&error));
+            let hint = "`saker run` or `saker router` starts one, --api names another place";
+            let message = format!("cannot reach the router's API at {base}: {cause}; {hint}");
+            fail(Code::Unreachable, message)
         })?;
         if response.status().is_success() {
             return Ok(response);

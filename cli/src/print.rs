@@ -22,6 +22,15 @@ pub(crate) fn error(error: &anyhow::Error) {
     note(format_args!("saker: {error:#}"));
 }
 
+/// Returns the first cause of an error: what is above it only says again what was tried.
+pub(crate) fn root(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
+}
+
 /// Prints a line to standard error; a closed one is nobody's loss.
 pub(crate) fn note(text: impl Display) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));

@@ -165,7 +165,11 @@ static __always_inline u64 pages_of(struct mm_struct *mm, u32 counter)
 	if (bpf_core_field_exists(old->rss_stat.count))
 		bpf_core_read(&count, sizeof(count), &old->rss_stat.count[counter].counter);
 	else
-		bpf_core_read(&count, sizeof(count), &mm->rss_stat[counter].count);
+		/* By hand: an index is not relocated to the kernel's larger `percpu_counter`. */
+		bpf_probe_read_kernel(&count, sizeof(count),
+				      (void *)mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
+					      counter * bpf_core_type_size(struct percpu_counter) +
+					      bpf_core_field_offset(struct percpu_counter, count));
 	return count > 0 ? count : 0;
 }
 

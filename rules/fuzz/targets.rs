@@ -209,5 +209,16 @@ fn event(choices: &mut Choices<'_>) -> Event {
     let result = if choices.flag() { -2 } else { 3 };
     let process = Arc::new(process(choices, 3));
     let (number, time_ns, tid) = (7, 3_000_000_000, 100);
-    Event { number, time_ns, kind, result, tid, via_io_uring: false, process, detail }
+    Event {
+        number,
+        time_ns,
+        kind,
+        result,
+        tid,
+        vtid: None,
+        cpu: None,
+        via_io_uring: false,
+        process,
+        detail,
+    }
 }

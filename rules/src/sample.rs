@@ -47,7 +47,18 @@ pub(crate) fn family(names: &[&str]) -> Arc<Process> {
 pub(crate) fn event(kind: EventKind, process: Arc<Process>, detail: Detail) -> Event {
     let result = if kind.is_open() { 3 } else { 0 };
     let (number, time_ns, tid) = (7, 3_000_000_000, 100);
-    Event { number, time_ns, kind, result, tid, via_io_uring: false, process, detail }
+    Event {
+        number,
+        time_ns,
+        kind,
+        result,
+        tid,
+        vtid: None,
+        cpu: None,
+        via_io_uring: false,
+        process,
+        detail,
+    }
 }
 
 pub(crate) fn exec(name: &str, arguments: &[&str]) -> Event {

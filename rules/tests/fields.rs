@@ -9,8 +9,8 @@ fn page() -> String {
          from the source; do not edit it.\n\n\
          A field with `[n]` takes the number of an ancestor, or nothing for any of them; `[…]` is an \
          argument that must be given, `[…]?` one that may be, `[i]?` a place in the list. The fields \
-         marked *not yet* are known, so that rules load and can be tested; no sensor fills them in, \
-         and a rule that reads one is warned about. Notation: `type.member` is a kernel structure.\n",
+         marked *not yet*, and those with *none* as their source and why, are known, so that rules load \
+         and can be tested; no sensor fills them in, and a rule that reads one is warned about. Notation: `type.member` is a kernel structure.\n",
     );
     for source in EventSource::ALL {
         page += &format!("\n## Source `{}`\n", source.name());
@@ -50,9 +50,13 @@ fn row(field: Field) -> String {
         Type::Any => "any",
     };
     let several = if field.is_list() { ", several" } else { "" };
-    let unsupplied = if field.supplied() { "" } else { "*not yet*: " };
     let (name, doc, origin) = (field.name(), field.doc(), field.origin().sentence());
-    format!("| `{name}{argument}` | {kind}{several} | {doc} | {unsupplied}{origin} |\n")
+    let origin = match (field.supplied(), origin.strip_prefix("None")) {
+        (true, _) => origin.to_owned(),
+        (false, Some(why)) => format!("*none*{why}"),
+        (false, None) => format!("*not yet*: {origin}"),
+    };
+    format!("| `{name}{argument}` | {kind}{several} | {doc} | {origin} |\n")
 }
 
 #[test]

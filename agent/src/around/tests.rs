@@ -28,6 +28,8 @@ fn event(pid: i32, time_ns: u64) -> Event {
         kind: EventKind::Execve,
         result: 0,
         tid: pid,
+        vtid: None,
+        cpu: None,
         via_io_uring: false,
         process: Arc::new(Process { key, ..Process::default() }),
         detail: Detail::Exec { filename: "/bin/x".into() },

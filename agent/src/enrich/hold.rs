@@ -89,6 +89,8 @@ mod tests {
             kind: EventKind::ProcExit,
             result: 0,
             tid: 1,
+            vtid: None,
+            cpu: None,
             via_io_uring: false,
             process: Arc::new(unknown(ProcessKey { pid: 1, start_boot_ns: 1 }, 0)),
             detail: Detail::Exit { status: 0 },

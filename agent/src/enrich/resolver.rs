@@ -315,6 +315,8 @@ mod tests {
             kind: alert::EventKind::Connect,
             result: 0,
             tid: 1,
+            vtid: None,
+            cpu: None,
             via_io_uring: false,
             process: Arc::default(),
             detail: Detail::Connect(connection("127.0.0.1:80")),

@@ -51,6 +51,10 @@ struct EventLine<'a> {
     /// Where it is not the process's first.
     #[serde(skip_serializing_if = "Option::is_none")]
     tid: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vtid: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<u32>,
     #[serde(skip_serializing_if = "is_false")]
     via_io_uring: bool,
     process: u32,
@@ -154,7 +158,18 @@ impl Packer {
     pub(crate) fn push(&mut self, event: &Event) -> io::Result<bool> {
         let start = self.text.len();
         let process = self.process(&event.process)?;
-        let Event { number, time_ns, kind, result, tid, via_io_uring, process: of, detail } = event;
+        let Event {
+            number,
+            time_ns,
+            kind,
+            result,
+            tid,
+            vtid,
+            cpu,
+            via_io_uring,
+            process: of,
+            detail,
+        } = event;
         let difference = |now: u64, before: u64| now.wrapping_sub(before).cast_signed();
         let line = EventLine {
             number: difference(*number, self.last.0),
@@ -162,6 +177,8 @@ impl Packer {
             kind: *kind,
             result: *result,
             tid: (*tid != of.key.pid).then_some(*tid),
+            vtid: *vtid,
+            cpu: *cpu,
             via_io_uring: *via_io_uring,
             process,
             detail,

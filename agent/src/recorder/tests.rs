@@ -30,6 +30,8 @@ fn event(number: u64, process: &Arc<Process>) -> Event {
         kind: if number.is_multiple_of(10) { EventKind::Execve } else { EventKind::Clone },
         result: 0,
         tid: process.key.pid,
+        vtid: None,
+        cpu: None,
         via_io_uring: false,
         process: Arc::clone(process),
         detail: Detail::Clone { flags: number },

@@ -31,6 +31,8 @@ struct EventLine {
     #[serde(default)]
     result: i64,
     tid: Option<i32>,
+    vtid: Option<i32>,
+    cpu: Option<u32>,
     #[serde(default)]
     via_io_uring: bool,
     process: u32,
@@ -118,6 +120,8 @@ impl Unpacker {
             kind: line.kind,
             result: line.result,
             tid: line.tid.unwrap_or(process.key.pid),
+            vtid: line.vtid,
+            cpu: line.cpu,
             via_io_uring: line.via_io_uring,
             process,
             detail: line.detail,

@@ -1,10 +1,11 @@
 //! The status as a person reads it: what is wrong first, then what is.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
 };
 
+use super::table::{table, wrapped};
 use super::{
     ActionsStatus, AgentStatus, AroundStatus, ContainersReport, KindReport, RuntimeReport,
     SensorReport, UplinkStatus,
@@ -133,7 +134,7 @@ fn facts(status: &AgentStatus) -> Vec<(&'static str, String)> {
         count => format!(", {count} warnings"),
     };
     let mut facts = vec![
-        ("rules", format!("{} in force{warnings}, from {}", rules.rules, files(&rules.files))),
+        ("rules", format!("{} in force{warnings}, {}", rules.rules, files(&rules.files))),
         ("events", format!("{} matched, {:.1}/s", status.events.total, status.events.per_second)),
         ("alerts", format!("{} raised, {:.1}/s", status.alerts.total, status.alerts.per_second)),
     ];
@@ -195,36 +196,57 @@ fn facts(status: &AgentStatus) -> Vec<(&'static str, String)> {
 fn containers(containers: &ContainersReport) -> String {
     let runtime = |it: &RuntimeReport| format!("{} at {}", it.name, it.socket.display());
     let from = match &containers.runtimes[..] {
-        [] => "no container runtime so far".to_owned(),
-        all => all.iter().map(runtime).collect::<Vec<_>>().join(", "),
+        [] => "no container runtime answers".to_owned(),
+        all => format!("told by {}", all.iter().map(runtime).collect::<Vec<_>>().join(", ")),
     };
     let ContainersReport { known, held, held_max, .. } = containers;
-    format!("{known} known, told by {from}; {held} of {held_max} events wait")
+    format!("{known} known, {from}; {held} of {held_max} events wait")
 }
 
-/// Returns the table of kinds that rules need, the busiest first, and what serves them less well.
+/// Returns the table of kinds that rules need, the busiest first, those of which nothing came, and what
+/// serves them less well.
 fn kinds(sensor: &SensorReport) -> String {
-    let mut kinds: Vec<&KindReport> = sensor.kinds.iter().filter(|kind| kind.rules > 0).collect();
+    let needed = sensor.kinds.iter().filter(|kind| kind.rules > 0);
+    let (mut kinds, quiet): (Vec<&KindReport>, Vec<&KindReport>) =
+        needed.partition(|kind| kind.counters.seen > 0 || !is_served(sensor, kind));
     kinds.sort_by(|one, other| {
         other.per_second.seen.total_cmp(&one.per_second.seen).then(one.kind.cmp(&other.kind))
     });
     let rows: Vec<Vec<String>> =
         kinds.iter().take(ROWS_MAX).map(|kind| row(sensor, kind)).collect();
-    if rows.is_empty() {
-        return String::new();
+    let mut text = String::new();
+    if !rows.is_empty() {
+        let head = ["kind", "rules", "hook", "seen/s", "filtered", "sent/s", "lost", "us/event"];
+        write!(text, "\n{}", table(&head, &rows)).ok();
     }
-    let head = ["kind", "rules", "hook", "seen/s", "filtered", "sent/s", "lost", "us/event"];
-    let mut text = format!("\n{}", table(&head, &rows));
     if kinds.len() > ROWS_MAX {
         writeln!(text, "{} more kinds: --format json", kinds.len() - ROWS_MAX).ok();
     }
-    let weaker: BTreeSet<(&str, String)> = sensor
-        .hooks
-        .iter()
-        .filter_map(|hook| Some((hook.refusal()?, hook.kinds.join(" "))))
-        .collect();
-    for (why, kinds) in weaker {
-        writeln!(text, "{kinds}: {why}").ok();
+    if !quiet.is_empty() {
+        let names: Vec<&str> = quiet.iter().map(|kind| kind.kind.as_str()).collect();
+        write!(text, "\n{}", wrapped("watched, and nothing came:", &names)).ok();
+    }
+    text + &weaker(sensor)
+}
+
+fn is_served(sensor: &SensorReport, kind: &KindReport) -> bool {
+    sensor.hooks.iter().any(|hook| hook.serves(&kind.kind))
+}
+
+/// Returns why system call hooks serve what trampolines might, each cause once.
+fn weaker(sensor: &SensorReport) -> String {
+    let mut causes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for hook in &sensor.hooks {
+        let Some(why) = hook.refusal() else { continue };
+        // `no trampoline: FUNCTION: CAUSE`
+        let cause = why.splitn(3, ": ").nth(2).unwrap_or(why);
+        causes.entry(cause).or_default().extend(hook.kinds.iter().map(String::as_str));
+    }
+    let mut text = String::new();
+    for (cause, kinds) in causes {
+        let kinds: Vec<&str> = kinds.into_iter().collect();
+        let (count, names) = (kinds.len(), listed(&kinds));
+        writeln!(text, "\nno trampoline for {count} kinds: {cause} ({names})").ok();
     }
     text
 }
@@ -290,8 +312,14 @@ fn listed(names: &[&str]) -> String {
 }
 
 fn files(files: &[String]) -> String {
-    let names: Vec<&str> = files.iter().map(String::as_str).collect();
-    if names.is_empty() { "no file".to_owned() } else { listed(&names) }
+    let (builtin, own): (Vec<&str>, Vec<&str>) =
+        files.iter().map(String::as_str).partition(|file| file.starts_with("builtin/"));
+    match (builtin.len(), own.is_empty()) {
+        (0, true) => "from no file".to_owned(),
+        (0, false) => format!("from {}", listed(&own)),
+        (_, true) => "built in".to_owned(),
+        (_, false) => format!("built in and from {}", listed(&own)),
+    }
 }
 
 fn mebi(bytes: u64) -> String {
@@ -305,22 +333,4 @@ fn time(seconds: i64) -> String {
         (0, hours, minutes) => format!("{hours} h {minutes} min"),
         (days, hours, _) => format!("{days} d {hours} h"),
     }
-}
-
-/// Returns a table with columns as wide as their widest cell, without trailing blanks.
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
-    let lines = || std::iter::once(&head).chain(rows);
-    let width = |column: usize| {
-        lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
-    };
-    let widths: Vec<usize> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for line in lines() {
-        let cells: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }

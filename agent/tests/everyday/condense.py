@@ -1,21 +1,30 @@
 #!/usr/bin/env python3
 """Makes the committed recordings from those of record.sh.
 
-    saker events --recording RAW.saker --format json | condense.py OUT.zst
+    saker events --recording RAW.saker --format json 'proc.aargs contains everyday-root' | condense.py > TEXT
+    saker record --recording TEXT --file OUT.saker
 
 Keeps what descends from the shell `everyday-root` and lets it descend from init instead; keeps one
 of several events that no rule can tell apart; takes away what is private or tells of the machine:
-environment, process ids, inodes, times of day, names of temporary folders.
+environment, process ids, inodes, times of day, names of temporary folders, addresses in memory, what was
+sent and received. Of what programs do all the time, as mapping memory, numbers tell no events apart.
 """
 
 import json
 import pathlib
 import re
-import subprocess
 import sys
 
 ROOT = "everyday-root"
 ENVIRONMENT = re.compile(r"^(LD_|HIST|GLIBC_TUNABLES=|PATH=)")
+FREQUENT = {
+    "close", "mmap", "mprotect", "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "getsockopt",
+    "setsockopt",
+}
+# Of what is told of a process beside its program: the rest is of the moment.
+EXTRA = ("permitted", "inheritable", "home", "shell", "session_leader", "group_leader")
+# Larger numbers are addresses.
+NUMBER_MAX = 1 << 32
 START_NS = 1_700_000_000_000_000_000
 STEP_NS = 10_000_000
 RANDOM = [
@@ -87,17 +96,32 @@ class Condenser:
         out["arguments"] = [plain(argument) for argument in process["arguments"]]
         out["cwd"] = plain(process["cwd"])
         out["environment"] = [text for text in process.get("environment", []) if ENVIRONMENT.match(text)]
+        extra = process.get("extra") or {}
+        out["extra"] = {key: self.detail(extra[key]) for key in EXTRA if key in extra}
+        for key in ("group_id", "virtual_group_id"):
+            if extra.get(key):
+                out["extra"][key] = self.pid(extra[key])
         if process["container"]:
             out["container"] = dict(process["container"], id="0123456789abcdef" * 4)
         return out
 
     def detail(self, value):
         if isinstance(value, dict):
-            return {
-                key: 1 if key in ("inode", "device") else self.pid(each) if key == "pid" else self.detail(each)
-                for key, each in value.items()
-            }
+            return {key: self.member(key, each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.detail(each) for each in value]
         return plain(value) if isinstance(value, str) else value
+
+    def member(self, key, value):
+        if key in ("inode", "device"):
+            return 1
+        if key == "pid":
+            return self.pid(value)
+        if key == "bytes":
+            return []
+        if key == "number" and isinstance(value, int) and abs(value) > NUMBER_MAX:
+            return NUMBER_MAX
+        return self.detail(value)
 
     def event(self, event):
         self.start_ns = self.start_ns or event["time_ns"]
@@ -109,6 +133,8 @@ class Condenser:
             return None
         result = event["result"] if event["result"] < 0 else min(event["result"], 3)
         time_ns = self.time(event["time_ns"])
+        for key in ("cpu", "vtid"):
+            event.pop(key, None)
         return dict(
             event, number=len(self.seen), time_ns=time_ns, tid=process["key"]["pid"], result=result,
             process=process, detail=detail,
@@ -120,6 +146,8 @@ class Condenser:
         while ancestor and len(chain) < 4:
             chain.append((ancestor["name"], ancestor["executable"]["path"]))
             ancestor = ancestor["parent"]
+        if event["kind"] in FREQUENT:
+            detail = sorted(detail["call"].get("descriptor") or {})
         key = json.dumps(
             [event["kind"], event["result"] < 0, detail, process["arguments"], process["uid"], process["tty"] != 0, process.get("environment"), chain]
         )
@@ -130,13 +158,15 @@ class Condenser:
         return not new
 
 
-def main(out):
-    lines = sys.stdin.read().splitlines()
-    condenser = Condenser()
-    kept = [event for event in map(condenser.event, map(json.loads, lines)) if event]
-    text = "\n".join(['{"saker_events":1}'] + [json.dumps(event, separators=(",", ":")) for event in kept]) + "\n"
-    subprocess.run(["zstd", "-q", "-f", "-19", "-o", out], input=text.encode(), check=True)
-    print(f"{out}: {len(kept)} of {len(lines)} events")
+def main():
+    condenser, lines = Condenser(), 0
+    print('{"saker_events":1}')
+    for line in sys.stdin:
+        lines += 1
+        event = condenser.event(json.loads(line))
+        if event:
+            print(json.dumps(event, separators=(",", ":")))
+    print(f"{lines} events were read", file=sys.stderr)
 
 
-main(*sys.argv[1:])
+main()

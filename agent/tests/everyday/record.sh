@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Records everyday activity of a Debian server as real events, one recording for each kind.
 #
-#   record.sh AGENT DIR [ACTIVITY…]     as root, on a throw-away machine: it installs packages
+#   record.sh SAKER DIR [ACTIVITY…]     as root, on a throw-away machine: it installs packages
 #
-# AGENT is the program `saker-agent`. DIR receives ACTIVITY.raw.saker, which `condense.py`
-# of the crate `agent` turns into what is committed. Daemons run in the foreground, so that
+# SAKER is the program `saker`. DIR receives ACTIVITY.raw.saker, a recording of every kind of event, which
+# `condense.py` of the crate `agent` turns into what is committed. Daemons run in the foreground, so that
 # everything an activity does descends from the shell called `everyday-root`, where `condense` cuts.
 set -euo pipefail
-agent=$1 dir=$2
+saker=$1 dir=$2
 shift 2
 mkdir -p "$dir"
 
@@ -222,29 +222,26 @@ if [[ ${1:-} == inside ]]; then
     exit
 fi
 
-# Everything any rule could ask for, not only what today's rules let pass the kernel's filter. The
-# kernel cannot see that it never holds.
-cat >"$dir/all.yaml" <<'RULE'
-- rule: Everything
-  desc: Keeps the kernel from leaving any event out.
-  condition: >
-    evt.type in (execve, execveat, clone, procexit, open, openat, openat2, creat, connect, ptrace,
-    init_module, finit_module, unlink, unlinkat) and proc.env contains "EVERYDAY=never"
-  output: an event | %evt.type
+# A recording has every kind of event whatever rules want; one rule costs the agent the least.
+cat >"$dir/none.yaml" <<'RULE'
+- rule: Nothing
+  desc: Leaves the agent its time for the recording.
+  condition: evt.type = execve and proc.name = never
+  output: never
   priority: DEBUG
 RULE
-printf 'agent:\n  admin: "127.0.0.1:28931"\n  sensor: { bulk_ring_bytes: 256MiB }\n' >"$dir/agent.yaml"
+printf 'agent:\n  admin: "127.0.0.1:28931"\n  record: { enabled: false }\n  sensor: { prio_ring_bytes: 16MiB, bulk_ring_bytes: 64MiB }\n' >"$dir/agent.yaml"
 
 (($#)) || set -- "${all[@]}"
 needs >"$dir/needs.log" 2>&1
 for activity in "$@"; do
-    "$agent" -c "$dir/agent.yaml" -r "$dir/all.yaml" --stdout --record "$dir/$activity.raw.saker" \
+    "$saker" agent -c "$dir/agent.yaml" -r "$dir/none.yaml" --record "$dir/$activity.raw.saker" \
         --record-bytes-max 1GiB >/dev/null 2>"$dir/$activity.agent.log" &
     recorder=$!
     until curl -sf http://127.0.0.1:28931/ready >/dev/null; do kill -0 "$recorder"; sleep 0.1; done
     echo "recording $activity"
     env -i HOME=/root PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM=xterm \
-        bash "$(realpath "$0")" "$agent" "$(realpath "$dir")" inside "$activity" everyday-root \
+        bash "$(realpath "$0")" "$saker" "$(realpath "$dir")" inside "$activity" everyday-root \
         >"$dir/$activity.log" 2>&1 </dev/null || echo "$activity ended with $?; see $dir/$activity.log"
     # Others may be busy on this machine too: nearly caught up is enough.
     for _ in {1..1500}; do (($(behind) < 200)) && break || sleep 0.2; done

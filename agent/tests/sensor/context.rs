@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use alert::{Detail, Event, EventKind, Process, ProcessExtra};
+use alert::{Detail, Event, EventKind, Field, Process, ProcessExtra};
 
 use crate::{
     deed::{deed, finish, program, run, run_status},
@@ -61,6 +61,30 @@ fn a_group_s_leader_is_known_where_it_is_no_ancestor() {
     let leader = extra.group_leader.as_ref().expect("a leader");
     assert_eq!(Path::new(&*leader.path), program());
     assert_eq!(leader.argument.as_deref(), program().to_str());
+}
+
+#[test]
+fn an_event_names_its_processor_and_its_thread_in_the_thread_s_own_numbers() {
+    let Some(watch) = watch() else { return };
+    let mark = format!("saker-thread-{}", std::process::id());
+    let deeds = program().to_str().unwrap();
+    run(Command::new("unshare").args(["--pid", "--fork", deeds, "thread-open", &mark]));
+    let event = watch.find(
+        "an open by a thread",
+        |event| matches!(&event.detail, Detail::Open(open) if open.raw.contains(&mark)),
+    );
+    // The thread wrote both into the name.
+    let Detail::Open(open) = &event.detail else { panic!("{event:?}") };
+    let mut told = open.raw.rsplit('/').map(|number| number.parse::<i64>().unwrap());
+    let (processor, thread) = (told.next().unwrap(), told.next().unwrap());
+    let number = |name: &str| {
+        let (field, argument) = Field::resolve(name, None).unwrap();
+        event.value(field, &argument).and_then(|value| value.to_string().parse().ok())
+    };
+    assert_eq!(number("evt.cpu"), Some(processor));
+    assert_eq!(number("thread.vtid"), Some(thread));
+    assert_ne!(number("thread.tid"), Some(thread));
+    assert_ne!(thread, i64::from(event.process.vpid), "it is not the main thread");
 }
 
 #[test]
@@ -125,6 +149,7 @@ fn limits_and_open_files_are_those_at_exec() {
     // Three streams and the one left open.
     assert!((4..10).contains(&usage.files), "{usage:?}");
     assert!(usage.virtual_kib > 64 && usage.virtual_kib < 1 << 20, "{usage:?}");
+    assert!(usage.resident_kib <= usage.virtual_kib && usage.swapped_kib == 0, "{usage:?}");
     assert!(usage.faults_minor > 0, "{usage:?}");
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <linux/io_uring.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -95,6 +96,27 @@ static int thread_exec(void)
 	pthread_create(&thread, NULL, run_nothing, NULL);
 	pthread_join(thread, NULL);
 	return 1;
+}
+
+// Opens a file that is not there and is named by the thread's number and its processor.
+static void *open_numbered(void *mark)
+{
+	char path[256];
+	cpu_set_t here;
+	int processor = sched_getcpu();
+	CPU_ZERO(&here);
+	CPU_SET(processor, &here);
+	sched_setaffinity(0, sizeof(here), &here);
+	snprintf(path, sizeof(path), "/nothing/%s/%d/%d", (char *)mark, gettid(), sched_getcpu());
+	open(path, O_RDONLY);
+	return NULL;
+}
+
+static int thread_open(char *mark)
+{
+	pthread_t thread;
+	pthread_create(&thread, NULL, open_numbered, mark);
+	return pthread_join(thread, NULL);
 }
 
 // Logs in, as far as the kernel is concerned, and opens a file.
@@ -207,6 +229,8 @@ int main(int count, char **arguments)
 		return group();
 	if (!strcmp(deed, "thread-exec"))
 		return thread_exec();
+	if (!strcmp(deed, "thread-open"))
+		return thread_open(rest[0]);
 	if (!strcmp(deed, "login"))
 		return login(rest[0], rest[1]);
 	if (!strcmp(deed, "wait"))

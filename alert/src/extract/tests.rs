@@ -23,8 +23,19 @@ fn event(kind: EventKind, result: i64, detail: Detail) -> Event {
         ..Process::default()
     };
     let (number, time_ns, tid) = (1, 1_500_000_000, 9);
-    let via_io_uring = false;
-    Event { number, time_ns, kind, result, tid, via_io_uring, process: Arc::new(process), detail }
+    let (via_io_uring, vtid, cpu) = (false, Some(17), Some(3));
+    Event {
+        number,
+        time_ns,
+        kind,
+        result,
+        tid,
+        vtid,
+        cpu,
+        via_io_uring,
+        process: Arc::new(process),
+        detail,
+    }
 }
 
 fn shown(event: &Event, name: &str) -> Option<String> {

@@ -43,23 +43,23 @@ macro_rules! origins {
 
 origins! {
     Sensor "The sensor's clock and counters.";
-    Order "The order of the events of one source.";
+    Order "None: the kernel leaves out what no rule wants, so that neither the first event nor the one before is known.";
     Kind "The event's kind.";
     Constant "A constant.";
-    Hostname "`uname -n`.";
-    Plugin "A plugin of Falco's; there is none here.";
+    Hostname "None of an event: the alert has it as `hostname`.";
+    Plugin "None: there are no plugins here.";
     Result "The result of the call, when it ends.";
     Arguments "The arguments of the call, when it ends, and the process that called.";
     OpenFlags "`file.f_flags` after an open that succeeded, the arguments of the call otherwise.";
     Path "The path in the caller's memory, joined to the directory the kernel starts from.";
     Resolved "`d_path` of the opened `file`.";
     Inode "`inode` of the opened `file`.";
-    Files "`task_struct.files`.";
+    Files "None: a look at every entry of `task_struct.files` at each event.";
     Overlay "`ovl_inode` of a file on an overlay.";
     Buffer "The first bytes in the caller's memory.";
     Socket "`sock` of the descriptor.";
     Resolver "Answers of the name service, by address.";
-    Poll "The array given to `poll` and its like.";
+    Poll "None: calls that wait are not reported.";
     Derived "Other fields of the event.";
     Pids "`task_struct.thread_pid` and `signal_struct.pids`.";
     Comm "`task_struct.comm`, at the last exec.";
@@ -72,12 +72,14 @@ origins! {
     Tree "The sensor's tree of processes: exec, fork and exit events, and `/proc` at its start.";
     Streams "`files_struct`, at the last exec.";
     Usage "`mm_struct`, `signal_struct.rlim`, `files_struct` and the faults of `task_struct`, at the last exec.";
-    Scheduler "Scheduler events.";
+    Scheduler "None: scheduler events are not reported.";
+    Threads "None: an exec ends all threads but one, and those made later are not followed.";
     Credentials "`task_struct.cred`.";
     LoginUid "`task_struct.loginuid`.";
     Users "`passwd` and `group` in `/etc`, of the container where they can be read.";
     Cgroup "The path of the process's cgroup.";
     Entered "The path of the process's cgroup at its last exec, and since.";
+    Cgroups "None: a path for each of some fourteen subsystems at each exec.";
     Namespace "`start_boottime` of the first process in the pid namespace.";
     Runtime "The container runtime: by CRI, or containerd's, Docker's or Podman's own interface.";
     RuntimeMounts "The mounts in the container runtime's status or specification of the container.";
@@ -85,6 +87,6 @@ origins! {
     PodLabels "The container runtime's status of the pod's sandbox, or the labels the kubelet gives containers.";
     ApiServer "The Kubernetes API; Falco deprecates the field.";
     Enforcement "`agent.enforce`: the probe as the program starts, the agent after a match.";
-    Syslog "Messages written to `/dev/log`.";
+    Syslog "None: plain writes are not reported.";
     Audit "The audit event of the Kubernetes API server.";
 }

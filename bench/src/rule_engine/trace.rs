@@ -185,6 +185,8 @@ fn event(kind: EventKind, number: usize, processes: &[Arc<Process>]) -> Event {
         kind,
         result: if kind == EventKind::OpenAt { 3 } else { 0 },
         tid: process.key.pid,
+        vtid: None,
+        cpu: None,
         via_io_uring: false,
         process,
         detail,

@@ -35,8 +35,8 @@ pub(crate) struct AgentStatusArgs {
     #[arg(long, value_name = "URL", env = "SAKER_AGENT", default_value = "http://127.0.0.1:2803")]
     pub(crate) agent: String,
     /// Ask on the agent's socket instead; without a path where it usually is.
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "")]
-    pub(crate) socket: Option<PathBuf>,
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<Option<PathBuf>>,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
     /// Show it again and again.

@@ -53,16 +53,15 @@ fn show(arguments: &AgentStatusArgs, status: &AgentStatus) -> anyhow::Result<()>
 
 async fn look(arguments: &AgentStatusArgs) -> anyhow::Result<AgentStatus> {
     let text = match &arguments.socket {
-        Some(path) => on_socket(path).await?,
+        Some(path) => on_socket(path.as_deref()).await?,
         None => over_http(&arguments.agent).await?,
     };
     serde_json::from_slice(&text)
         .context("the agent's answer is not what this version of saker expects")
 }
 
-async fn on_socket(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let named = (!path.as_os_str().is_empty()).then(|| path.to_owned());
-    let socket = named.or_else(agent::tap::default_path);
+async fn on_socket(path: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    let socket = path.map(Path::to_owned).or_else(agent::tap::default_path);
     let socket = socket.ok_or_else(|| fail(Code::Invalid, "name the agent's --socket"))?;
     let mut stream =
         UnixStream::connect(&socket).await.map_err(|error| unreachable(&socket, &error))?;
@@ -78,8 +77,9 @@ async fn over_http(agent: &str) -> anyhow::Result<Vec<u8>> {
     let sent = http.get(&url).send().await;
     let answered = sent.and_then(reqwest::Response::error_for_status);
     let mut response = answered.map_err(|error| {
-        let cause = service::ErrorChain(&error).to_string();
-        fail(Code::Unreachable, format!("cannot reach an agent at {url}: {cause}"))
+        let cause = print::root(&error);
+        let hint = "`saker run` or `saker agent` starts one, --socket asks it without HTTP";
+        fail(Code::Unreachable, format!("cannot reach an agent at {url}: {cause}; {hint}"))
     })?;
     let mut text = Vec::new();
     while let Some(chunk) = response.chunk().await.context("the agent went away")? {

@@ -19,9 +19,14 @@ use crate::{
 
 /// Holds for every event.
 pub(super) const EVERY: &str = "evt.type exists";
-/// How an event is shown unless somebody says otherwise.
+/// How an event is shown unless somebody says otherwise. The parameters of a program's start are its
+/// whole state.
 const OUTPUT: &str =
     "%evt.time %evt.type %proc.pname(%proc.ppid) > %proc.name(%proc.pid) %evt.args";
+const OUTPUT_OF_EXEC: &str =
+    "%evt.time %evt.type %proc.pname(%proc.ppid) > %proc.name(%proc.pid) %evt.res %proc.cmdline";
+const OUTPUT_OF_CLONE: &str =
+    "%evt.time %evt.type %proc.pname(%proc.ppid) > %proc.name(%proc.pid) %evt.res %evt.arg.flags";
 
 pub(crate) async fn execute(arguments: EventsArgs) -> anyhow::Result<Code> {
     let show = Show::new(&arguments)?;
@@ -34,6 +39,8 @@ pub(crate) async fn execute(arguments: EventsArgs) -> anyhow::Result<Code> {
 /// How events are shown.
 enum Show {
     Format(rules::Format),
+    /// By kind: execs, clones, others.
+    Formats([rules::Format; 3]),
     Json,
 }
 
@@ -42,13 +49,29 @@ impl Show {
         if arguments.format == Format::Json {
             return Ok(Self::Json);
         }
-        let format = rules::Format::parse(arguments.output.as_deref().unwrap_or(OUTPUT));
-        format.map(Self::Format).map_err(|fault| fail(Code::Invalid, fault.to_string()))
+        let parse = |text: &str| {
+            rules::Format::parse(text).map_err(|fault| fail(Code::Invalid, fault.to_string()))
+        };
+        match &arguments.output {
+            Some(output) => parse(output).map(Self::Format),
+            None => {
+                let formats = [parse(OUTPUT_OF_EXEC)?, parse(OUTPUT_OF_CLONE)?, parse(OUTPUT)?];
+                Ok(Self::Formats(formats))
+            }
+        }
     }
 
     fn event(&self, event: &Event) -> anyhow::Result<()> {
         match self {
             Self::Format(format) => print::line(print::plain(&format.text(event))),
+            Self::Formats([exec, clone, other]) => {
+                let format = match event.kind {
+                    kind if kind.is_exec() => exec,
+                    kind if kind.is_clone() => clone,
+                    _ => other,
+                };
+                print::line(print::plain(&format.text(event)));
+            }
             Self::Json => print::json(event)?,
         }
         Ok(())

@@ -48,6 +48,8 @@ pub(super) fn read(files: &Files, node: &Node) -> Result<Event, Diagnostic> {
         kind,
         result,
         tid: given.number("thread.tid")?.unwrap_or(process.key.pid),
+        vtid: given.number("thread.vtid")?,
+        cpu: given.number("evt.cpu")?,
         via_io_uring: via_io_uring(&given)?,
         detail: detail(&given, kind, result, &process)?,
         process: Arc::new(process),

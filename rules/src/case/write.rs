@@ -34,6 +34,7 @@ const ANCESTOR_KEYS: &[&str] = &[
 const MOMENTS: &[&str] = &[
     "evt.num",
     "evt.time",
+    "evt.cpu",
     "proc.exe_ino",
     "proc.exe_ino.ctime",
     "proc.exe_ino.mtime",

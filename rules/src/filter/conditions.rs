@@ -116,6 +116,8 @@ impl<'a> Conditions<'a> {
             kind: self.kind,
             result: 0,
             tid: 0,
+            vtid: None,
+            cpu: None,
             via_io_uring: false,
             process: Process::default().into(),
             detail,

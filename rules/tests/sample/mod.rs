@@ -21,7 +21,18 @@ pub(crate) fn process(name: &str, parent: Option<Arc<Process>>) -> Process {
 
 pub(crate) fn event(kind: EventKind, process: Arc<Process>, detail: Detail) -> Event {
     let (number, time_ns, result, tid) = (7, 3_000_000_000, 3, 100);
-    Event { number, time_ns, kind, result, tid, via_io_uring: false, process, detail }
+    Event {
+        number,
+        time_ns,
+        kind,
+        result,
+        tid,
+        vtid: None,
+        cpu: None,
+        via_io_uring: false,
+        process,
+        detail,
+    }
 }
 
 pub(crate) fn open(path: &str, resolved: Option<&str>, flags: u32) -> Detail {

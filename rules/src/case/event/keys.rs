@@ -10,6 +10,8 @@ pub(super) const EVENT: &[&str] = &[
     "evt.via",
     "evt.buffer",
     "thread.tid",
+    "thread.vtid",
+    "evt.cpu",
     "parents",
 ];
 

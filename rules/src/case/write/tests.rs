@@ -217,6 +217,8 @@ prop_compose! {
             kind,
             result,
             tid: process.key.pid,
+            vtid: None,
+            cpu: None,
             via_io_uring,
             process,
             detail,
