@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -12,7 +12,7 @@ use alert::Alert;
 
 use crate::{
     doer,
-    helper::{Deed, attack, done, mark, on_stage},
+    helper::{self, Deed, attack, copy, done, mark, on_stage},
     watch::{builtin, shown},
 };
 
@@ -107,7 +107,7 @@ fn a_mount_at_another_place() {
         $0 open-at $1/etc shadow $2-all";
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--propagation", "private", "/bin/sh", "-c", script]);
-    done(unshare.arg(crate::helper::program()).arg(&at).arg(&mark));
+    done(unshare.arg(helper::program()).arg(&at).arg(&mark));
     let at = at.to_str().unwrap();
     for (way, name) in [
         ("folder", format!("{at}/shadow")),
@@ -125,7 +125,7 @@ fn a_program_under_a_name_that_is_allowed() {
     for name in ["systemd", "sshd", "sudo", "dpkg"] {
         let mark = mark();
         let program = folder.path().join(name);
-        fs::copy(crate::helper::program(), &program).unwrap();
+        copy(helper::program(), &program);
         done(Command::new(&program).args(["open-at", "/etc", "shadow", &mark]));
         let alert = watch.alert(HASHES, &mark);
         opened(&alert, SHADOW);
@@ -149,8 +149,7 @@ fn a_program_in_shared_memory_run_by_the_loader_or_by_a_link() {
     let Some(watch) = builtin() else { return };
     let (mark, folder) = (mark(), tempfile::tempdir().unwrap());
     let program = Removed(format!("/dev/shm/{mark}").into());
-    fs::copy("/bin/true", &program.0).unwrap();
-    fs::set_permissions(&program.0, fs::Permissions::from_mode(0o755)).unwrap();
+    copy("/bin/true".as_ref(), &program.0);
     let loader = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
     let loader = loader.into_iter().find(|path| Path::new(path).exists()).unwrap();
     done(Command::new(loader).arg(&program.0));

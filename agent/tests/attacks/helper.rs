@@ -32,6 +32,13 @@ pub(crate) fn done(command: &mut Command) {
     assert_eq!(status, "0", "{command:?}: {errors}");
 }
 
+/// Copies a program. Not by ourselves: a fork by another test would hold it open for a moment, and it
+/// could not be run.
+#[track_caller]
+pub(crate) fn copy(from: &Path, to: &Path) {
+    done(Command::new("cp").arg(from).arg(to));
+}
+
 /// Returns the compiled `attacks.c`.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();

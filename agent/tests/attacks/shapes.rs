@@ -6,7 +6,7 @@ use std::{fs, os::unix::ffi::OsStrExt, path::Path, process::Command};
 use alert::Alert;
 
 use crate::{
-    helper::{attack, done, mark, program},
+    helper::{attack, copy, done, mark, program},
     watch::{Watch, builtin, has_mark, shown},
 };
 
@@ -41,7 +41,7 @@ fn another_root_has_files_of_its_own_and_those_of_the_host_stay_known() {
     let (mark, root) = (mark(), tempfile::tempdir().unwrap());
     fs::create_dir(root.path().join("etc")).unwrap();
     fs::write(root.path().join("etc/shadow"), "x").unwrap();
-    fs::copy(program(), root.path().join("reader")).unwrap();
+    copy(program(), &root.path().join("reader"));
     let inside = format!("{mark}-inside");
     let mut chroot = Command::new("chroot");
     done(chroot.arg(root.path()).args(["/reader", "open-at", "/etc", "shadow", &inside]));
