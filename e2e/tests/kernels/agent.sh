@@ -1,7 +1,9 @@
-# Runs the agent on one back end while all deeds are done, then while $2 files are opened in each of
-# two races; writes its status, its alerts, and of each race what was opened and what was seen.
+# Runs the agent on one back end while all deeds are done, then while $2 files are opened under a
+# flipping name and $3 whose descriptor is replaced; writes its status, its alerts, and of each race
+# what was opened and what was seen.
 backend=$1
-opens=$2
+opens_name=$2
+opens_descriptor=$3
 saker-agent --config "/etc/$backend.yaml" --stdout >/tmp/alerts 2>/tmp/log &
 agent=$!
 fail() {
@@ -40,20 +42,20 @@ done
 taskset -p 3 $$ >/dev/null
 cd /root/work || exit 1
 echo text >other
-for race in name descriptor; do
-    races $race "$opens" >/tmp/$race || fail "the race $race failed"
-done
+races name "$opens_name" >/tmp/name || fail "the race of names failed"
+races descriptor "$opens_descriptor" >/tmp/descriptor || fail "the race of descriptors failed"
 # The last deed's alert is there when all before it are.
 deeds the_end
 until grep -q 'procexit 0 deeds the_end' /tmp/alerts; do
     kill -0 $agent 2>/dev/null || fail "the agent ended early"
-    sleep 0.1
+    sleep 1
 done
 kill $agent
 wait $agent || fail "the agent failed"
 for race in name descriptor; do
     echo "#race $race"
     cat /tmp/$race
+    eval opens=\$opens_$race
     sed -n "s|.*\"output\":\"race $race $opens /root/work/\(.\).*|\1|p; s|.*\"output\":\"race $race .*|?|p" /tmp/alerts | tr -d '\n'
     echo
 done
