@@ -97,9 +97,10 @@ pub(super) const ROWS: &[Row] = &[
         "$A network 192.0.2.1 $A connect 192.0.2.1 2379 $0",
         &[("fd.name", "*->192.0.2.1:2379"), IMAGE],
     ),
+    // In place of the shell, whose parent is outside.
     row(
         "Files copied out of a container",
-        "cp /bin/dash /usr/bin/runc; /usr/bin/runc -c '$A run tar cf - $0; :' $0",
-        &[("proc.exepath", "*/tar"), ("proc.pname", "runc"), IMAGE],
+        "exec $A run tar cf - $0",
+        &[("proc.exepath", "*/tar"), ("proc.pname", "sh"), IMAGE],
     ),
 ];
