@@ -1,5 +1,6 @@
 /* Every system call without a program of its own: a table says what its arguments are. */
 #include "argument.h"
+#include "filter_call.h"
 
 /* By kind. */
 const volatile struct saker_plan saker_plans[SAKER_KINDS_MAX + 1];
@@ -78,6 +79,8 @@ static __always_inline int end_call(struct pt_regs *regs, long result)
 	u32 kind = call.operation - 1;
 	u8 flags = saker_plans[kind & SAKER_KINDS_MAX].flags;
 	if (flags & SAKER_PLAN_FAILED && result >= 0)
+		return 0;
+	if (drops_call(regs, &call, result))
 		return 0;
 	struct scratch *s = begin_call(kind, result, call.compat, sizeof(struct saker_call));
 	if (!s)

@@ -30,14 +30,6 @@ struct {
 	});
 } filters SEC(".maps");
 
-/* Where the processes of a cgroup of the unified hierarchy run, as far as that is certain. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192);
-	__type(key, u64);
-	__type(value, u32);
-} scopes SEC(".maps");
-
 /* One look at the tables, from which an event's groups are taken. */
 struct sieve {
 	struct saker_filter *filter;
@@ -106,22 +98,11 @@ static __always_inline void narrow_by_range(struct sieve *sieve, const struct sa
 	narrow(sieve, &ranges->masks[place]);
 }
 
-static __always_inline void narrow_by_scope(struct sieve *sieve, u64 cgroup)
-{
-	u32 *scope = bpf_map_lookup_elem(&scopes, &cgroup);
-	u64 place = scope ? *scope : SAKER_SCOPE_UNKNOWN;
-	if (place < SAKER_SCOPES)
-		narrow(sieve, &sieve->program->scope[place]);
-}
-
-/* Narrows by who does it and where. */
+/* Narrows by who does it. */
 static __always_inline void narrow_by_task(struct sieve *sieve, struct task_struct *task)
 {
-	u64 dimensions = sieve->program->dimensions;
-	if (dimensions & SAKER_BY_USER)
+	if (sieve->program->dimensions & SAKER_BY_USER)
 		narrow_by_range(sieve, &sieve->program->user, task->cred->euid.val);
-	if (dimensions & SAKER_BY_SCOPE)
-		narrow_by_scope(sieve, task->cgroups->dfl_cgrp->kn->id);
 }
 
 /* Returns the row of an open's flags. */
@@ -174,6 +155,7 @@ struct reading {
 	u64 end;                /* of the path, in the text */
 	struct saker_mask found;
 	u32 number;             /* of the program */
+	u32 as_typed;           /* it is read for what was typed: nothing is folded */
 	u32 state;
 	u16 skip;               /* names that a `..` takes back */
 	u8 folding;             /* `.`, `..` and empty names are to be folded */
@@ -184,8 +166,9 @@ struct reading {
 
 static __always_inline void found(struct reading *r, u64 output)
 {
-	struct saker_mask *mask = &r->filter->outputs[r->number & (SAKER_FILTER_PATH_PROGRAMS - 1)]
-						     [output & (SAKER_FILTER_OUTPUTS - 1)];
+	u64 number = r->number & (SAKER_FILTER_PATH_PROGRAMS - 1);
+	struct saker_mask *mask = r->as_typed ? r->filter->typed[number] : r->filter->outputs[number];
+	mask += output & (SAKER_FILTER_OUTPUTS - 1);
 	r->found.groups[0] |= mask->groups[0];
 	r->found.groups[1] |= mask->groups[1];
 }
@@ -267,6 +250,8 @@ static __always_inline struct saker_mask end_reading(struct reading *r)
 {
 	if (r->folding && !r->fed)
 		feed(r, '/');
+	/* There is what is found before any byte is read. */
+	found(r, r->filter->hit[0]);
 	found(r, r->filter->last[r->state & (SAKER_FILTER_STATES - 1)]);
 	return r->found;
 }

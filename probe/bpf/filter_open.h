@@ -35,8 +35,8 @@ struct memo {
 	u32 names_count;        /* 0 if it failed */
 	u32 typed_length;
 	u32 base;               /* names below the directory that the typed path starts at; 0: absolute */
-	u32 met;                /* the same of the walk at work; in map memory, which verifiers forget */
-	u32 by_task;            /* user or place decide as well */
+	u32 met;                /* the same of the walk that learns; in map memory, which verifiers forget */
+	u32 by_task;            /* the user decides as well */
 	struct name names[NAMES_MAX];
 	u64 typed[TYPED_WORDS];
 };
@@ -55,6 +55,19 @@ struct {
 	__type(key, u32);
 	__type(value, struct saker_known_file);
 } known_files SEC(".maps");
+
+/* Where the paths of what is learnt are put together. */
+struct texts {
+	u8 path[PATH_BYTES];    /* of the names */
+	u8 typed[PATH_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct texts);
+} texts SEC(".maps");
 
 /* What is asked for, and what came of it. */
 struct opening {
@@ -126,27 +139,40 @@ static __always_inline int start_climb(struct climb *c, struct task_struct *task
 	return 0;
 }
 
-/* Looks at where the walk is: notes the base, returns 1 at the root of the task. */
-static __always_inline int at_root(const struct climb *c, struct memo *m, u32 count)
+static __always_inline int at_base(const struct climb *c)
 {
-	if (c->dentry == c->base_dentry && c->mnt == c->base_mnt)
-		m->met = count;
+	return c->dentry == c->base_dentry && c->mnt == c->base_mnt;
+}
+
+static __always_inline int at_root(const struct climb *c)
+{
 	return c->dentry == c->root_dentry && c->mnt == c->root_mnt;
 }
 
-/* Goes on to the next name. Returns 1 if `dentry` has one, 0 at the root of the task, -1 where it
- * lies right on another mount. One that has no parent is its own: the walk then finds no end. */
-static __always_inline int climb_on(struct climb *c, struct memo *m, u32 count)
+/* Goes from the root of a mount to what it is mounted on. */
+static __always_inline void leave_mount(struct climb *c)
 {
-	if (at_root(c, m, count))
-		return 0;
-	if (c->dentry != c->mnt_root)
-		return 1;
 	struct mount *mount = TYPED(struct mount, (void *)c->mnt - MNT_OFFSET);
 	c->dentry = mount->mnt_mountpoint;
 	c->mnt = TYPED(struct vfsmount, (void *)mount->mnt_parent + MNT_OFFSET);
 	c->mnt_root = c->mnt->mnt_root;
-	if (at_root(c, m, count))
+}
+
+/* Goes on to the next name of the walk that learns, and notes the base. Returns 1 if `dentry` has one,
+ * 0 at the root of the task, -1 where it lies right on another mount. One that has no parent is its
+ * own: the walk then finds no end. */
+static __always_inline int climb_on(struct climb *c, struct memo *m, u32 count)
+{
+	if (at_base(c))
+		m->met = count;
+	if (at_root(c))
+		return 0;
+	if (c->dentry != c->mnt_root)
+		return 1;
+	leave_mount(c);
+	if (at_base(c))
+		m->met = count;
+	if (at_root(c))
 		return 0;
 	return c->dentry == c->mnt_root ? -1 : 1;
 }
@@ -160,34 +186,47 @@ static __always_inline u64 name_length(struct dentry *dentry)
 	return length < inline_name_size() ? length : ~0ull;
 }
 
-/* Returns 0 if the names from the file to the root of the task are those of the memo. */
-static __always_inline u64 compare_names(struct memo *m, struct climb *c, u32 relative)
+/* Returns 0 if the name in the dentry is this one, which lies in its own. */
+static __always_inline u64 compare_name(struct dentry *dentry, const struct name *name)
 {
-	u64 differ = 0;
-	u32 i;
-	m->met = 0;
-	for (i = 0; i <= NAMES_MAX; i++) {
-		int more = climb_on(c, m, i);
-		if (more < 0 || (more && i == NAMES_MAX))
-			return 1;
-		if (!more)
-			break;
-		struct dentry *dentry = c->dentry;
-		struct name *name = &m->names[i];
-		/* A name of this length lies in its dentry, or the memo would not have it. */
-		u64 length = dentry->d_name.len;
-		differ |= length ^ name->length;
-		differ |= word_of(dentry, 0) ^ name->words[0];
-		if (length > 7)
-			differ |= word_of(dentry, 1) ^ name->words[1];
-		if (length > 15) {
-			differ |= word_of(dentry, 2) ^ name->words[2];
-			differ |= word_of(dentry, 3) ^ name->words[3];
-			differ |= word_of(dentry, 4) ^ name->words[4];
-		}
-		c->dentry = dentry->d_parent;
+	/* A name of this length lies in its dentry, or the memo would not have it. */
+	u64 length = dentry->d_name.len;
+	u64 differ = (length ^ name->length) | (word_of(dentry, 0) ^ name->words[0]);
+	if (length > 7)
+		differ |= word_of(dentry, 1) ^ name->words[1];
+	if (length > 15) {
+		differ |= word_of(dentry, 2) ^ name->words[2];
+		differ |= word_of(dentry, 3) ^ name->words[3];
+		differ |= word_of(dentry, 4) ^ name->words[4];
 	}
-	return differ | (i ^ m->names_count) | (m->base ^ (relative ? m->met : 0));
+	return differ;
+}
+
+/* Returns 0 if the names from the file to the root of the task are those of the memo. A walk meets the
+ * root once, so it is looked for only where the memo has it. */
+static __always_inline u64 compare_names(const struct memo *m, struct climb *c, u32 relative)
+{
+	u64 differ = 0, base = m->base, count = m->names_count;
+	for (u32 i = 0; i <= NAMES_MAX; i++) {
+		if (relative && at_base(c))
+			base = m->base ^ i;
+		if (i >= count && at_root(c))
+			return differ | base;
+		if (c->dentry == c->mnt_root) {
+			leave_mount(c);
+			if (relative && at_base(c))
+				base = m->base ^ i;
+			if (i >= count && at_root(c))
+				return differ | base;
+			if (c->dentry == c->mnt_root)
+				return 1;
+		}
+		if (i >= count || i == NAMES_MAX)
+			return 1;
+		differ |= compare_name(c->dentry, &m->names[i]);
+		c->dentry = c->dentry->d_parent;
+	}
+	return 1;
 }
 
 /* Takes the names into the memo; returns 0 if all of them fit. */
@@ -259,25 +298,36 @@ static __always_inline u64 compare_typed(const struct memo *m, const u8 *text)
 	return differ;
 }
 
-/* Finds what the paths of the memo add, from what the memo holds alone. Returns 0 if it is known. */
-static __always_inline int narrow_by_paths(struct memo *m, struct sieve *sieve, u32 opened)
+/* Returns what is found in the text that was typed: as it is, or as the full path it stands for. One
+ * `reading` serves all texts, since the stack has room for little more. */
+static __always_inline struct saker_mask read_memo_typed(const struct memo *m, const struct sieve *sieve,
+							 const struct texts *t, struct reading *r,
+							 u32 as_typed)
 {
-	u32 zero = 0;
-	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
-	struct reading r;
+	u64 length = m->typed_length;
+	CLAMP(length, 8 * TYPED_WORDS);
+	begin_reading(r, sieve, t->typed, !as_typed);
+	r->as_typed = as_typed;
+	read_text(r, length);
+	return end_reading(r);
+}
+
+/* Narrows by what the paths of the memo add, found from what it holds alone. Returns 0 if that is
+ * known. */
+static __always_inline int narrow_by_paths(const struct memo *m, struct sieve *sieve, struct texts *t,
+					   struct reading *r, u32 opened)
+{
 	struct saker_mask possible = sieve->program->quiet;
 	u64 below_base = 0, length = 0, differ = 1;
-	if (!s)
-		return -1;
 	if (opened) {
-		length = write_names(m, s->path, &below_base);
-		begin_reading(&r, sieve, s->path, 0);
-		read_text(&r, length);
-		join(&possible, end_reading(&r));
+		length = write_names(m, t->path, &below_base);
+		begin_reading(r, sieve, t->path, 0);
+		read_text(r, length);
+		join(&possible, end_reading(r));
 		u64 typed_at = length - m->typed_length;
 		if (length >= m->typed_length) {
 			CLAMP(typed_at, NAMES_MAX * 48);
-			differ = compare_typed(m, s->path + typed_at);
+			differ = compare_typed(m, t->path + typed_at);
 		}
 		/* Nothing but the names below its base: then it adds nothing of its own. */
 		if (m->base && (differ || below_base != m->typed_length + 1))
@@ -285,15 +335,26 @@ static __always_inline int narrow_by_paths(struct memo *m, struct sieve *sieve, 
 		if (!m->base && length != m->typed_length)
 			differ = 1;
 	}
-	if (differ) {
-		bpf_probe_read_kernel(s->path + PATH_BYTES, sizeof(m->typed), m->typed);
-		begin_reading(&r, sieve, s->path + PATH_BYTES, 1);
-		length = m->typed_length;
-		CLAMP(length, 8 * TYPED_WORDS);
-		read_text(&r, length);
-		join(&possible, end_reading(&r));
-	}
+	if (differ)
+		join(&possible, read_memo_typed(m, sieve, t, r, 0));
 	narrow(sieve, &possible);
+	return 0;
+}
+
+/* Narrows by all texts of the memo. Returns 0 if what they add is known. */
+static __always_inline int narrow_by_texts(const struct memo *m, struct sieve *sieve, struct texts *t,
+					   u32 opened)
+{
+	u64 dimensions = sieve->program->dimensions;
+	struct reading r;
+	bpf_probe_read_kernel(t->typed, sizeof(m->typed), m->typed);
+	if (dimensions & SAKER_BY_PATH && narrow_by_paths(m, sieve, t, &r, opened))
+		return -1;
+	if (dimensions & SAKER_BY_TYPED) {
+		struct saker_mask possible = sieve->program->quiet_typed;
+		join(&possible, read_memo_typed(m, sieve, t, &r, 1));
+		narrow(sieve, &possible);
+	}
 	return 0;
 }
 
@@ -343,21 +404,57 @@ static __always_inline void learn_result(struct memo *m, const struct sieve *sie
 	}
 }
 
-/* Remembers what an open is and what that leaves possible. Returns 0 if its paths are short and plain.
- * What is remembered was found from the memo alone: it is right whatever changes meanwhile. */
+/* Notes what an open is and finds what that leaves possible. Returns 0 if its paths are short and plain. */
+static __always_inline int fill_memo(struct memo *m, struct sieve *sieve, const struct opening *o,
+				     struct file *file, struct climb *c, const struct typed_path *typed,
+				     struct texts *t)
+{
+	u32 relative = is_relative(typed), opened = file != NULL;
+	u32 flags = o->flags;
+	u64 descriptor = SAKER_DESCRIPTOR_ABSENT;
+	m->kind = o->kind;
+	m->typed_length = typed->length;
+	m->names_count = m->base = 0;
+	m->asked = o->flags;
+	m->modes = o->mode;
+#pragma unroll
+	for (u32 i = 0; i < TYPED_WORDS; i++)
+		m->typed[i] = typed->words[i];
+	learn_result(m, sieve, o->result);
+	if (sieve->program->dimensions & SAKER_BY_RESULT)
+		narrow_by_range(sieve, &sieve->program->result, o->result);
+	if (opened) {
+		if (learn_names(m, c, relative))
+			return -1;
+		m->asked |= (u64)file->f_flags << 32;
+		m->modes |= (u64)file->f_inode->i_mode << 32;
+		flags = (flags & ~3) | (m->asked >> 32 & (3 | O_PATH));
+		descriptor = descriptor_of(m->modes >> 32);
+	}
+	narrow_by_open(sieve, flags, o->mode, descriptor);
+	if (narrow_by_texts(m, sieve, t, opened))
+		return -1;
+	m->left = sieve->left;
+	m->by_task = (sieve->program->dimensions & SAKER_BY_USER) != 0;
+	return 0;
+}
+
+/* Remembers an open and what it leaves possible, from the memo alone: that is right whatever changes
+ * meanwhile. Returns 0 if opens like it are remembered now. */
 __noinline int learn_open(const struct opening *o)
 {
 	struct task_struct *task = current_task();
 	struct typed_path typed;
 	struct sieve sieve;
 	struct climb c;
+	struct file *file = NULL;
 	u64 name_hash = 0;
+	u32 zero = 0;
 	/* Functions like this are verified even where nothing calls them, on Linux 6.1. */
 	if (!saker_typed || !o || !sieve_for(&sieve, o->kind) || read_typed(&typed, o->typed))
 		return -1;
-	u32 relative = is_relative(&typed), opened = o->result >= 0;
-	struct file *file = NULL;
-	if (opened) {
+	u32 relative = is_relative(&typed);
+	if (o->result >= 0) {
 		file = typed_file(task, o->result);
 		if (!file || start_climb(&c, task, file, relative ? o->directory : AT_FDCWD))
 			return -1;
@@ -366,34 +463,12 @@ __noinline int learn_open(const struct opening *o)
 		return -1;
 	}
 	struct memo *m = memo_at(&typed, name_hash);
-	if (!m)
+	struct texts *t = bpf_map_lookup_elem(&texts, &zero);
+	if (!m || !t)
 		return -1;
 	m->generation = 0;
-	m->kind = o->kind;
-	m->typed_length = typed.length;
-	m->names_count = m->base = 0;
-	m->asked = o->flags;
-	m->modes = o->mode;
-#pragma unroll
-	for (u32 i = 0; i < TYPED_WORDS; i++)
-		m->typed[i] = typed.words[i];
-	learn_result(m, &sieve, o->result);
-	if (sieve.program->dimensions & SAKER_BY_RESULT)
-		narrow_by_range(&sieve, &sieve.program->result, o->result);
-	u32 flags = o->flags, descriptor = SAKER_DESCRIPTOR_ABSENT;
-	if (opened) {
-		if (learn_names(m, &c, relative))
-			return -1;
-		m->asked |= (u64)file->f_flags << 32;
-		m->modes |= (u64)file->f_inode->i_mode << 32;
-		flags = (flags & ~3) | (m->asked >> 32 & (3 | O_PATH));
-		descriptor = descriptor_of(m->modes >> 32);
-	}
-	narrow_by_open(&sieve, flags, o->mode, descriptor);
-	if (sieve.program->dimensions & SAKER_BY_PATH && narrow_by_paths(m, &sieve, opened))
+	if (fill_memo(m, &sieve, o, file, &c, &typed, t))
 		return -1;
-	m->left = sieve.left;
-	m->by_task = (sieve.program->dimensions & (SAKER_BY_USER | SAKER_BY_SCOPE)) != 0;
 	m->generation = sieve.filter->generation;
 	return 0;
 }
@@ -415,7 +490,7 @@ static __always_inline u64 compare_open(const struct memo *m, const struct typed
 	       (m->asked ^ asked) | (m->modes ^ modes);
 }
 
-/* Returns whether user or place rule out what the memo leaves possible. */
+/* Returns whether the user rules out what the memo leaves possible. */
 static __always_inline int task_decides(const struct memo *m, struct task_struct *task, u32 kind)
 {
 	struct sieve sieve;

@@ -52,6 +52,6 @@ int BPF_PROG(ring_connect, struct io_kiocb *request)
 	/* The file itself is looked up only when the request is carried out. */
 	fill_connect(s, request->cqe.fd, (u64)BPF_CORE_READ(connect, addr),
 		     BPF_CORE_READ(connect, addr_len));
-	send(s, &bulk, SAKER_CONNECT);
+	end_connect(s);
 	return 0;
 }

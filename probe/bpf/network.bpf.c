@@ -1,4 +1,5 @@
 /* Sockets that connect. */
+#include "filter_connect.h"
 #include "syscall.h"
 
 /* Appends the address a Unix socket was asked to reach; a leading NUL is an abstract name. */
@@ -75,6 +76,6 @@ int BPF_PROG(syscall_connect, struct pt_regs *regs, long result)
 	if (!s)
 		return 0;
 	fill_connect(s, argument(regs, &call, 0), argument(regs, &call, 1), argument(regs, &call, 2));
-	send(s, &bulk, SAKER_CONNECT);
+	end_connect(s);
 	return 0;
 }

@@ -122,7 +122,9 @@ static __always_inline u64 argument(struct pt_regs *regs, const struct call *cal
 static __always_inline struct opening opening_of(struct pt_regs *regs, const struct call *call,
 						 long result)
 {
-	u64 a = argument(regs, call, 0), b = argument(regs, call, 1), c = argument(regs, call, 2);
+	/* No open is carried by a socketcall. */
+	u64 a = saved_argument(regs, call->compat, 0), b = saved_argument(regs, call->compat, 1);
+	u64 c = saved_argument(regs, call->compat, 2);
 	struct opening o = { .kind = call->operation - 1, .result = result, .directory = AT_FDCWD, .typed = (void *)a };
 	struct open_how how = {};
 	switch (call->operation - 1) {
@@ -145,8 +147,11 @@ static __always_inline struct opening opening_of(struct pt_regs *regs, const str
 		o.directory = a;
 		o.typed = (void *)b;
 		o.flags = c;
-		o.mode = argument(regs, call, 3);
+		o.mode = saved_argument(regs, call->compat, 3);
 	}
+	/* Linux passes over a mode nobody needs, and so does what tells of the open. */
+	if (!(o.flags & (O_CREAT | O_TMPFILE_ALONE)))
+		o.mode = 0;
 	return o;
 }
 
@@ -155,17 +160,23 @@ static __always_inline int is_open(u32 kind)
 	return kind >= SAKER_OPEN && kind <= SAKER_CREAT;
 }
 
+/* Returns whether the filter drops this open. */
+static __always_inline int drops_open(struct pt_regs *regs, const struct call *call, long result)
+{
+	if (!saker_filtering || !saker_typed || !saker_generation || !is_open(call->operation - 1))
+		return 0;
+	struct opening o = opening_of(regs, call, result);
+	return unwanted_open(&o);
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 {
 	struct call call = call_of(regs);
 	if (!call.operation)
 		return 0;
-	if (saker_filtering && saker_typed && saker_generation && is_open(call.operation - 1)) {
-		struct opening o = opening_of(regs, &call, result);
-		if (unwanted_open(&o))
-			return 0;
-	}
+	if (drops_open(regs, &call, result))
+		return 0;
 	if (muted(call.operation - 1))
 		return 0;
 	bpf_tail_call(ctx, &families, call.operation);

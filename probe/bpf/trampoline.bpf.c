@@ -50,7 +50,7 @@ int BPF_PROG(trampoline_connect, s32 descriptor, void *address, s32 length, int 
 	if (!s)
 		return 0;
 	fill_connect(s, descriptor, (u64)address, (u32)length);
-	send(s, &bulk, SAKER_CONNECT);
+	end_connect(s);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct saker_mask {
  * that are not used are the highest. */
 struct saker_ranges {
 	__u64 last;                     /* place of the last that is used */
+	struct saker_mask absent;       /* where there is no number */
 	__s64 first[SAKER_FILTER_RANGES];
 	struct saker_mask masks[SAKER_FILTER_RANGES];
 };
@@ -33,6 +34,7 @@ struct saker_ranges {
 /* The first network that holds the address decides; one holds all. */
 struct saker_networks {
 	__u64 count;
+	struct saker_mask absent;       /* where there is no address */
 	__u64 address[SAKER_FILTER_NETWORKS][2];        /* in network order, IPv4 mapped into IPv6 */
 	__u64 bits[SAKER_FILTER_NETWORKS][2];           /* the bits of it that count */
 	struct saker_mask masks[SAKER_FILTER_NETWORKS];
@@ -51,17 +53,13 @@ struct saker_known_file {
 enum saker_dimension {
 	SAKER_BY_RESULT = 1 << 0,
 	SAKER_BY_USER = 1 << 1,
-	SAKER_BY_SCOPE = 1 << 2,
-	SAKER_BY_FLAGS = 1 << 3,
-	SAKER_BY_DESCRIPTOR = 1 << 4,
-	SAKER_BY_PATH = 1 << 5,
-	SAKER_BY_PORT = 1 << 6,
-	SAKER_BY_ADDRESS = 1 << 7,
-	SAKER_BY_PROTOCOL = 1 << 8,
-	SAKER_BY_ARGUMENT = 1 << 9,     /* of index 0, and so on */
+	SAKER_BY_PATH = 1 << 2,
+	SAKER_BY_TYPED = 1 << 3,        /* the text of a path as it was typed */
+	SAKER_BY_LOCAL_PORT = 1 << 4,
+	SAKER_BY_REMOTE_PORT = 1 << 5,
+	SAKER_BY_ADDRESS = 1 << 6,      /* of the remote end */
+	SAKER_BY_ARGUMENT = 1 << 7,     /* of the call, the first, and so on */
 };
-
-enum saker_scope { SAKER_SCOPE_UNKNOWN, SAKER_SCOPE_HOST, SAKER_SCOPE_CONTAINER, SAKER_SCOPES };
 
 /* What a descriptor stands for, as far as opens and connects can tell. */
 enum saker_descriptor_class {
@@ -79,12 +77,17 @@ enum saker_descriptor_class {
 enum saker_protocol { SAKER_PROTOCOL_ABSENT, SAKER_PROTOCOL_TCP, SAKER_PROTOCOL_UDP,
 		      SAKER_PROTOCOL_ICMP, SAKER_PROTOCOL_RAW, SAKER_PROTOCOLS };
 
+/* How much of a register an argument is. */
+enum saker_width { SAKER_WIDTH_LONG, SAKER_WIDTH_SIGNED, SAKER_WIDTH_UNSIGNED };
+
 /* What is possible for the events of one kind, or of several with the same rules. */
 struct saker_filter_program {
 	__u64 dimensions;
+	__u8 widths[8];                 /* of the call's arguments */
 	struct saker_mask all;
 	struct saker_mask quiet;        /* if no path adds anything */
-	struct saker_mask scope[SAKER_SCOPES];
+	struct saker_mask quiet_typed;  /* if what was typed adds nothing */
+	struct saker_mask ends;         /* for a socket with addresses, whose name is no path */
 	struct saker_mask flags[SAKER_FILTER_ROWS];
 	struct saker_mask descriptor[SAKER_DESCRIPTORS];
 	struct saker_mask protocol[SAKER_PROTOCOLS];
@@ -101,6 +104,7 @@ struct saker_filter {
 	__u8 of_kind[128];              /* program + 1; 0: every event is sent */
 	struct saker_filter_program programs[SAKER_FILTER_PROGRAMS];
 	struct saker_mask outputs[SAKER_FILTER_PATH_PROGRAMS][SAKER_FILTER_OUTPUTS];
+	struct saker_mask typed[SAKER_FILTER_PATH_PROGRAMS][SAKER_FILTER_OUTPUTS];
 	__u16 hit[SAKER_FILTER_STATES];
 	__u16 last[SAKER_FILTER_STATES];
 	__u8 classes[256];

@@ -246,6 +246,11 @@ impl Call {
         self.flags & plan::MADE != 0
     }
 
+    /// Returns whether the process may work in another directory afterwards.
+    pub const fn moves(&self) -> bool {
+        self.flags & plan::MOVED != 0
+    }
+
     /// Returns what the probe reads.
     pub fn plan(&self) -> Plan {
         let mut plan = Plan { flags: self.flags, ..Plan::default() };

@@ -22,22 +22,22 @@ pub const NUMBER_MAX: i64 = 1 << 61;
 pub mod dimension {
     pub const RESULT: u64 = 1 << 0;
     pub const USER: u64 = 1 << 1;
-    pub const SCOPE: u64 = 1 << 2;
-    pub const FLAGS: u64 = 1 << 3;
-    pub const DESCRIPTOR: u64 = 1 << 4;
-    pub const PATH: u64 = 1 << 5;
-    pub const PORT: u64 = 1 << 6;
-    pub const ADDRESS: u64 = 1 << 7;
-    pub const PROTOCOL: u64 = 1 << 8;
-    /// That of the first argument; those of the others follow.
-    pub const ARGUMENT: u64 = 1 << 9;
+    pub const PATH: u64 = 1 << 2;
+    /// The text of a path as it was typed.
+    pub const TYPED: u64 = 1 << 3;
+    pub const LOCAL_PORT: u64 = 1 << 4;
+    pub const REMOTE_PORT: u64 = 1 << 5;
+    /// That of the remote end.
+    pub const ADDRESS: u64 = 1 << 6;
+    /// That of the call's first argument; those of the others follow.
+    pub const ARGUMENT: u64 = 1 << 7;
 }
 
-/// Rows of [`Program::scope`].
-pub mod scope {
-    pub const UNKNOWN: usize = 0;
-    pub const HOST: usize = 1;
-    pub const CONTAINER: usize = 2;
+/// How much of a register an argument is: values of [`Program::widths`].
+pub mod width {
+    pub const LONG: u8 = 0;
+    pub const SIGNED: u8 = 1;
+    pub const UNSIGNED: u8 = 2;
 }
 
 /// Rows of [`Program::descriptor`].
@@ -78,6 +78,7 @@ pub type Mask = [u64; 2];
 #[repr(C)]
 pub struct Ranges {
     pub last: u64,
+    pub absent: Mask,
     pub first: [i64; RANGES_MAX],
     pub masks: [Mask; RANGES_MAX],
 }
@@ -86,6 +87,7 @@ pub struct Ranges {
 #[repr(C)]
 pub struct Networks {
     pub count: u64,
+    pub absent: Mask,
     pub address: [[u64; 2]; NETWORKS_MAX],
     pub bits: [[u64; 2]; NETWORKS_MAX],
     pub masks: [Mask; NETWORKS_MAX],
@@ -96,9 +98,11 @@ pub struct Networks {
 #[repr(C)]
 pub struct Program {
     pub dimensions: u64,
+    pub widths: [u8; 8],
     pub all: Mask,
     pub quiet: Mask,
-    pub scope: [Mask; 3],
+    pub quiet_typed: Mask,
+    pub ends: Mask,
     pub flags: [Mask; FLAGS_ROWS],
     pub descriptor: [Mask; 8],
     pub protocol: [Mask; 5],
@@ -120,6 +124,7 @@ pub struct FilterTables {
     pub of_kind: [u8; 128],
     pub programs: [Program; PROGRAMS_MAX],
     pub outputs: [[Mask; OUTPUTS_MAX]; PATH_PROGRAMS_MAX],
+    pub typed: [[Mask; OUTPUTS_MAX]; PATH_PROGRAMS_MAX],
     pub hit: [u16; STATES_MAX],
     pub last: [u16; STATES_MAX],
     pub classes: [u8; 256],
@@ -131,8 +136,9 @@ const WORDS: usize = size_of::<FilterTables>() / 8;
 /// The tables as the kernel is given them.
 pub type FilterWords = [u64; WORDS];
 
-/// Kinds the probe has a filter for, all of which look at paths.
-pub const FILTERED: [Kind; 4] = [Kind::Open, Kind::OpenAt, Kind::OpenAt2, Kind::Creat];
+/// Kinds of which the probe looks at paths.
+pub const BY_PATH: [Kind; 5] =
+    [Kind::Open, Kind::OpenAt, Kind::OpenAt2, Kind::Creat, Kind::Connect];
 
 /// Returns tables that filter nothing.
 pub fn empty() -> Box<FilterWords> {
@@ -170,33 +176,33 @@ mod tests {
     #[test]
     fn every_size_and_offset_is_that_of_the_header_file() {
         let structures = offsets! {
-            "saker_ranges" = Ranges { last, first, masks }
-            "saker_networks" = Networks { count, address, bits, masks }
+            "saker_ranges" = Ranges { last, absent, first, masks }
+            "saker_networks" = Networks { count, absent, address, bits, masks }
             "saker_filter_program" = Program {
-                dimensions, all, quiet, scope, flags, descriptor, protocol, result, user,
+                dimensions, widths, all, quiet, quiet_typed, ends, flags, descriptor, protocol, result, user,
                 remote_port, local_port, remote, arguments,
             }
             "saker_filter" = FilterTables {
-                generation, of_kind, programs, outputs, hit, last, classes, next,
+                generation, of_kind, programs, outputs, typed, hit, last, classes, next,
             }
         };
         let numbers = [
             ("SAKER_BY_RESULT", dimension::RESULT),
             ("SAKER_BY_USER", dimension::USER),
-            ("SAKER_BY_SCOPE", dimension::SCOPE),
-            ("SAKER_BY_FLAGS", dimension::FLAGS),
-            ("SAKER_BY_DESCRIPTOR", dimension::DESCRIPTOR),
             ("SAKER_BY_PATH", dimension::PATH),
-            ("SAKER_BY_PORT", dimension::PORT),
+            ("SAKER_BY_TYPED", dimension::TYPED),
+            ("SAKER_BY_LOCAL_PORT", dimension::LOCAL_PORT),
+            ("SAKER_BY_REMOTE_PORT", dimension::REMOTE_PORT),
             ("SAKER_BY_ADDRESS", dimension::ADDRESS),
-            ("SAKER_BY_PROTOCOL", dimension::PROTOCOL),
             ("SAKER_BY_ARGUMENT", dimension::ARGUMENT),
-            ("SAKER_SCOPE_HOST", scope::HOST as u64),
-            ("SAKER_SCOPE_CONTAINER", scope::CONTAINER as u64),
+            ("SAKER_WIDTH_LONG", width::LONG.into()),
+            ("SAKER_WIDTH_SIGNED", width::SIGNED.into()),
+            ("SAKER_WIDTH_UNSIGNED", width::UNSIGNED.into()),
             ("SAKER_DESCRIPTOR_FILE", descriptor::FILE as u64),
             ("SAKER_DESCRIPTOR_DIRECTORY", descriptor::DIRECTORY as u64),
             ("SAKER_DESCRIPTOR_PIPE", descriptor::PIPE as u64),
             ("SAKER_DESCRIPTOR_UNIX", descriptor::UNIX as u64),
+            ("SAKER_DESCRIPTOR_IPV6", descriptor::IPV6 as u64),
             ("SAKER_DESCRIPTOR_OTHER", descriptor::OTHER as u64),
             ("SAKER_PROTOCOL_RAW", protocol::RAW as u64),
             ("SAKER_KNOWN_PLACES", known::PLACES as u64),

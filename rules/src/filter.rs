@@ -71,6 +71,8 @@ pub struct KindFilter {
     /// By the values of parameters, each with its place among those of the kind.
     pub arguments: Vec<(u8, Ranges)>,
     pub path: PathMasks,
+    /// By what was typed, as it is: nothing is folded.
+    pub typed: Option<PathMasks>,
 }
 
 /// What paths leave possible: the masks of all that is found in any of an event's paths, joined.
@@ -155,7 +157,11 @@ impl KindFilter {
             let value = view.arguments.get(usize::from(*place)).copied().unwrap_or_default();
             mask = mask & ranges.mask(value, all);
         }
-        mask & self.path.mask(automaton, view, all)
+        let typed = self.typed.as_ref().map_or(all, |masks| match view.typed {
+            Sight::Value(typed) => masks.of_text(automaton, typed),
+            Sight::Absent | Sight::Unknown => all,
+        });
+        mask & typed & self.path.mask(automaton, view, all)
     }
 }
 
@@ -179,13 +185,16 @@ impl PathMasks {
         for text in &view.paths {
             match text {
                 PathText::Ends => mask |= self.ends,
-                PathText::Path(path) => {
-                    automaton.run(path.as_bytes(), &mut |output| {
-                        mask |= self.outputs[output as usize];
-                    });
-                }
+                PathText::Path(path) => mask |= self.of_text(automaton, path),
             }
         }
+        mask
+    }
+
+    /// Returns what a text leaves possible.
+    fn of_text(&self, automaton: &Automaton, text: &str) -> Mask {
+        let mut mask = self.quiet;
+        automaton.run(text.as_bytes(), &mut |output| mask |= self.outputs[output as usize]);
         mask
     }
 }

@@ -14,7 +14,7 @@ mod sample;
 
 const CASES: u32 = 24;
 
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 17] = [
     "/a",
     "/a/b",
     "/a/ab",
@@ -25,6 +25,7 @@ const PATHS: [&str; 16] = [
     "/b/a.b",
     "/b",
     "/a/b/a/b",
+    "../a",
     "/A/B",
     "/ä/b",
     "/\u{fffd}/b",
@@ -69,6 +70,7 @@ fn path_check() -> impl Strategy<Value = String> {
         "fd.resolved",
         "fd.nameraw",
         "fs.path.name",
+        "fs.path.nameraw",
         "fs.path.source",
         "fs.path.target",
         "evt.abspath",

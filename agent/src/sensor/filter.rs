@@ -9,13 +9,16 @@ use std::{
 use alert::DescriptorKind;
 use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
 use probe::{
+    call::{CALLS, Call, Source},
     filter::{
-        self, FILTERED, FLAGS_ROWS, FilterWords, Mask, NUMBER_MAX, OUTPUTS_MAX, PATH_PROGRAMS_MAX,
-        Program, RANGES_MAX, Ranges, STATES_MAX, descriptor, dimension, scope,
+        self, BY_PATH, FLAGS_ROWS, FilterWords, Mask, NETWORKS_MAX, NUMBER_MAX, Networks,
+        OUTPUTS_MAX, PATH_PROGRAMS_MAX, PROGRAMS_MAX, Program, RANGES_MAX, Ranges, STATES_MAX,
+        descriptor, dimension, protocol, width,
     },
+    layout::Kind,
     program::map,
 };
-use rules::{KernelFilter, KindFilter};
+use rules::{KernelFilter, KindFilter, PathMasks};
 
 use super::{SensorError, load::event_kind};
 
@@ -108,50 +111,95 @@ fn fill(words: &mut FilterWords, filter: &KernelFilter, generation: u64) {
     let tables = filter::tables(words);
     tables.generation = generation;
     let automaton = filter.automaton();
-    if automaton.states() > STATES_MAX {
-        return;
+    let fits = automaton.states() <= STATES_MAX;
+    if fits {
+        tables.classes = automaton.classes;
+        tables.next[..automaton.next.len()].copy_from_slice(&automaton.next);
+        tables.hit[..automaton.hit.len()].copy_from_slice(&automaton.hit);
+        tables.last[..automaton.last.len()].copy_from_slice(&automaton.last);
     }
-    tables.classes = automaton.classes;
-    tables.next[..automaton.next.len()].copy_from_slice(&automaton.next);
-    tables.hit[..automaton.hit.len()].copy_from_slice(&automaton.hit);
-    tables.last[..automaton.last.len()].copy_from_slice(&automaton.last);
-    let mut placed: Vec<u8> = Vec::new();
-    for kind in FILTERED {
+    let mut placed: Vec<(u8, Registers)> = Vec::new();
+    let by_path = BY_PATH.into_iter().filter(|_| fits).map(|kind| (kind, Registers::default()));
+    // Where a process works is told whatever the rules are.
+    let calls = CALLS.iter().filter(|call| !call.moves()).map(Registers::of);
+    for (kind, registers) in by_path.chain(calls) {
         let Some(number) = event_kind(kind).and_then(|kind| filter.number(kind)) else { continue };
-        let place = match placed.iter().position(|other| *other == number) {
-            Some(place) => place,
-            None => {
-                let from = &filter.filters()[usize::from(number)];
-                if placed.len() == PATH_PROGRAMS_MAX || from.path.outputs.len() > OUTPUTS_MAX {
-                    continue;
-                }
-                placed.push(number);
-                let place = placed.len() - 1;
-                tables.programs[place] = program(from, tables.programs[place]);
-                for (to, mask) in tables.outputs[place].iter_mut().zip(&from.path.outputs) {
-                    *to = mask.0;
-                }
-                place
+        let from = &filter.filters()[usize::from(number)];
+        let key = (number, registers.of_asked(from));
+        let place = placed.iter().position(|other| *other == key).unwrap_or(placed.len());
+        if place == placed.len() {
+            let by_path = BY_PATH.contains(&kind);
+            let too_many = if by_path { PATH_PROGRAMS_MAX } else { PROGRAMS_MAX };
+            if place >= too_many || (by_path && from.path.outputs.len() > OUTPUTS_MAX) {
+                continue;
             }
-        };
+            tables.programs[place] = program(from, &key.1, tables.programs[place]);
+            if by_path {
+                put_outputs(&mut tables.outputs[place], &from.path);
+                if let Some(typed) = &from.typed {
+                    put_outputs(&mut tables.typed[place], typed);
+                }
+            }
+            placed.push(key);
+        }
         tables.of_kind[kind as usize] = u8::try_from(place + 1).unwrap_or(0);
     }
 }
 
-/// Returns the dimensions of one kind of event; `empty` is a program of zeros.
-fn program(from: &KindFilter, empty: Program) -> Program {
-    let all = from.all.0;
-    let mut to = Program { all, quiet: from.path.quiet.0, ..empty };
-    let mut by = |wanted: bool, dimension: u64| to.dimensions |= if wanted { dimension } else { 0 };
-    by(to.quiet != all, dimension::PATH);
-    by(put_ranges(&mut to.result, from.result.as_ref()), dimension::RESULT);
-    by(put_ranges(&mut to.user, from.user.as_ref()), dimension::USER);
-    by(from.scope.is_some(), dimension::SCOPE);
-    to.scope = [all; 3];
-    if let Some(rows) = &from.scope {
-        to.scope[scope::HOST] = row(rows, rules::Scope::Host as usize, all);
-        to.scope[scope::CONTAINER] = row(rows, rules::Scope::Container as usize, all);
+fn put_outputs(to: &mut [Mask; OUTPUTS_MAX], from: &PathMasks) {
+    to.iter_mut().zip(&from.outputs).for_each(|(to, mask)| *to = mask.0);
+}
+
+/// Where the call of a kind has its parameters: the register of each and how much of it counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Registers(Vec<Option<(u8, u8)>>);
+
+impl Registers {
+    fn of(call: &Call) -> (Kind, Self) {
+        let register = |source: &Source| match *source {
+            Source::Signed(at) => Some((at, width::SIGNED)),
+            Source::Unsigned(at) => Some((at, width::UNSIGNED)),
+            Source::Long(at) => Some((at, width::LONG)),
+            _ => None,
+        };
+        (call.kind, Self(call.sources.iter().map(register).collect()))
     }
+
+    /// Returns the same for what the filter asks for alone.
+    fn of_asked(&self, filter: &KindFilter) -> Self {
+        let asked = filter.arguments.iter();
+        Self(asked.map(|(place, _)| self.0.get(usize::from(*place)).copied().flatten()).collect())
+    }
+}
+
+/// Returns the dimensions of one kind of event, with the registers of the parameters it asks for;
+/// `empty` is a program of zeros.
+fn program(from: &KindFilter, registers: &Registers, empty: Program) -> Program {
+    let all = from.all.0;
+    let quiet_typed = from.typed.as_ref().map_or(all, |typed| typed.quiet.0);
+    let quiet = from.path.quiet.0;
+    let ends = (from.path.quiet | from.path.ends).0;
+    let mut to = Program { all, quiet, quiet_typed, ends, ..empty };
+    let mut by = |wanted: bool, dimension: u64| to.dimensions |= if wanted { dimension } else { 0 };
+    by(quiet != all, dimension::PATH);
+    by(quiet_typed != all, dimension::TYPED);
+    by(put_ranges(&mut to.result, from.result.as_ref(), all), dimension::RESULT);
+    by(put_ranges(&mut to.user, from.user.as_ref(), all), dimension::USER);
+    by(put_ranges(&mut to.local_port, from.local_port.as_ref(), all), dimension::LOCAL_PORT);
+    by(put_ranges(&mut to.remote_port, from.remote_port.as_ref(), all), dimension::REMOTE_PORT);
+    by(put_networks(&mut to.remote, from.remote.as_ref()), dimension::ADDRESS);
+    for ((_, ranges), register) in from.arguments.iter().zip(&registers.0) {
+        let Some((at, width)) = *register else { continue };
+        let at = usize::from(at);
+        by(put_ranges(&mut to.arguments[at], Some(ranges), all), dimension::ARGUMENT << at);
+        to.widths[at] = width;
+    }
+    put_tables(&mut to, from);
+    to
+}
+
+fn put_tables(to: &mut Program, from: &KindFilter) {
+    let all = from.all.0;
     for (place, mask) in to.flags.iter_mut().enumerate().take(FLAGS_ROWS) {
         *mask = from.open.as_ref().map_or(all, |rows| row(rows, place, all));
     }
@@ -163,29 +211,66 @@ fn program(from: &KindFilter, empty: Program) -> Program {
             (descriptor::DIRECTORY, DescriptorKind::Directory),
             (descriptor::PIPE, DescriptorKind::Pipe),
             (descriptor::UNIX, DescriptorKind::Unix),
+            (descriptor::IPV4, DescriptorKind::Ipv4),
+            (descriptor::IPV6, DescriptorKind::Ipv6),
             (descriptor::OTHER, DescriptorKind::Other),
         ] {
             to.descriptor[place] = row(rows, kind as usize, all);
         }
     }
-    to
+    to.protocol = [all; 5];
+    if let Some(rows) = &from.protocol {
+        to.protocol[protocol::ABSENT] = rows.last().map_or(all, |mask| mask.0);
+        for (place, seen) in [
+            (protocol::TCP, rules::Protocol::Tcp),
+            (protocol::UDP, rules::Protocol::Udp),
+            (protocol::ICMP, rules::Protocol::Icmp),
+            (protocol::RAW, rules::Protocol::Raw),
+        ] {
+            to.protocol[place] = row(rows, seen as usize, all);
+        }
+    }
 }
 
 fn row(rows: &[rules::Mask], place: usize, all: Mask) -> Mask {
     rows.get(place).map_or(all, |mask| mask.0)
 }
 
-/// Returns whether the kernel can tell these ranges apart.
-fn put_ranges(to: &mut Ranges, from: Option<&rules::Ranges>) -> bool {
-    let Some(from) = from.filter(|from| from.ranges.len() > 1) else { return false };
+/// Returns whether they rule something out and the kernel can tell them apart.
+fn put_ranges(to: &mut Ranges, from: Option<&rules::Ranges>, all: Mask) -> bool {
+    let rules_out = |from: &&rules::Ranges| {
+        let mut masks = from.ranges.iter().map(|(_, mask)| *mask).chain([from.absent]);
+        masks.any(|mask| mask.0 != all)
+    };
+    let Some(from) = from.filter(rules_out) else { return false };
     let fit = |(first, _): &(i64, _)| first.unsigned_abs() < NUMBER_MAX.unsigned_abs();
     if from.ranges.len() > RANGES_MAX || !from.ranges.iter().skip(1).all(fit) {
         return false;
     }
+    to.absent = from.absent.0;
     to.first = [NUMBER_MAX; RANGES_MAX];
     to.last = from.ranges.len() as u64 - 1;
     for (place, (first, mask)) in from.ranges.iter().enumerate() {
         (to.first[place], to.masks[place]) = (*first, mask.0);
     }
     true
+}
+
+/// Returns whether the kernel can tell these networks apart.
+fn put_networks(to: &mut Networks, from: Option<&rules::Networks>) -> bool {
+    let Some(from) = from.filter(|from| from.networks.len() <= NETWORKS_MAX) else { return false };
+    to.absent = from.absent.0;
+    to.count = from.networks.len() as u64;
+    for (place, (network, mask)) in from.networks.iter().enumerate() {
+        let bits = u128::MAX.checked_shl(128 - u32::from(network.bits)).unwrap_or(0);
+        to.address[place] = words(u128::from_be_bytes(network.address) & bits);
+        (to.bits[place], to.masks[place]) = (words(bits), mask.0);
+    }
+    true
+}
+
+/// Returns an address as two words of memory in network order.
+fn words(address: u128) -> [u64; 2] {
+    let [high, low] = [(address >> 64) as u64, address as u64];
+    [high, low].map(u64::to_be)
 }

@@ -13,8 +13,6 @@ use agent::sensor::{FilterControl, Sensor, SensorOptions, SensorStatus};
 use alert::{Event, EventKind};
 use rules::{KernelFilter, RuleSet};
 
-use crate::KINDS;
-
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Twins {
@@ -38,10 +36,10 @@ struct Seen {
 
 impl Twins {
     /// Starts both; `None` where there are no rights to, which is a failure in CI.
-    pub(crate) fn start(rules: &RuleSet) -> Option<Self> {
-        let plain = Twin::start(SensorOptions::default())?;
+    pub(crate) fn start(kinds: &[EventKind], rules: &RuleSet) -> Option<Self> {
+        let plain = Twin::start(kinds, SensorOptions::default())?;
         let filter = Some(rules.kernel_filter());
-        let filtered = Twin::start(SensorOptions { filter, ..SensorOptions::default() })?;
+        let filtered = Twin::start(kinds, SensorOptions { filter, ..SensorOptions::default() })?;
         Some(Self { plain, filtered })
     }
 
@@ -49,7 +47,7 @@ impl Twins {
         self.filtered.filter.put(Some(filter)).unwrap();
     }
 
-    /// Returns the opens of a process that has ended, and of its children, as each sensor saw them.
+    /// Returns the deeds of a process that has ended, and of its children, as each sensor saw them.
     pub(crate) fn events_of(&self, pid: i32) -> (Vec<Event>, Vec<Event>) {
         (self.plain.events_of(pid), self.filtered.events_of(pid))
     }
@@ -61,8 +59,8 @@ impl Twins {
 }
 
 impl Twin {
-    fn start(options: SensorOptions) -> Option<Self> {
-        let sensor = match Sensor::start(&KINDS, options) {
+    fn start(kinds: &[EventKind], options: SensorOptions) -> Option<Self> {
+        let sensor = match Sensor::start(kinds, options) {
             Ok(sensor) => sensor,
             Err(error) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => {
                 panic!("{error}")

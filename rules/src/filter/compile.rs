@@ -109,7 +109,9 @@ fn finish(draft: &Draft, rules: &[u32], outputs: &[Box<[u32]>]) -> KindFilter {
             .iter()
             .map(|(place, rules)| (*place, groups.ranges(rules)))
             .collect(),
-        path: groups.paths(draft, outputs),
+        path: groups.paths(&draft.paths, outputs),
+        typed: (draft.typed.clauses.iter().any(Option::is_some))
+            .then(|| groups.paths(&draft.typed, outputs)),
     }
 }
 
@@ -117,11 +119,17 @@ impl KernelFilter {
     /// Makes outputs one that mean the same to all kinds of event.
     fn share_outputs(&mut self, filters: &mut [KindFilter]) {
         let count = filters.first().map_or(1, |filter| filter.path.outputs.len());
-        let mut known: HashMap<Vec<Mask>, u16> = HashMap::new();
+        let mut known: HashMap<Vec<(Mask, Option<Mask>)>, u16> = HashMap::new();
         let mut numbers = Vec::with_capacity(count);
         let mut kept = Vec::new();
         for output in 0..count {
-            let meaning = filters.iter().map(|filter| filter.path.outputs[output]).collect();
+            let meaning = filters
+                .iter()
+                .map(|filter| {
+                    let typed = filter.typed.as_ref().map(|typed| typed.outputs[output]);
+                    (filter.path.outputs[output], typed)
+                })
+                .collect();
             let next = u16::try_from(known.len()).unwrap_or(u16::MAX);
             let number = *known.entry(meaning).or_insert(next);
             if number == next {
@@ -130,8 +138,9 @@ impl KernelFilter {
             numbers.push(number);
         }
         for filter in filters {
-            let outputs = &filter.path.outputs;
-            filter.path.outputs = kept.iter().map(|output| outputs[*output]).collect();
+            for masks in [Some(&mut filter.path), filter.typed.as_mut()].into_iter().flatten() {
+                masks.outputs = kept.iter().map(|output| masks.outputs[*output]).collect();
+            }
         }
         self.automaton.renumber(&numbers);
     }

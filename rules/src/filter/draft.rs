@@ -9,10 +9,13 @@ use alert::{
 
 use super::{
     conditions::{Conditions, RuleBits, holds},
-    field::{End, address_of, is_of_container, is_of_flags, is_result, parameter, port_of},
+    field::{
+        End, address_of, is_of_container, is_of_flags, is_result, parameter, part_of, port_of,
+        typed_part,
+    },
     network::NetworkRules,
     number::{Number, RangeRules},
-    path::{Clause, Paths},
+    path::Search,
     view::{Protocol, of_row, role_of},
 };
 use crate::{
@@ -36,15 +39,12 @@ pub(super) struct Draft {
     pub(super) local: Option<NetworkRules>,
     pub(super) remote: Option<NetworkRules>,
     pub(super) arguments: Vec<(u8, RangeRules)>,
-    pub(super) paths: Paths,
-    /// What must be found in a path for each rule; `None` if nothing must.
-    pub(super) clauses: Vec<Option<Clause>>,
+    pub(super) paths: Search,
+    pub(super) typed: Search,
 }
 
 impl Draft {
     pub(super) fn new(conditions: &Conditions<'_>) -> Self {
-        let paths = Paths::new(conditions);
-        let clauses = conditions.roots.iter().map(|root| paths.clause(conditions, *root)).collect();
         Self {
             result: result(conditions),
             user: user(conditions),
@@ -57,9 +57,18 @@ impl Draft {
             local: address(conditions, End::Local),
             remote: address(conditions, End::Remote),
             arguments: arguments(conditions),
-            paths,
-            clauses,
+            paths: Search::new(conditions, part_of),
+            typed: Search::new(conditions, typed_part),
         }
+    }
+
+    /// Returns all that is looked for in texts.
+    pub(super) const fn searches(&self) -> [&Search; 2] {
+        [&self.paths, &self.typed]
+    }
+
+    pub(super) const fn searches_mut(&mut self) -> [&mut Search; 2] {
+        [&mut self.paths, &mut self.typed]
     }
 
     /// Returns the dimensions that rule something out, with the rules that each value leaves.

@@ -58,7 +58,10 @@ impl RuleSet {
                 .filter(|(_, rows)| rows.iter().any(|row| row.iter().all(|word| *word == 0)))
                 .map(|(name, _)| name)
                 .collect();
-            plan.paths = self.paths(&draft.clauses);
+            if draft.typed.clauses.iter().all(Option::is_some) {
+                plan.looks_at.push("text as typed");
+            }
+            plan.paths = self.paths(&draft.paths.clauses);
         }
         Some(plan)
     }
@@ -102,6 +105,18 @@ mod tests {
                  and proc.name != c"
             ),
             [r#"open openat: ["result", "flags"] ["fd.name = /etc/a", "fd.filename = b"]"#]
+        );
+    }
+
+    #[test]
+    fn what_was_typed_is_looked_at_beside_the_paths() {
+        assert_eq!(
+            plans("evt.type = open and fd.name startswith /etc/ and fd.nameraw contains ../"),
+            [r#"open: ["text as typed"] ["fd.name startswith /etc/"]"#]
+        );
+        assert_eq!(
+            plans("evt.type = open and (fd.name = /a or fd.nameraw contains ../)"),
+            [r#"open: [] []"#]
         );
     }
 

@@ -68,6 +68,13 @@ pub(super) fn part_of(kind: EventKind, leaf: &Leaf) -> Option<Part> {
     }
 }
 
+/// Returns the whole if a field shows what the program typed as the path of an open.
+pub(super) fn typed_part(kind: EventKind, leaf: &Leaf) -> Option<Part> {
+    let Leaf::Event(field, _) = leaf else { return None };
+    let typed = matches!(field, Field::FdNameRaw | Field::FsPathNameraw);
+    (typed && kind.is_open()).then_some(Part::Whole)
+}
+
 /// Returns whether the result of the call says all of a field.
 pub(super) fn is_result(kind: EventKind, leaf: &Leaf) -> bool {
     let Leaf::Event(field, argument) = leaf else { return false };

@@ -1,11 +1,12 @@
-//! Fits what is looked for in the paths of all kinds of event into one automaton.
+//! Fits what is looked for in the paths of all kinds of event into one automaton, beside what is
+//! looked for in what was typed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     automaton::{Automaton, Builder, OUTPUTS_MAX},
     draft::Draft,
-    path::Clause,
+    path::{Clause, Search},
 };
 
 /// The automaton, and what its outputs mean.
@@ -36,9 +37,9 @@ impl Fitted {
 
 fn builder(drafts: &[Draft]) -> Builder {
     let mut patterns = BTreeMap::new();
-    for draft in drafts {
-        for predicate in draft.clauses.iter().flatten().flatten() {
-            patterns.entry(*predicate).or_insert_with(|| draft.paths.patterns(*predicate));
+    for search in drafts.iter().flat_map(Draft::searches) {
+        for predicate in search.clauses.iter().flatten().flatten() {
+            patterns.entry(*predicate).or_insert_with(|| search.paths.patterns(*predicate));
         }
     }
     let mut builder = Builder::default();
@@ -52,10 +53,10 @@ fn builder(drafts: &[Draft]) -> Builder {
 /// lost theirs.
 fn give_up(drafts: &mut [Draft], places: usize) -> usize {
     let mut clauses: Vec<(f32, usize, Clause)> = Vec::new();
-    for draft in &*drafts {
-        for clause in draft.clauses.iter().flatten() {
-            let patterns = clause.iter().flat_map(|number| draft.paths.patterns(*number));
-            clauses.push((draft.paths.cost(clause), patterns.map(Vec::len).sum(), clause.clone()));
+    for Search { paths, clauses: own } in drafts.iter().flat_map(Draft::searches) {
+        for clause in own.iter().flatten() {
+            let patterns = clause.iter().flat_map(|number| paths.patterns(*number));
+            clauses.push((paths.cost(clause), patterns.map(Vec::len).sum(), clause.clone()));
         }
     }
     clauses.sort_by(|left, right| right.0.total_cmp(&left.0).then(right.1.cmp(&left.1)));
@@ -69,7 +70,8 @@ fn give_up(drafts: &mut [Draft], places: usize) -> usize {
         }
     }
     let mut count = 0;
-    for clause in drafts.iter_mut().flat_map(|draft| &mut draft.clauses) {
+    let searches = drafts.iter_mut().flat_map(Draft::searches_mut);
+    for clause in searches.flat_map(|search| &mut search.clauses) {
         if clause.as_ref().is_some_and(|own| lost.contains(own)) {
             *clause = None;
             count += 1;

@@ -9,7 +9,7 @@ use super::{
     draft::Draft,
     network::{NetworkRules, Networks},
     number::{RangeRules, Ranges},
-    path::Clause,
+    path::{Clause, Search},
 };
 
 /// The group of each rule, by its place among those of the kind.
@@ -21,8 +21,9 @@ pub(super) struct Groups {
 impl Groups {
     pub(super) fn new(draft: &Draft) -> Self {
         // Rules that look for the same in paths lie side by side, those that look for nothing last.
-        let mut looks: Vec<(Option<Clause>, Vec<u64>)> =
-            draft.clauses.iter().map(|clause| (clause.clone(), Vec::new())).collect();
+        let clauses = draft.paths.clauses.iter().zip(&draft.typed.clauses);
+        let mut looks: Vec<Look> =
+            clauses.map(|(path, typed)| ((path.clone(), typed.clone()), Vec::new())).collect();
         let rows = draft.dimensions().into_iter().flat_map(|(_, rows)| rows);
         for (row, rules) in rows.enumerate() {
             for (rule, (_, look)) in looks.iter_mut().enumerate() {
@@ -88,9 +89,9 @@ impl Groups {
     }
 
     /// Returns the groups with a rule whose clause satisfies `wanted`.
-    fn with(&self, draft: &Draft, wanted: &dyn Fn(Option<&Clause>) -> bool) -> Mask {
+    fn with(&self, search: &Search, wanted: &dyn Fn(Option<&Clause>) -> bool) -> Mask {
         let mut mask = Mask::NONE;
-        for (clause, group) in draft.clauses.iter().zip(&self.of) {
+        for (clause, group) in search.clauses.iter().zip(&self.of) {
             if wanted(clause.as_ref()) {
                 mask.set(*group);
             }
@@ -99,13 +100,13 @@ impl Groups {
     }
 
     /// `outputs` are the predicates that each output of the automaton tells of.
-    pub(super) fn paths(&self, draft: &Draft, outputs: &[Box<[u32]>]) -> PathMasks {
-        let quiet = self.with(draft, &|clause| clause.is_none());
+    pub(super) fn paths(&self, search: &Search, outputs: &[Box<[u32]>]) -> PathMasks {
+        let quiet = self.with(search, &|clause| clause.is_none());
         let ends = self
-            .with(draft, &|clause| clause.is_some_and(|clause| draft.paths.can_be_ends(clause)));
+            .with(search, &|clause| clause.is_some_and(|clause| search.paths.can_be_ends(clause)));
         // A group that no path rules out need not be told of.
         let told = |tells: &[u32]| {
-            let found = self.with(draft, &|clause| {
+            let found = self.with(search, &|clause| {
                 clause.is_some_and(|clause| clause.iter().any(|own| tells.contains(own)))
             });
             Mask([found.0[0] & !quiet.0[0], found.0[1] & !quiet.0[1]])
@@ -114,9 +115,10 @@ impl Groups {
     }
 }
 
-type Look = (Option<Clause>, Vec<u64>);
+/// What a rule looks for in paths and in what was typed, and what each value leaves of it.
+type Look = ((Option<Clause>, Option<Clause>), Vec<u64>);
 
 /// Those that look for nothing come last.
-fn sort_key(look: &Look) -> (bool, &Option<Clause>, &Vec<u64>) {
-    (look.0.is_none(), &look.0, &look.1)
+fn sort_key(look: &Look) -> (bool, &Look) {
+    (look.0.0.is_none(), look)
 }

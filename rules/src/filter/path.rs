@@ -1,19 +1,19 @@
-//! What must be found in the paths of an event for a rule to be possible.
+//! What must be found in the paths of an event for a rule to be possible, and what in the text that
+//! the program typed.
 //!
 //! Of every rule some predicates on paths are looked for of which one must hold, or the rule cannot:
 //! the fewest and rarest that suffice. What says so is the same walk over the conditions that finds
 //! the matcher's candidates.
 
-use alert::Value;
+use alert::{EventKind, Value};
 use hashbrown::{HashMap, HashSet};
 
 use super::{
     conditions::Conditions,
-    field::part_of,
     pattern::{Element, Part, Pattern, patterns},
 };
 use crate::{
-    ir::{NodeId, Term},
+    ir::{Leaf, NodeId, Term},
     matcher::{Below, Lanes},
 };
 
@@ -71,13 +71,31 @@ struct Wanted {
     cost: f32,
 }
 
+/// Returns which part of the texts that are searched a field shows; `None` if it shows another.
+type PartOf = fn(EventKind, &Leaf) -> Option<Part>;
+
+/// What is looked for in one sort of texts: paths, or what was typed.
+pub(super) struct Search {
+    pub(super) paths: Paths,
+    /// What must be found for each rule; `None` if nothing must.
+    pub(super) clauses: Vec<Option<Clause>>,
+}
+
+impl Search {
+    pub(super) fn new(conditions: &Conditions<'_>, part_of: PartOf) -> Self {
+        let paths = Paths::new(conditions, part_of);
+        let clauses = conditions.roots.iter().map(|root| paths.clause(conditions, *root)).collect();
+        Self { paths, clauses }
+    }
+}
+
 /// The predicates of one kind's rules that can be looked for in paths.
 pub(super) struct Paths {
     wanted: HashMap<u32, Wanted>,
 }
 
 impl Paths {
-    pub(super) fn new(conditions: &Conditions<'_>) -> Self {
+    fn new(conditions: &Conditions<'_>, part_of: PartOf) -> Self {
         let kind = conditions.kind;
         let mut wanted = HashMap::new();
         for number in &conditions.predicates {
@@ -112,7 +130,7 @@ impl Paths {
 
     /// Returns rare predicates of which one must hold for a condition to; `None` if it may hold
     /// though none does.
-    pub(super) fn clause(&self, conditions: &Conditions<'_>, root: NodeId) -> Option<Clause> {
+    fn clause(&self, conditions: &Conditions<'_>, root: NodeId) -> Option<Clause> {
         let below = Below::new(conditions.graph, std::iter::once(root));
         let mut order: Clause =
             below.predicates().filter(|number| self.wanted.contains_key(number)).collect();

@@ -78,6 +78,8 @@ pub struct FilterView<'a> {
     pub paths: Vec<PathText<'a>>,
     /// A path is there that could not be read.
     pub path_unread: bool,
+    /// What the program typed as the path of an open.
+    pub typed: Sight<&'a str>,
 }
 
 const O_CREAT: u32 = 0o100;
@@ -168,6 +170,10 @@ impl<'a> FilterView<'a> {
             FileType::Other => DescriptorKind::Other,
         };
         self.descriptor = Sight::from((result >= 0).then_some(kind));
+        self.typed = match &*file.raw {
+            NOT_AVAILABLE => Sight::Unknown,
+            typed => Sight::Value(typed),
+        };
         self.see_path(&file.raw, &file.path);
         self.paths.extend(file.resolved.as_deref().map(PathText::Path));
     }
