@@ -41,11 +41,11 @@ mod types;
 
 use self::{
     ahead::load_ahead,
-    attach::{Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
+    attach::{Chosen, Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
     cost::{Costs, Stopwatch},
     intake::Intake,
     limit::Buckets,
-    load::{Loaded, load, probe_kind},
+    load::{Loaded, called, load, probe_kind},
     mute::Mutes,
     ring::Rings,
     snapshot::{Iterator, Scope, take_snapshot},
@@ -120,11 +120,12 @@ impl Sensor {
         let wanted: Vec<Kind> = kinds.iter().filter_map(|kind| probe_kind(*kind)).collect();
         let types = KernelTypes::read().map_err(|error| SensorError::NoBtf(error.into()))?;
         let btf = types.hooks();
+        let called = called(&wanted, &options.successes_only);
         let environment = options.environment;
         let (loaded, iterator) = thread::scope(|scope| {
             let iterator = scope.spawn(|| Iterator::load(&types, environment));
             let loaded = load(&types, &wanted, &options, enforcer.is_some()).map(|mut loaded| {
-                load_ahead(&mut loaded.ebpf, btf, &wanted, options.backend);
+                load_ahead(&mut loaded.ebpf, btf, &called, options.backend);
                 loaded
             });
             (loaded, iterator.join().unwrap_or_else(|panic| resume_unwind(panic)))
@@ -171,7 +172,11 @@ impl Sensor {
         };
         take_snapshot(&mut iterator, &mut processes, Scope::Start);
         mutes.begin(processes.tree().processes());
-        let chosen = (&wanted[..], options.backend);
+        let chosen = Chosen {
+            kinds: &called,
+            backend: options.backend,
+            successes_only: &options.successes_only,
+        };
         attach_families(&mut ebpf, btf, &mut families, &counters, chosen, &mut plan);
         attach_io_uring(&mut ebpf, btf, &wanted, &mut plan);
         let mut reported = [false; Kind::ALL.len()];

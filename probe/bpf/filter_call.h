@@ -17,7 +17,7 @@ static __always_inline s64 value_of(u64 in_register, u8 width)
 /* Returns whether the filter drops this call, and counts it if so. */
 static __always_inline int drops_call(struct pt_regs *regs, const struct call *call, long result)
 {
-	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	u32 kind = call->operation - 1;
 	struct sieve sieve;
 	if (!saker_filtering || !saker_generation || !sieve_for(&sieve, kind))

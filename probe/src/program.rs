@@ -150,13 +150,16 @@ pub struct Family {
     pub syscall: &'static str,
 }
 
+/// Sees opens that fail and no others.
+pub const OPEN_FAILED: &str = "trampoline_open_failed";
+
 /// All families beside process life.
 pub const FAMILIES: [Family; 3] = [
     Family {
         kinds: &[Kind::Open, Kind::OpenAt, Kind::OpenAt2, Kind::Creat],
         trampoline: Trampoline::Functions(&[
             Hook { program: "trampoline_open", target: "fd_install" },
-            Hook { program: "trampoline_open_failed", target: "do_sys_openat2" },
+            Hook { program: OPEN_FAILED, target: "do_sys_openat2" },
         ]),
         syscall: "syscall_open",
     },

@@ -14,6 +14,7 @@ mod compile;
 mod conditions;
 mod draft;
 mod explain;
+mod failure;
 mod field;
 mod fit;
 mod group;

@@ -55,6 +55,8 @@ pub struct Requirements {
     /// Kinds of event that any rule can match and a sensor reports, in the order of
     /// [`EventKind::ALL`].
     pub kinds: Vec<EventKind>,
+    /// Those of them of which a rule can match a call that failed.
+    pub failures: Vec<EventKind>,
     /// Whether a rule or its output reads `proc.env`.
     pub environment: bool,
     /// Whether a rule or its output reads what only the container runtime knows: names, images,
@@ -66,6 +68,13 @@ pub struct Requirements {
     /// Full paths that an event's file is compared with: whoever reaches such a file by another name
     /// reaches that file.
     pub files: BTreeSet<Box<str>>,
+}
+
+impl Requirements {
+    /// Returns the kinds of which no rule can match a call that failed.
+    pub fn successes_only(&self) -> Vec<EventKind> {
+        self.kinds.iter().copied().filter(|kind| !self.failures.contains(kind)).collect()
+    }
 }
 
 /// A rule that is asked about more kinds of event is warned about. Falco draws the line at 100 of
@@ -134,8 +143,9 @@ impl RuleSet {
 
     /// Returns what a sensor must deliver.
     pub fn requirements(&self) -> Requirements {
-        let mut requirements =
-            Requirements { kinds: self.needed_kinds(), ..Requirements::default() };
+        let kinds = self.needed_kinds();
+        let failures = kinds.iter().copied().filter(|kind| self.wants_failures(*kind)).collect();
+        let mut requirements = Requirements { kinds, failures, ..Requirements::default() };
         self.leaves(&mut |leaf| {
             let Leaf::Event(field, _) = leaf else { return };
             requirements.environment |=

@@ -150,6 +150,7 @@ impl Supervisor {
         self.shared.resolver.want(needed.address_names);
         self.shared.look_for_files(Some(needed.files));
         let covered = needed.kinds.iter().all(|kind| watch.kinds.contains(kind))
+            && needed.failures.iter().all(|kind| watch.failures.contains(kind))
             && (watch.environment || !needed.environment);
         if covered {
             return;

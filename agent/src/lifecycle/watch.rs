@@ -9,6 +9,7 @@ use std::{
 };
 
 use alert::{Event, EventKind};
+use rules::Requirements;
 use service::ErrorChain;
 use tracing::{error, info, warn};
 
@@ -86,6 +87,8 @@ impl Work {
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) kinds: Vec<EventKind>,
+    /// Those of them whose failures are watched.
+    pub(super) failures: Vec<EventKind>,
     pub(super) environment: bool,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -100,16 +103,17 @@ impl Watch {
         for missing in crate::privileges::missing(config) {
             warn!(capability = missing.name, lost = missing.lost, "a capability is missing");
         }
-        let needed = shared.rules.current().load().requirements();
-        shared.resolver.want(needed.address_names);
-        let (mut kinds, mut environment) =
-            (needed.kinds.into_iter().collect::<Vec<_>>(), needed.environment);
+        let mut needed = shared.rules.current().load().requirements();
         if locked(work).recorder.is_some() {
             // A recording is for rules yet to be written.
-            (kinds, environment) = (EventKind::reported().collect(), true);
+            needed.kinds = EventKind::reported().collect();
+            (needed.failures, needed.environment) = (needed.kinds.clone(), true);
         }
-        let mut options = config.sensor_options(environment);
-        options.files = needed.files;
+        let mut options = config.sensor_options(needed.environment);
+        options.successes_only = needed.successes_only();
+        let Requirements { kinds, failures, environment, address_names, files, .. } = needed;
+        shared.resolver.want(address_names);
+        options.files = files;
         if config.sensor.filter && locked(work).recorder.is_none() {
             options.filter = Some(shared.rules.current().load().kernel_filter());
         }
@@ -141,7 +145,7 @@ impl Watch {
             .name("sensor".to_owned())
             .spawn(run)
             .map_err(AgentError::Thread)?;
-        Ok(Self { kinds, environment, stop, thread })
+        Ok(Self { kinds, failures, environment, stop, thread })
     }
 
     pub(super) fn stop(self, shared: &Shared) {

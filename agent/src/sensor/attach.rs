@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use alert::EventKind;
 use aya::{
     Btf, Ebpf,
     maps::{MapData, PerCpuArray, ProgramArray},
@@ -18,6 +19,15 @@ use super::{
     trampoline::Trampolines,
 };
 use crate::enrich::container::NOTICES;
+
+/// What is to be watched where calls end, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chosen<'a> {
+    pub(super) kinds: &'a [Kind],
+    pub(super) backend: BackendChoice,
+    /// See [`SensorOptions::successes_only`](super::SensorOptions::successes_only).
+    pub(super) successes_only: &'a [EventKind],
+}
 
 /// What was attached, and what could not be.
 #[derive(Debug, Default)]
@@ -74,13 +84,14 @@ pub(super) fn attach_families(
     btf: &Btf,
     families: &mut ProgramArray<MapData>,
     counters: &PerCpuArray<MapData, Counters>,
-    (kinds, choice): (&[Kind], BackendChoice),
+    chosen: Chosen<'_>,
     plan: &mut Plan,
 ) {
     let mut by_syscall = BTreeSet::new();
-    let mut trampolines = Trampolines::new(counters, choice, kinds);
+    let mut trampolines = Trampolines::new(counters, chosen);
     for (index, family) in FAMILIES.iter().enumerate() {
-        let served: Vec<_> = family.kinds.iter().copied().filter(|k| kinds.contains(k)).collect();
+        let kinds = family.kinds.iter().copied();
+        let served: Vec<_> = kinds.filter(|kind| chosen.kinds.contains(kind)).collect();
         if served.is_empty() {
             continue;
         }
@@ -91,7 +102,7 @@ pub(super) fn attach_families(
             }
             Err(why) => why,
         };
-        if choice == BackendChoice::Trampoline {
+        if chosen.backend == BackendChoice::Trampoline {
             let why = note.unwrap_or_default();
             plan.unavailable.push(Unavailable { what: names(&served), why });
             continue;

@@ -77,9 +77,10 @@ pub(super) fn load(
     let mute = u8::from(!options.mutes.is_empty());
     let [kind_token_ns, cgroup_token_ns] = options.limits.tokens_ns();
     let burst_ns = options.limits.burst_ns();
-    let operations = program::operations(kinds);
+    let called = called(kinds, &options.successes_only);
+    let operations = program::operations(&called);
     let plans = probe::call::plan_bytes();
-    let socketcalls = program::socketcalls(kinds);
+    let socketcalls = program::socketcalls(&called);
     let filtering = u8::from(options.filter.is_some());
     let prepared =
         types.prepare(probe::OBJECT).map_err(|error| SensorError::NoBtf(error.into()))?;
@@ -115,6 +116,14 @@ pub(super) fn load(
         files: KnownFiles::new(take(&mut ebpf, map::KNOWN_FILES, Array::try_from)?),
         ebpf,
     })
+}
+
+/// Returns the kinds that are seen where calls end. How processes live is seen elsewhere: here only the
+/// calls that failed, which may not be wanted.
+pub(super) fn called(kinds: &[Kind], successes_only: &[EventKind]) -> Vec<Kind> {
+    let lives = |kind: Kind| program::PROCESS.iter().any(|(served, _)| served.contains(&kind));
+    let unwanted = |kind: Kind| event_kind(kind).is_some_and(|kind| successes_only.contains(&kind));
+    kinds.iter().copied().filter(|kind| !(lives(*kind) && unwanted(*kind))).collect()
 }
 
 fn take<T>(

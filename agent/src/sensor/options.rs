@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
+use alert::EventKind;
 use rules::KernelFilter;
 
 use super::{EventLimits, Mute};
@@ -38,6 +39,9 @@ pub struct SensorOptions {
     pub filter: Option<Arc<KernelFilter>>,
     /// Full paths of files to be known by whatever name they are reached.
     pub files: BTreeSet<Box<str>>,
+    /// Kinds of which only calls that succeed are wanted. What would only see their failures is not
+    /// attached; where one place sees both, failures are told of all the same.
+    pub successes_only: Vec<EventKind>,
     /// How many processes are remembered; the oldest exited, then the oldest seen, go first.
     pub processes_max: usize,
     /// Where system calls are watched.
@@ -85,6 +89,7 @@ impl Default for SensorOptions {
             environment: false,
             filter: None,
             files: BTreeSet::new(),
+            successes_only: Vec::new(),
             processes_max: 65_536,
             backend: BackendChoice::Auto,
             containers: ContainerOptions::default(),

@@ -14,13 +14,13 @@ use aya::{
 };
 use probe::{
     layout::{Counters, Kind},
-    program::{Family, Hook},
+    program::{Family, Hook, OPEN_FAILED},
     trampoline::{self, COMPAT, COMPAT_MAP, COMPAT_SIGN, PREFIX, Returned, SORTS, Trampoline},
 };
 
 use super::{
     BackendChoice,
-    attach::{find, one_line},
+    attach::{Chosen, find, one_line},
     count,
     load::event_kind,
 };
@@ -32,6 +32,7 @@ const CALLS_MAX: usize = 32;
 pub(super) struct Trampolines<'a> {
     counters: &'a PerCpuArray<MapData, Counters>,
     choice: BackendChoice,
+    successes_only: &'a [EventKind],
     /// Functions of single calls that the wanted kinds need.
     wanted: usize,
     /// Slots in use, by sort.
@@ -40,18 +41,16 @@ pub(super) struct Trampolines<'a> {
 }
 
 impl<'a> Trampolines<'a> {
-    pub(super) fn new(
-        counters: &'a PerCpuArray<MapData, Counters>,
-        choice: BackendChoice,
-        kinds: &[Kind],
-    ) -> Self {
+    pub(super) fn new(counters: &'a PerCpuArray<MapData, Counters>, chosen: Chosen<'a>) -> Self {
+        let Chosen { kinds, backend: choice, successes_only } = chosen;
         let single = |kind: &&Kind| {
             let on_calls = |family: &&Family| matches!(family.trampoline, Trampoline::Calls(_));
             let families = probe::program::FAMILIES;
             families.iter().filter(on_calls).any(|family| family.kinds.contains(kind))
         };
         let wanted = kinds.iter().filter(single).map(|kind| trampoline::calls(*kind).0).sum();
-        Self { counters, choice, wanted, slots: [0; SORTS.len()], compat: false }
+        let slots = [0; SORTS.len()];
+        Self { counters, choice, successes_only, wanted, slots, compat: false }
     }
 
     /// Attaches what serves these kinds of the family, or says why not; `None` where another back end
@@ -68,12 +67,14 @@ impl<'a> Trampolines<'a> {
         }
         let mut attached = Vec::new();
         let hook = match &family.trampoline {
-            Trampoline::Functions(hooks) => self.on_functions(ebpf, btf, hooks, &mut attached),
+            Trampoline::Functions(hooks) => {
+                self.on_functions(ebpf, btf, hooks, served, &mut attached)
+            }
             Trampoline::Calls(returned) => {
                 self.on_calls(ebpf, btf, returned, served, &mut attached)
             }
         };
-        let proven = hook.and_then(|hook| self.prove(served).map(|()| hook));
+        let proven = hook.and_then(|hook| self.prove(served, &attached).map(|()| hook));
         proven.map_err(|mut why| {
             for program in attached {
                 if let Err(error) = unload(ebpf, &program) {
@@ -89,9 +90,13 @@ impl<'a> Trampolines<'a> {
         ebpf: &mut Ebpf,
         btf: &Btf,
         hooks: &[Hook],
+        served: &[Kind],
         attached: &mut Vec<String>,
     ) -> Result<Hook, String> {
-        for hook in hooks {
+        let succeeds =
+            |kind: &Kind| event_kind(*kind).is_some_and(|kind| self.successes_only.contains(&kind));
+        let unwanted = |hook: &Hook| hook.program == OPEN_FAILED && served.iter().all(succeeds);
+        for hook in hooks.iter().filter(|hook| !unwanted(hook)) {
             attached.push(hook.program.to_owned());
             load(ebpf, btf, hook.program, hook.target)
                 .and_then(|()| attach(ebpf, hook.program))
@@ -192,11 +197,12 @@ impl<'a> Trampolines<'a> {
 
     /// Proves that what is attached fires: a program that loads and attaches may still never be
     /// called, where the compiler put the function into its callers.
-    fn prove(&self, served: &[Kind]) -> Result<(), String> {
+    fn prove(&self, served: &[Kind], attached: &[String]) -> Result<(), String> {
         let seen = |kind: &Kind| count(self.counters, *kind).seen;
-        for (done, deed) in OWN_DEEDS {
+        for (done, by, deed) in OWN_DEEDS {
             let kinds: Vec<_> = served.iter().filter(|kind| done.contains(kind)).collect();
-            if kinds.is_empty() {
+            let blind = by.is_some_and(|by| !attached.iter().any(|program| program == by));
+            if kinds.is_empty() || blind {
                 continue;
             }
             let before: u64 = kinds.iter().copied().map(seen).sum();
@@ -213,19 +219,20 @@ impl<'a> Trampolines<'a> {
     }
 }
 
-/// What the agent itself does to see whether it is seen, by the kinds that may tell of it.
-type OwnDeed = (&'static [Kind], fn() -> io::Result<()>);
+/// What the agent itself does to see whether it is seen, by the kinds that may tell of it, and by the
+/// one program that can if there is only one.
+type OwnDeed = (&'static [Kind], Option<&'static str>, fn() -> io::Result<()>);
 const OWN_DEEDS: [OwnDeed; 4] = [
-    (&[Kind::Open, Kind::OpenAt], || File::open("/dev/null").map(drop)),
-    (&[Kind::Open, Kind::OpenAt], || match File::open("/dev/null/saker") {
+    (&[Kind::Open, Kind::OpenAt], None, || File::open("/dev/null").map(drop)),
+    (&[Kind::Open, Kind::OpenAt], Some(OPEN_FAILED), || match File::open("/dev/null/saker") {
         Ok(_) => Err(io::Error::other("a file below /dev/null")),
         Err(_) => Ok(()),
     }),
-    (&[Kind::Connect], || {
+    (&[Kind::Connect], None, || {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.connect(socket.local_addr()?)
     }),
-    (&[Kind::Unlink, Kind::UnlinkAt], || match fs::remove_file("/dev/null/saker") {
+    (&[Kind::Unlink, Kind::UnlinkAt], None, || match fs::remove_file("/dev/null/saker") {
         Ok(()) => Err(io::Error::other("a file below /dev/null")),
         Err(_) => Ok(()),
     }),

@@ -17,5 +17,6 @@ mod file;
 mod lifecycle;
 mod network;
 mod overload;
+mod plan;
 mod process;
 mod watch;

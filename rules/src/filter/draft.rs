@@ -121,7 +121,7 @@ fn table(
     })
 }
 
-fn result(conditions: &Conditions<'_>) -> Option<RangeRules> {
+pub(super) fn result(conditions: &Conditions<'_>) -> Option<RangeRules> {
     let kind = conditions.kind;
     let blank = conditions.blank();
     let event = |result: Option<i64>| Event { result: result.unwrap_or(0), ..blank.clone() };
