@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, fs};
 
-use crate::stage::{Agent, Asking, is_root, run, saker};
+use crate::stage::{Agent, Asked, Asking, is_root, run, saker};
 
 const DEEDS: usize = 20;
+const ATTEMPTS_MAX: usize = 10;
 
 /// Rule and output of each alert. Who records has a sensor of its own, which tells of the same moment some
 /// microseconds earlier or later.
@@ -22,11 +23,36 @@ fn replayed(agent: &Agent, file: &str) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Records while marked programs read, and compares the alerts.
+/// Records while marked programs read, and compares the alerts. What a busy machine loses, and says so, is
+/// tried again.
 fn compare(agent: &Agent, mark: &str, name: &str, place: &[String]) {
-    let before = agent.alerts().len();
+    let whole = (0..ATTEMPTS_MAX).any(|attempt| {
+        let mark = format!("{mark}-{attempt}");
+        let lost = agent.lost();
+        let asked = recorded(agent, &mark, name, place);
+        assert_eq!(asked.code, Some(0), "{}", asked.told);
+        assert!(asked.told.contains("events recorded (interrupted)"), "{}", asked.told);
+        if asked.told.contains("left out") || agent.lost() != lost {
+            return false;
+        }
+        let raised = || -> Vec<_> {
+            let of_this = |alert: &serde_json::Value| alert["output"].to_string().contains(&mark);
+            agent.alerts().into_iter().filter(of_this).collect()
+        };
+        agent.wait("the alerts", || raised().len() == DEEDS || agent.lost() != lost);
+        if raised().len() < DEEDS {
+            return false;
+        }
+        assert_eq!(told(&replayed(agent, name)), told(&raised()));
+        true
+    });
+    assert!(whole, "this machine loses events at every attempt");
+}
+
+fn recorded(agent: &Agent, mark: &str, name: &str, place: &[String]) -> Asked {
     let file = agent.path(name);
-    let condition = format!("proc.args contains {mark}");
+    fs::remove_file(&file).ok();
+    let condition = format!("proc.args contains {mark}-");
     let arguments = ["record", &condition, "--for", "10m", "--file", file.to_str().unwrap()];
     let mut recording = Asking::start(agent, name, &arguments, place);
     // The head of the file comes once the agent watches.
@@ -35,14 +61,7 @@ fn compare(agent: &Agent, mark: &str, name: &str, place: &[String]) {
     for number in 0..DEEDS {
         run("/bin/cat", &["/etc/hostname", &format!("/nothing/{mark}-{number}")]);
     }
-    let asked = recording.interrupt();
-    assert_eq!(asked.code, Some(0), "{}", asked.told);
-    assert!(asked.told.contains("events recorded (interrupted)"), "{}", asked.told);
-
-    recording.wait("the alerts", || agent.alerts().len() == before + DEEDS);
-    let live = agent.alerts().split_off(before);
-    assert_eq!(told(&live).len(), DEEDS);
-    assert_eq!(told(&replayed(agent, name)), told(&live));
+    recording.interrupt()
 }
 
 #[test]
@@ -57,7 +76,8 @@ fn a_recording_raises_the_alerts_that_were_raised_live_wherever_it_was_asked_for
 
     // A part of it holds what was chosen, and no more.
     let (whole, part) = (agent.path("here.saker"), agent.path("part.saker"));
-    let condition = format!("evt.type = execve and proc.args endswith {mark}-7");
+    let condition =
+        format!("evt.type = execve and proc.args contains {mark} and proc.args endswith -7");
     let cut = saker(&[
         "record",
         &condition,

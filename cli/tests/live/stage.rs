@@ -46,7 +46,7 @@ impl Agent {
         let (admin, orders) = (free(), free());
         let config = format!(
             "agent:\n  hostname: live\n  builtin_rules: false\n  rules: [{at}/rules.yaml]\n  \
-             admin: \"{admin}\"\n  record: {{ socket: {at}/agent.sock }}\n  actions:\n    \
+             admin: \"{admin}\"\n  sensor: {{ prio_ring_bytes: 8MiB, bulk_ring_bytes: 32MiB }}\n  record: {{ socket: {at}/agent.sock }}\n  actions:\n    \
              listen: \"{orders}\"\n    watchers: [watcher]\n    tls: {{ certificate: {at}/server.pem, \
              key: {at}/server.key, client_ca: {at}/ca.pem }}\n",
             at = folder.path().display(),
@@ -95,6 +95,25 @@ impl Agent {
         let text = fs::read_to_string(self.path("alerts")).unwrap();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Returns how many events its own sensor lost.
+    pub(crate) fn lost(&self) -> u64 {
+        let socket = self.path("agent.sock");
+        let place = ["--socket", socket.to_str().unwrap(), "--format", "json"];
+        let asked = saker(&[&["agent", "status"], &place[..]].concat());
+        let status: serde_json::Value = serde_json::from_slice(&asked.stdout).unwrap();
+        let kinds = status["sensor"]["kinds"].as_array().unwrap();
+        kinds.iter().map(|kind| kind["lost"].as_u64().unwrap()).sum()
+    }
+
+    /// Waits for something that comes by itself.
+    pub(crate) fn wait(&self, what: &str, is: impl Fn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !is() {
+            assert!(Instant::now() < end, "waited in vain for {what}: {}", self.log());
+            pause();
+        }
     }
 
     fn log(&self) -> String {
@@ -201,15 +220,6 @@ impl Asking {
             assert!(Instant::now() < end, "waited in vain: {}", self.told());
             assert!(self.child.try_wait().unwrap().is_none(), "it ended: {}", self.told());
             deed();
-            pause();
-        }
-    }
-
-    /// Waits for something that comes by itself.
-    pub(crate) fn wait(&self, what: &str, is: impl Fn() -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !is() {
-            assert!(Instant::now() < end, "waited in vain for {what}: {}", self.told());
             pause();
         }
     }
