@@ -156,7 +156,8 @@ fn a_recording_of_a_live_workload_raises_the_alerts_that_were_raised_live() {
     let rules = reading("saker-live-replayed");
     let live = Live::start(&rules, None);
     // Of one kind, so that what else this machine does cannot be too much for it.
-    let condition = "evt.type in (open, openat, openat2) and proc.args contains saker-live-replayed";
+    let condition =
+        "evt.type in (open, openat, openat2) and proc.args contains saker-live-replayed";
     let mut client = live.ask(Form::Recording, condition, u64::MAX);
     for number in 0..20 {
         run("/bin/cat", &["/etc/hostname", &format!("/nothing/saker-live-replayed-{number}")]);

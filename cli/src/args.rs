@@ -217,6 +217,13 @@ pub(crate) enum ConfigCommand {
     Check { file: PathBuf },
     /// Print the JSON schema, for editors.
     Schema,
+    /// Make a configuration of one of Alertmanager; what is not taken over is told.
+    #[command(
+        after_help = "Example:\n  saker config import-alertmanager alertmanager.yml > saker.yaml\n\n\
+        Routes, matchers, intervals, and receivers of Slack, e-mail and webhooks. Exit code: 0 also if \
+        something could not be taken over: it is told on standard error."
+    )]
+    ImportAlertmanager { file: PathBuf },
 }
 
 #[derive(Debug, Subcommand)]

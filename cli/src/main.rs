@@ -1,6 +1,7 @@
 //! `saker`: the whole product in one command.
 
 mod agent_client;
+mod alertmanager;
 mod args;
 mod client;
 mod commands;

@@ -45,7 +45,7 @@ pub use load::{
 pub use matcher::{
     KindPlan, Lifetime, Matcher, Plan, PredicateCost, PredicatePlan, RuleCost, StepPlan,
 };
-pub use parse::{ConditionFault, ConditionTree, parse_condition};
+pub use parse::{ConditionFault, ConditionTree, parse_condition, quoted};
 pub use question::Format;
 pub use rule::{Rendered, Rule};
 pub use ruleset::{Loaded, Requirements, RuleSet, Source};

@@ -18,6 +18,7 @@ pub(crate) use ast::{
 pub(crate) use condition::condition;
 pub(crate) use lex::{list_name_character, shown};
 pub(crate) use output::{Piece, output};
+pub use print::quoted_value as quoted;
 pub use tree::{ConditionFault, ConditionTree, parse_condition};
 
 /// Groups in parentheses may nest this deep.

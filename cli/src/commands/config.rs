@@ -1,12 +1,14 @@
 //! `saker config`: checks a configuration, prints its schema.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use agent::AgentConfig;
+use anyhow::Context;
 use response::{action::Mode, config::ResponseConfig};
 use router::config::Config;
 
 use crate::{
+    alertmanager,
     args::ConfigCommand,
     exit::{Code, fail},
     print,
@@ -15,6 +17,7 @@ use crate::{
 pub(crate) fn execute(command: &ConfigCommand) -> anyhow::Result<Code> {
     match command {
         ConfigCommand::Check { file } => check(file),
+        ConfigCommand::ImportAlertmanager { file } => import(file),
         ConfigCommand::Schema => {
             print::line(serde_json::to_string_pretty(&router::config::schema::<
                 AgentConfig,
@@ -36,6 +39,18 @@ fn check(file: &Path) -> anyhow::Result<Code> {
         file.display(),
         config.routes.len()
     ));
+    Ok(Code::Success)
+}
+
+fn import(file: &Path) -> anyhow::Result<Code> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+    let imported = alertmanager::import(&text)
+        .map_err(|error| fail(Code::Invalid, format!("{}: {error}", file.display())))?;
+    print::line(imported.text.trim_end());
+    for remark in &imported.remarks {
+        print::note(format_args!("{}: {}", file.display(), print::plain(remark)));
+    }
     Ok(Code::Success)
 }
 

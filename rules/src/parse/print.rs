@@ -122,6 +122,19 @@ impl Display for Literal {
     }
 }
 
+/// Returns a value in quotes, as a condition reads it.
+pub fn quoted_value(text: &str) -> String {
+    struct Quoted<'a>(&'a str);
+
+    impl Display for Quoted<'_> {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            quoted(f, self.0)
+        }
+    }
+
+    Quoted(text).to_string()
+}
+
 fn quoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')?;
     let mut characters = text.chars().peekable();
