@@ -27,7 +27,8 @@ fn replayed(agent: &Agent, file: &str) -> Vec<serde_json::Value> {
 /// tried again.
 fn compare(agent: &Agent, mark: &str, name: &str, place: &[String]) {
     let whole = (0..ATTEMPTS_MAX).any(|attempt| {
-        let mark = format!("{mark}-{attempt}");
+        // No other attempt has these, neither here nor from elsewhere.
+        let mark = format!("{mark}-{name}-{attempt}");
         let lost = agent.lost();
         let asked = recorded(agent, &mark, name, place);
         assert_eq!(asked.code, Some(0), "{}", asked.told);
