@@ -16,7 +16,8 @@ fn a_container_that_a_person_named_is_one_from_its_first_program_on() {
         "saker-lab",
         &[
             "run",
-            "--rm",
+            "--detach",
+            "--null-io",
             "--rootfs",
             "--label=app=web",
             "--mount=type=bind,src=/usr/share,dst=/data,options=rbind:ro",
@@ -24,7 +25,8 @@ fn a_container_that_a_person_named_is_one_from_its_first_program_on() {
             &name,
             "/bin/sh",
             "-c",
-            &format!("true {mark}"),
+            // It lives until it was told of: its runtime must be there to ask.
+            &format!("true {mark}; exec sleep 86400"),
         ],
     );
     let event = watch.program_with(&mark);
@@ -40,4 +42,6 @@ fn a_container_that_a_person_named_is_one_from_its_first_program_on() {
             ("container.label[app]", "web"),
         ],
     );
+    containerd.says("saker-lab", &["tasks", "rm", "--force", &name]);
+    containerd.says("saker-lab", &["containers", "rm", &name]);
 }

@@ -15,7 +15,7 @@ use agent::{
 };
 use alert::Alert;
 use e2e::{Cluster, Folder, eventually};
-use rules::RuleSet;
+use rules::{RuleSet, Source};
 use serde_json::json;
 
 use crate::{
@@ -30,8 +30,16 @@ struct Guard {
     sensor: Option<JoinHandle<()>>,
 }
 
-static RULES: LazyLock<Arc<RuleSet>> =
-    LazyLock::new(|| RuleSet::load(&rules::builtin()).unwrap().rules);
+/// The built-in ones, but nothing is excused for being below a build: this test may be.
+static RULES: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
+    let never = |name| {
+        format!("- macro: {name}\n  condition: evt.num < 0\n  override: {{ condition: replace }}\n")
+    };
+    let text = ["build_work", "container_build_work"].map(never).concat();
+    let mut sources = rules::builtin();
+    sources.push(Source { name: "test".to_owned(), text });
+    RuleSet::load(&sources).unwrap().rules
+});
 
 impl Guard {
     fn start(cluster: &Cluster) -> Self {
