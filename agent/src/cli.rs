@@ -31,7 +31,7 @@ use service::{
 };
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tracing::{info, warn};
 
@@ -173,9 +173,11 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
     let registry = Registry::new();
     service::metrics::register_process(&registry, env!("CARGO_PKG_VERSION"));
     // A replay is over soon and may run beside the real agent.
-    let listener = match args.replay {
+    let served = match args.replay {
         Some(_) => None,
-        None => Some(listen(config.admin, "status and metrics").await?),
+        // From here on: what changes while the agent starts is not missed, and the signal does not
+        // end it.
+        None => Some((Changes::watch(&config)?, listen(config.admin, "status and metrics").await?)),
     };
     let agent = {
         let (config, registry) = (config.clone(), registry.clone());
@@ -184,10 +186,10 @@ async fn serve(args: AgentArgs, config: AgentConfig, level: LevelHandle) -> Resu
             .map_err(io::Error::other)??
     };
     let handle = agent.handle();
-    if let Some(listener) = listener {
+    if let Some((changes, listener)) = served {
         let readiness = Readiness::default();
         shutdown.spawn("readiness", follow(handle.clone(), readiness.clone(), shutdown.clone()));
-        shutdown.spawn("reload", reload(handle.clone(), shutdown.clone()));
+        shutdown.spawn("reload", changes.reload(handle.clone(), shutdown.clone()));
         let guarded = middleware::from_fn_with_state(config.admin_remote_writes, guard);
         let admin = admin::router(registry, readiness, level).layer(guarded);
         let routes = admin.merge(status(handle.clone()));
@@ -298,34 +300,38 @@ async fn follow(handle: AgentHandle, readiness: Readiness, shutdown: Shutdown) {
     }
 }
 
-/// Loads the rules again on SIGHUP and when their files change.
-async fn reload(handle: AgentHandle, shutdown: Shutdown) {
-    let paths: Vec<_> =
-        handle.rule_paths().iter().filter_map(|path| std::path::absolute(path).ok()).collect();
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return warn!(%error, "rules are not loaded again on SIGHUP"),
-    };
-    let mut changes = match service::reload::watch(&paths, RELOAD_DEBOUNCE) {
-        Ok(changes) => Some(changes),
-        Err(error) => {
-            warn!(error = %ErrorChain(&error), "rules are loaded again on SIGHUP only");
-            None
+/// What has the rules loaded again: SIGHUP, and changed files.
+struct Changes {
+    hangup: Signal,
+    files: Option<service::reload::Changes>,
+}
+
+impl Changes {
+    fn watch(config: &AgentConfig) -> io::Result<Self> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).ok();
+        let paths: Vec<_> = config.rules.iter().filter_map(absolute).collect();
+        let files = service::reload::watch(&paths, RELOAD_DEBOUNCE);
+        if let Err(error) = &files {
+            warn!(error = %ErrorChain(error), "rules are loaded again on SIGHUP only");
         }
-    };
-    loop {
-        let changed = async {
-            match &mut changes {
-                Some(changes) => changes.next().await,
-                None => std::future::pending().await,
+        Ok(Self { hangup: signal(SignalKind::hangup())?, files: files.ok() })
+    }
+
+    async fn reload(mut self, handle: AgentHandle, shutdown: Shutdown) {
+        loop {
+            let changed = async {
+                match &mut self.files {
+                    Some(files) => files.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = self.hangup.recv() => {}
+                () = changed => {}
             }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = hangup.recv() => {}
-            () = changed => {}
+            handle.reload();
         }
-        handle.reload();
     }
 }
 

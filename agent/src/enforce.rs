@@ -18,7 +18,7 @@ use std::{
 };
 
 use alert::{Enforced, EnforcedOutcome, Event};
-use probe::enforce::{Minute, outcome};
+use probe::enforce::{Minute, bank, outcome};
 use rules::RuleSet;
 use tracing::warn;
 
@@ -41,6 +41,9 @@ const LINES_PER_MINUTE_MAX: u64 = 60;
 /// Outcomes by name.
 type Outcomes = BTreeMap<EnforcedOutcome, u64>;
 
+/// A generation and the rules of its guards.
+type Named = (u64, Arc<[Box<str>]>);
+
 /// Decides and carries out. Shared by the sensor, the detector and the supervisor.
 #[derive(Debug)]
 pub struct Enforcer {
@@ -57,7 +60,7 @@ struct State {
     /// Even; one more than it while the tables change.
     generation: u64,
     /// Names of rules by the number of their guard, the newest generation last.
-    names: VecDeque<(u64, Arc<[Box<str>]>)>,
+    names: VecDeque<Named>,
     /// What the agent ended in this minute, and whether anything is ended any more.
     minute: Minute,
     lines: Minute,
@@ -91,15 +94,18 @@ impl Enforcer {
             tracing::info!(%rule, in_kernel, after, "the rule ends processes");
         }
         let mut state = self.lock();
-        state.keep_counts();
+        let same = (&state.plan.tables, &state.plan.guards) == (&plan.tables, &plan.guards);
         state.plan = plan;
-        state.install();
+        // Guards that stay as they are go on counting.
+        if !same || state.generation == 0 || state.trouble.is_some() {
+            state.install();
+        }
     }
 
     /// Takes the tables of a new probe, before anything is attached.
     pub(crate) fn attach(&self, kernel: Kernel) {
         let mut state = self.lock();
-        state.keep_counts();
+        state.keep_counts(|_| true);
         state.kernel = Some(kernel);
         state.install();
         let pids = protect::pids();
@@ -206,7 +212,7 @@ impl Enforcer {
     pub fn status(&self) -> EnforceStatus {
         let state = self.lock();
         let mut kernel = state.kernel_before.clone();
-        state.add_counts(&mut kernel);
+        state.add_counts(|_| true, &mut kernel);
         let named = |outcomes: Option<&Outcomes>| {
             let count = |outcome| outcomes.and_then(|all| all.get(&outcome)).copied().unwrap_or(0);
             EnforcedOutcome::ALL.map(|outcome| (outcome.name().to_owned(), count(outcome))).into()
@@ -241,6 +247,9 @@ impl State {
     /// Writes the plan into the probe's tables.
     fn install(&mut self) {
         self.generation += 2;
+        // The tables are written where those of the generation before the last are.
+        let bank = bank(self.generation);
+        self.keep_counts(|generation| probe::enforce::bank(generation) == bank);
         self.names.push_back((self.generation, Arc::clone(&self.plan.guards)));
         if self.names.len() > GENERATIONS_MAX {
             self.names.pop_front();
@@ -275,21 +284,22 @@ impl State {
         }
     }
 
-    /// Takes the probe's counts over before they are lost.
-    fn keep_counts(&mut self) {
+    /// Takes the probe's counts of some generations over before they are lost.
+    fn keep_counts(&mut self, of: impl Fn(u64) -> bool) {
         let mut kept = std::mem::take(&mut self.kernel_before);
-        self.add_counts(&mut kept);
+        self.add_counts(of, &mut kept);
         self.kernel_before = kept;
     }
 
-    fn add_counts(&self, to: &mut BTreeMap<Box<str>, Outcomes>) {
+    fn add_counts(&self, of: impl Fn(u64) -> bool, to: &mut BTreeMap<Box<str>, Outcomes>) {
         let Some(kernel) = &self.kernel else { return };
-        let guards = &self.plan.guards;
-        for (name, counts) in guards.iter().zip(kernel.counts(guards.len())) {
-            let outcomes = to.entry(name.clone()).or_default();
-            for (number, count) in (0..).zip(counts) {
-                if let Some(outcome) = outcome_of(number) {
-                    *outcomes.entry(outcome).or_default() += count;
+        for (generation, guards) in self.names.iter().filter(|(generation, _)| of(*generation)) {
+            for (name, counts) in guards.iter().zip(kernel.counts(*generation)) {
+                let outcomes = to.entry(name.clone()).or_default();
+                for (number, count) in (0..).zip(counts) {
+                    if let Some(outcome) = outcome_of(number) {
+                        *outcomes.entry(outcome).or_default() += count;
+                    }
                 }
             }
         }

@@ -144,28 +144,6 @@ struct SensorState {
     status: Option<Arc<SensorStatus>>,
     filter: Option<Arc<FilterControl>>,
     files: Option<Arc<KnownFiles>>,
-    /// What sensors before this one lost, by kind.
-    lost_before: Vec<(EventKind, u64)>,
-    /// What they did not let through, by kind.
-    limited_before: Vec<(EventKind, u64)>,
-    error: Option<SensorReport>,
-}
-
-impl SensorState {
-    /// Adds what the present sensor counted to what those before it did.
-    fn counted(
-        &self,
-        mut sums: Vec<(EventKind, u64)>,
-        what: impl Fn(KindCounters) -> u64,
-    ) -> Vec<(EventKind, u64)> {
-        for (kind, counters) in self.status.iter().flat_map(|status| status.counters()) {
-            match sums.iter_mut().find(|(known, _)| *known == kind) {
-                Some((_, count)) => *count += what(counters),
-                None => sums.push((kind, what(counters))),
-            }
-        }
-        sums
-    }
 }
 
 #[derive(Debug)]
@@ -363,11 +341,6 @@ impl AgentHandle {
         drop(self.commands.try_send(Command::Reload));
     }
 
-    /// Returns the rule files and folders in use.
-    pub fn rule_paths(&self) -> Vec<PathBuf> {
-        self.shared.rules.paths().to_vec()
-    }
-
     /// Waits until there is nothing more to observe: the recording ended or the sensor did.
     pub async fn finished(&self) {
         self.shared.finished.cancelled().await;
@@ -470,24 +443,15 @@ impl Shared {
     }
 
     fn sensor(&self) -> SensorReport {
-        let sensor = locked(&self.sensor);
-        match (&sensor.status, &sensor.error) {
-            (Some(status), None) => SensorReport::of(status),
-            (_, Some(report)) => report.clone(),
-            (None, None) => SensorReport::default(),
-        }
+        let status = locked(&self.sensor).status.clone();
+        status.map(|status| SensorReport::of(&status)).unwrap_or_default()
     }
 
-    /// Returns how many events were lost since the start, by kind.
-    fn lost(&self) -> Vec<(EventKind, u64)> {
-        let sensor = locked(&self.sensor);
-        sensor.counted(sensor.lost_before.clone(), |counters| counters.lost)
-    }
-
-    /// Returns how many events were not let through since the start, by kind.
-    fn limited(&self) -> Vec<(EventKind, u64)> {
-        let sensor = locked(&self.sensor);
-        sensor.counted(sensor.limited_before.clone(), |counters| counters.limited)
+    /// Returns how many events of each kind have a count since the start.
+    fn counted(&self, what: impl Fn(KindCounters) -> u64) -> Vec<(EventKind, u64)> {
+        let status = locked(&self.sensor).status.clone();
+        let counters = status.iter().flat_map(|status| status.counters());
+        counters.map(|(kind, counters)| (kind, what(counters))).collect()
     }
 
     /// Returns the cgroups that had the most events too many since it was last asked.

@@ -78,34 +78,50 @@ impl RuleFiles {
         Arc::clone(&self.current)
     }
 
-    /// Returns the files and folders to watch.
-    pub(crate) fn paths(&self) -> &[PathBuf] {
-        &self.paths
-    }
-
     pub(crate) fn status(&self) -> RulesStatus {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Loads the files again and puts the result in force. If they are bad, says so and keeps what
-    /// was in force. Returns whether it changed.
-    pub(crate) fn reload(&self) -> bool {
-        let result = read(&self.paths, self.builtin, &self.options);
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok((loaded, files)) => {
-                *status = status_of(&loaded, files);
-                self.current.store(loaded.rules);
-                info!(rules = status.rules, "rules were loaded again");
-                true
-            }
+    /// Loads the files again, for [`put`](Self::put). If they are bad, says so: what is in force
+    /// stays.
+    pub(crate) fn read_again(&self) -> Option<Changed> {
+        match read(&self.paths, self.builtin, &self.options) {
+            Ok((loaded, files)) => Some(Changed { loaded, files }),
             Err(error) => {
-                let error = service::ErrorChain(&error).to_string();
-                error!(%error, rules = status.rules, "changed rules are bad, the old ones stay in force");
-                status.error = Some(error);
-                false
+                self.refuse(&error);
+                None
             }
         }
+    }
+
+    /// Puts rules in force.
+    pub(crate) fn put(&self, changed: Changed) {
+        let new = status_of(&changed.loaded, changed.files);
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        *status = new;
+        self.current.store(changed.loaded.rules);
+        info!(rules = status.rules, "rules were loaded again");
+    }
+
+    /// Says why changed rules are not put in force.
+    pub(crate) fn refuse(&self, error: &dyn std::error::Error) {
+        let error = service::ErrorChain(error).to_string();
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        error!(%error, rules = status.rules, "changed rules are bad, the old ones stay in force");
+        status.error = Some(error);
+    }
+}
+
+/// Rules that are loaded and not in force.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    loaded: Loaded,
+    files: Vec<String>,
+}
+
+impl Changed {
+    pub(crate) fn rules(&self) -> &Arc<RuleSet> {
+        &self.loaded.rules
     }
 }
 

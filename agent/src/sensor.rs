@@ -5,25 +5,21 @@ use std::{
     fmt,
     panic::resume_unwind,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
 use alert::{Event, EventKind};
-use aya::{
-    Ebpf,
-    maps::{MapData, ProgramArray},
-};
-use probe::layout::Kind;
 use service::ErrorChain;
 
 mod ahead;
 mod attach;
 mod cost;
 mod error;
+mod families;
 mod filter;
 mod hooks;
 mod intake;
@@ -31,6 +27,7 @@ mod known;
 mod limit;
 mod load;
 mod mute;
+mod needs;
 mod options;
 mod ring;
 mod snapshot;
@@ -41,16 +38,16 @@ mod types;
 
 use self::{
     ahead::load_ahead,
-    attach::{Chosen, Plan, attach_cgroups, attach_families, attach_io_uring, attach_process},
-    cost::{Costs, Stopwatch},
+    attach::{Plan, attach_cgroups, attach_process},
+    cost::Stopwatch,
+    families::Programs,
     intake::Intake,
     limit::Buckets,
-    load::{Loaded, called, load, probe_kind},
+    load::{Loaded, called, load, probe_kind, probe_kinds},
     mute::Mutes,
-    ring::Rings,
-    snapshot::{Iterator, Scope, take_snapshot},
+    ring::{Drained, Rings},
+    snapshot::{Iterator, Scope, SnapshotError, take_snapshot},
     status::count,
-    told::Told,
     types::KernelTypes,
 };
 pub use self::{
@@ -61,6 +58,7 @@ pub use self::{
     known::KnownFiles,
     limit::{EventLimits, Noisy},
     mute::Mute,
+    needs::NeedControl,
     options::{BackendChoice, ContainerOptions, SensorOptions},
     status::{
         Backend, ContainerTotals, HoldEnd, Hook, KindCounters, SensorBounds, SensorStatus,
@@ -82,6 +80,8 @@ use crate::{
 
 /// How long an idle sensor waits before it looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(100);
+/// The longest it takes to look at what had happened before the end.
+const FINISH_MAX: Duration = Duration::from_secs(2);
 /// How often the ended are forgotten and the counts published.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -96,9 +96,8 @@ pub struct Sensor {
     files: Arc<KnownFiles>,
     /// Tells all processes anew, where the kernel lets it.
     iterator: Option<Iterator>,
-    /// Both detach or empty what they hold when dropped.
-    ebpf: Ebpf,
-    _families: ProgramArray<MapData>,
+    /// Detaches all programs when the last of its holders is gone.
+    needs: Arc<NeedControl>,
 }
 
 impl Sensor {
@@ -117,22 +116,23 @@ impl Sensor {
         options: SensorOptions,
         enforcer: Option<Arc<Enforcer>>,
     ) -> Result<Self, SensorError> {
-        let wanted: Vec<Kind> = kinds.iter().filter_map(|kind| probe_kind(*kind)).collect();
+        let fails = |kind: &EventKind| !options.successes_only.contains(kind);
+        let failures: Vec<_> = kinds.iter().copied().filter(fails).collect();
+        let called = called(&probe_kinds(kinds), &probe_kinds(&failures));
         let types = KernelTypes::read().map_err(|error| SensorError::NoBtf(error.into()))?;
         let btf = types.hooks();
-        let called = called(&wanted, &options.successes_only);
         let environment = options.environment;
         let (loaded, iterator) = thread::scope(|scope| {
             let iterator = scope.spawn(|| Iterator::load(&types, environment));
-            let loaded = load(&types, &wanted, &options, enforcer.is_some()).map(|mut loaded| {
+            let loaded = load(&types, &options, enforcer.is_some()).map(|mut loaded| {
                 load_ahead(&mut loaded.ebpf, btf, &called, options.backend);
                 loaded
             });
             (loaded, iterator.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
-        let Loaded { mut ebpf, prio, bulk, counters, mut families, filter, files } = loaded?;
+        let Loaded { mut ebpf, prio, bulk, counters, families, filter, files, needs } = loaded?;
         filter.put(options.filter.clone())?;
-        files.want(options.files).map_err(|source| SensorError::Map {
+        files.want(options.files.clone()).map_err(|source| SensorError::Map {
             map: probe::program::map::KNOWN_FILES,
             source: Box::new(source),
         })?;
@@ -140,7 +140,7 @@ impl Sensor {
             let kernel = Kernel::take(&mut ebpf);
             enforcer.attach(kernel.ok_or(SensorError::Object(probe::enforce::map::PLAN))?);
         }
-        let mutes = Mutes::take(&mut ebpf, options.mutes);
+        let mutes = Mutes::take(&mut ebpf, options.mutes.clone());
         let mut mutes = mutes.ok_or(SensorError::Object(probe::program::map::MUTED_PIDS))?;
         let buckets = Buckets::take(&mut ebpf);
         let buckets = buckets.ok_or(SensorError::Object(probe::program::map::LIMIT_CGROUPS))?;
@@ -149,72 +149,22 @@ impl Sensor {
         // From here on the ring holds whatever starts; the snapshot has whatever was there before.
         attach_cgroups(&mut ebpf, btf, &mut plan);
         let lookups = Arc::new(LookupState::default());
-        let containers = options.containers;
-        let places = Places {
-            sockets: containers.sockets,
-            users: containers.users,
-            storages: containers.storages,
-        };
-        let asked = Lookups::start(places, Arc::clone(&lookups));
-        let asked = asked.map_err(SensorError::Lookups)?;
-        let mut processes =
-            Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
-        processes.want_notices(kinds);
-        let mut iterator = match iterator {
-            Ok(iterator) => Some(iterator),
-            Err(error) => {
-                plan.unavailable.push(Unavailable {
-                    what: "older processes from the kernel (they are read from /proc)".to_owned(),
-                    why: ErrorChain(&error).to_string(),
-                });
-                None
-            }
-        };
-        take_snapshot(&mut iterator, &mut processes, Scope::Start);
+        let mut iterator = told_by(iterator, &mut plan);
+        let processes = processes(kinds, &options, &lookups, &mut iterator)?;
         mutes.begin(processes.tree().processes());
-        let chosen = Chosen {
-            kinds: &called,
-            backend: options.backend,
-            successes_only: &options.successes_only,
-        };
-        attach_families(&mut ebpf, btf, &mut families, &counters, chosen, &mut plan);
-        attach_io_uring(&mut ebpf, btf, &wanted, &mut plan);
-        let mut reported = [false; Kind::ALL.len()];
-        for kind in wanted {
-            reported[kind as usize] = true;
-        }
-        let status = SensorStatus {
-            hooks: plan.hooks,
-            unavailable: plan.unavailable,
-            counters,
-            received: AtomicU64::new(0),
-            malformed: AtomicU64::new(0),
-            evicted: AtomicU64::new(0),
-            processes: AtomicU64::new(processes.tree().len() as u64),
-            lookups,
-            containers: AtomicU64::new(processes.containers().len() as u64),
-            held: AtomicU64::new(0),
-            hold_ends: Default::default(),
-            costs: Costs::default(),
-            bounds: SensorBounds {
-                processes: options.processes_max as u64,
-                held: containers.hold_events_max as u64,
-                rings_bytes: u64::from(options.prio_ring_bytes)
-                    + u64::from(options.bulk_ring_bytes),
-            },
-            muted: AtomicU64::new(0),
-            muted_processes: AtomicU64::new(0),
-            buckets: Mutex::new(buckets),
-            told: Told::default(),
-        };
+        let status = SensorStatus::new(counters, lookups, buckets, &options);
         let status = Arc::new(status);
-        Ok(Self {
+        let programs = Programs::new(ebpf, families, options.backend, plan);
+        let needs = NeedControl::new(programs, needs, options.environment, Arc::clone(&status));
+        needs.start(btf, kinds, &failures)?;
+        let containers = options.containers;
+        let sensor = Self {
             rings: Rings::new(prio, bulk),
             intake: Intake {
                 decoder: Decoder::new(processes).enforcing(enforcer).knowing(files.names()),
                 hold: Hold::new(containers.hold_events_max, containers.hold),
                 status: Arc::clone(&status),
-                reported,
+                needs: needs.shared(),
             },
             mutes,
             status,
@@ -222,9 +172,10 @@ impl Sensor {
             filter: Arc::new(filter),
             files: Arc::new(files),
             iterator,
-            ebpf,
-            _families: families,
-        })
+            needs: Arc::new(needs),
+        };
+        sensor.publish();
+        Ok(sensor)
     }
 
     /// Returns what the sensor does and has counted; readable from any thread, at any time.
@@ -242,40 +193,75 @@ impl Sensor {
         Arc::clone(&self.files)
     }
 
-    /// Reports events, oldest first, until `stop` is set; returns within 200 ms of that.
+    /// Returns what makes the sensor watch other kinds while it runs.
+    pub fn needs(&self) -> Arc<NeedControl> {
+        Arc::clone(&self.needs)
+    }
+
+    /// Reports events, oldest first, until `stop` is set, and then those that had happened by then;
+    /// takes at most two seconds for it.
     pub fn run(mut self, stop: &AtomicBool, on_event: &mut dyn FnMut(Event)) {
         let mut ticked = Instant::now();
         let mut lives_lost = self.status.lives_lost();
         while !stop.load(Ordering::Relaxed) {
-            let taken = self.drain(on_event);
+            if let Some(kinds) = self.intake.needs.changed_notices() {
+                self.intake.processes_mut().want_notices(&kinds);
+            }
+            let drained = self.drain(on_event);
             self.release(on_event);
-            if taken == 0 {
+            self.intake.needs.has_reported(drained.until_ns);
+            if drained.records == 0 {
                 self.wait();
             } else {
                 self.rings.nap();
             }
+            if self.intake.needs.asks_for_environment() {
+                self.read_environment();
+            }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
-                let processes = self.intake.processes_mut();
-                processes.tick(boot_ns(), boot_epoch_ns());
-                let lost = self.status.lives_lost();
-                if lost > lives_lost {
-                    tracing::warn!(
-                        lost = lost - lives_lost,
-                        "starts or ends of processes were lost"
-                    );
-                    take_snapshot(&mut self.iterator, processes, Scope::Loss);
-                    lives_lost = lost;
-                }
-                let tree = self.intake.processes().tree();
-                self.mutes.keep(&mut |key| tree.contains(key));
-                self.publish();
+                self.tick(&mut lives_lost);
             }
         }
-        let stopped = Instant::now();
-        while self.drain(on_event) > 0 && stopped.elapsed() < WAIT {}
+        self.finish(on_event);
         self.intake.end(on_event);
         self.publish();
+    }
+
+    /// Reports what had happened until now.
+    fn finish(&mut self, on_event: &mut dyn FnMut(Event)) {
+        let (stopped, stopped_ns) = (Instant::now(), boot_ns());
+        while self.drain(on_event).until_ns < stopped_ns {
+            if stopped.elapsed() > FINISH_MAX {
+                return tracing::warn!("not all that had happened was looked at before the end");
+            }
+        }
+    }
+
+    /// Does what is due from time to time; `lives_lost` are the starts and ends of processes that were
+    /// lost before.
+    fn tick(&mut self, lives_lost: &mut u64) {
+        let processes = self.intake.processes_mut();
+        processes.tick(boot_ns(), boot_epoch_ns());
+        let lost = self.status.lives_lost();
+        if lost > *lives_lost {
+            tracing::warn!(lost = lost - *lives_lost, "starts or ends of processes were lost");
+            take_snapshot(&mut self.iterator, processes, Scope::Loss);
+            *lives_lost = lost;
+        }
+        let tree = self.intake.processes().tree();
+        self.mutes.keep(&mut |key| tree.contains(key));
+        self.publish();
+    }
+
+    /// Reads the environment of all processes, which rules ask for from now on.
+    fn read_environment(&mut self) {
+        let told = self.iterator.as_mut().map(Iterator::read_environment);
+        if let Some(Err(error)) = told {
+            tracing::warn!(error = %ErrorChain(&error), "environments are known from each exec on");
+        }
+        take_snapshot(&mut self.iterator, self.intake.processes_mut(), Scope::Environment);
+        self.intake.needs.has_environment();
     }
 
     /// Waits for a record, an answer about a container, or the end of an event's wait.
@@ -289,8 +275,8 @@ impl Sensor {
         }
     }
 
-    /// Reports what is in the rings now; returns how many records it found.
-    fn drain(&mut self, on_event: &mut dyn FnMut(Event)) -> usize {
+    /// Reports what is in the rings now.
+    fn drain(&mut self, on_event: &mut dyn FnMut(Event)) -> Drained {
         let Self { rings, intake, mutes, stopwatch, status, .. } = self;
         rings.drain(&mut |record| {
             stopwatch.time(&status.costs, record, || {
@@ -322,7 +308,7 @@ impl Sensor {
         self.status.processes.store(tree.len() as u64, Ordering::Relaxed);
         self.status.containers.store(processes.containers().len() as u64, Ordering::Relaxed);
         self.status.held.store(self.intake.held() as u64, Ordering::Relaxed);
-        self.status.costs.ask_kernel(&self.ebpf);
+        self.needs.ask_costs();
         self.status.muted_processes.store(self.mutes.processes(), Ordering::Relaxed);
         self.status.told.set_lost(processes.containers().notices_lost());
     }
@@ -332,4 +318,38 @@ impl fmt::Debug for Sensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sensor").field("status", &self.status).finish_non_exhaustive()
     }
+}
+
+/// Returns what tells all processes, if the kernel has it.
+fn told_by(loaded: Result<Iterator, SnapshotError>, plan: &mut Plan) -> Option<Iterator> {
+    let error = match loaded {
+        Ok(iterator) => return Some(iterator),
+        Err(error) => error,
+    };
+    plan.unavailable.push(Unavailable {
+        what: "older processes from the kernel (they are read from /proc)".to_owned(),
+        why: ErrorChain(&error).to_string(),
+    });
+    None
+}
+
+/// Returns the processes there are.
+fn processes(
+    kinds: &[EventKind],
+    options: &SensorOptions,
+    lookups: &Arc<LookupState>,
+    iterator: &mut Option<Iterator>,
+) -> Result<Processes, SensorError> {
+    let containers = options.containers.clone();
+    let places = Places {
+        sockets: containers.sockets,
+        users: containers.users,
+        storages: containers.storages,
+    };
+    let asked = Lookups::start(places, Arc::clone(lookups)).map_err(SensorError::Lookups)?;
+    let mut processes =
+        Processes::new(options.processes_max, Containers::asking(asked), boot_epoch_ns());
+    processes.want_notices(kinds);
+    take_snapshot(iterator, &mut processes, Scope::Start);
+    Ok(processes)
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     enforce::EnforceStatus,
     rulefiles::RulesStatus,
-    sensor::{ContainerTotals, KindCounters, SensorError, SensorStatus, SocketInUse},
+    sensor::{ContainerTotals, KindCounters, SensorStatus, SocketInUse},
 };
 
 pub use needs::RuleGap;
@@ -83,9 +83,6 @@ pub struct MemoryStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SensorReport {
     pub running: bool,
-    /// Why it does not run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
     pub hooks: Vec<HookReport>,
     pub unavailable: Vec<UnavailableReport>,
     pub kinds: Vec<KindReport>,
@@ -324,7 +321,6 @@ impl SensorReport {
         let (totals, bounds) = (status.totals(), status.bounds());
         Self {
             running: true,
-            error: None,
             hooks: status
                 .hooks()
                 .iter()
@@ -363,10 +359,6 @@ impl SensorReport {
                 reports.collect()
             }),
         }
-    }
-
-    pub(crate) fn failed(error: &SensorError) -> Self {
-        Self { error: Some(service::ErrorChain(error).to_string()), ..Self::default() }
     }
 
     /// Returns how many events of all kinds were lost.

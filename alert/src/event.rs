@@ -71,6 +71,8 @@ pub enum Detail {
     },
     Open(OpenFile),
     Connect(Connection),
+    // The sensor tells of the next three kinds as calls. They stay for recordings made before it did,
+    // which replay with the same alerts, and for cases of rules written by hand.
     Ptrace {
         request: u64,
         pid: i32,

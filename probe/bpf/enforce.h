@@ -39,7 +39,12 @@ struct {
 	__type(value, struct enforce_facts);
 } enforce_facts SEC(".maps");
 
-/* Odd while user space changes the tables; 0 before there are any. */
+/* Facts by bank: every table has room for two plans, so that one is in force while another is
+ * written. */
+struct enforce_atoms { u64 bank[2]; };
+
+/* The plan in force, by an even number; one more while user space writes tables into the other bank.
+ * 0 while there is none. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -49,7 +54,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, u32);
 	__type(value, struct saker_enforce_plan);
 } enforce_plan SEC(".maps");
@@ -57,35 +62,35 @@ struct {
 /* Atoms by whole path; a shorter one is filled up with zeros. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, u8[SAKER_ENFORCE_PATH_BYTES]);
-	__type(value, u64);
+	__type(value, struct enforce_atoms);
 } enforce_paths SEC(".maps");
 
 /* Atoms by beginning of a path; each entry has the atoms of the shorter ones too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct enforce_prefix);
-	__type(value, u64);
+	__type(value, struct enforce_atoms);
 } enforce_prefixes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, char[16]);
-	__type(value, u64);
+	__type(value, struct enforce_atoms);
 } enforce_names SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
+	__uint(max_entries, 512);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, u64);
-	__type(value, u64);
+	__type(value, struct enforce_atoms);
 } enforce_inodes SEC(".maps");
 
 /* Executables that are never ended, whatever path leads to them. */
@@ -116,7 +121,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SAKER_ENFORCE_GUARDS_MAX);
+	__uint(max_entries, 2 * SAKER_ENFORCE_GUARDS_MAX);
 	__type(key, u32);
 	__type(value, u64[SAKER_ENFORCED_COUNT]);
 } enforce_counts SEC(".maps");
@@ -134,19 +139,36 @@ static __always_inline u64 enforce_generation_now(void)
 	return generation ? *(volatile u64 *)generation : 0;
 }
 
+static __always_inline u32 enforce_bank(struct enforce_facts *f)
+{
+	return f->generation >> 1 & 1;
+}
+
+static __always_inline struct saker_enforce_plan *enforce_plan_of(struct enforce_facts *f)
+{
+	u32 bank = enforce_bank(f);
+	return bpf_map_lookup_elem(&enforce_plan, &bank);
+}
+
+/* Adds the facts a table has for what was looked up in it. */
+static __always_inline void enforce_add(struct enforce_facts *f, struct enforce_atoms *atoms)
+{
+	if (atoms)
+		f->atoms |= atoms->bank[enforce_bank(f)];
+}
+
 /* Takes the path of the executable, which was walked last. */
 static __always_inline void enforce_path(struct scratch *s)
 {
-	u32 zero = 0;
 	struct enforce_facts *f = enforce_facts_now();
 	if (!f)
 		return;
-	struct saker_enforce_plan *plan = bpf_map_lookup_elem(&enforce_plan, &zero);
-	if (!plan)
-		return;
 	__builtin_memset(f, 0, sizeof(*f));
-	f->generation = enforce_generation_now();
-	if (!f->generation || f->generation & 1)
+	f->generation = enforce_generation_now() & ~1ull;
+	if (!f->generation)
+		return;
+	struct saker_enforce_plan *plan = enforce_plan_of(f);
+	if (!plan)
 		return;
 	u64 position = s->walk.position;
 	CLAMP(position, PATH_BYTES);
@@ -156,13 +178,9 @@ static __always_inline void enforce_path(struct scratch *s)
 		f->unknown |= plan->path_atoms | 1ull << SAKER_ATOM_MEMFD;
 		return;
 	}
-	u64 *atoms = bpf_map_lookup_elem(&enforce_paths, f->prefix.path);
-	if (atoms)
-		f->atoms |= *atoms;
+	enforce_add(f, bpf_map_lookup_elem(&enforce_paths, f->prefix.path));
 	f->prefix.bits = SAKER_ENFORCE_PATH_BYTES * 8;
-	atoms = bpf_map_lookup_elem(&enforce_prefixes, &f->prefix);
-	if (atoms)
-		f->atoms |= *atoms;
+	enforce_add(f, bpf_map_lookup_elem(&enforce_prefixes, &f->prefix));
 }
 
 /* Notes that a walk up a cgroup's folders begins. */
@@ -249,12 +267,8 @@ static __always_inline void enforce_process(struct scratch *s, struct enforce_fa
 	struct saker_execve *e = body_of(s);
 	u64 uid = header_of(s)->uid, inode = e->inode;
 	bpf_probe_read_kernel_str(f->name, sizeof(f->name), task->comm);
-	u64 *atoms = bpf_map_lookup_elem(&enforce_names, f->name);
-	if (atoms)
-		f->atoms |= *atoms;
-	atoms = bpf_map_lookup_elem(&enforce_inodes, &inode);
-	if (atoms)
-		f->atoms |= *atoms;
+	enforce_add(f, bpf_map_lookup_elem(&enforce_names, f->name));
+	enforce_add(f, bpf_map_lookup_elem(&enforce_inodes, &inode));
 	for (u32 i = 0; i < SAKER_ENFORCE_RANGES_MAX; i++)
 		if (uid >= plan->ranges[i].from && uid <= plan->ranges[i].to)
 			f->atoms |= plan->ranges[i].atom;
@@ -347,10 +361,10 @@ static __always_inline u64 enforce_outcome(struct scratch *s, struct enforce_fac
 	return bpf_send_signal(9) ? SAKER_ENFORCED_FAILED : SAKER_ENFORCED_KILLED;
 }
 
-static __always_inline void count_enforced(u64 guards, u64 outcome)
+static __always_inline void count_enforced(struct enforce_facts *f, u64 guards, u64 outcome)
 {
 	for (u32 i = 0; i < SAKER_ENFORCE_GUARDS_MAX; i++) {
-		u32 guard = i;
+		u32 guard = i + enforce_bank(f) * SAKER_ENFORCE_GUARDS_MAX;
 		if (!(guards >> i & 1))
 			continue;
 		u64 *counts = bpf_map_lookup_elem(&enforce_counts, &guard);
@@ -362,23 +376,24 @@ static __always_inline void count_enforced(u64 guards, u64 outcome)
 /* Decides about the program whose record is complete but for the decision, which is appended. */
 static __always_inline void enforce_exec(struct scratch *s, struct task_struct *task)
 {
-	u32 zero = 0;
 	struct enforce_facts *f = enforce_facts_now();
-	if (!f || !f->generation || f->generation & 1)
+	if (!f || !f->generation)
 		return;
-	struct saker_enforce_plan *plan = bpf_map_lookup_elem(&enforce_plan, &zero);
+	struct saker_enforce_plan *plan = enforce_plan_of(f);
 	if (!plan || plan->mode == SAKER_ENFORCE_OFF)
 		return;
 	enforce_scope(f);
 	enforce_process(s, f, plan, task);
 	u64 kind = header_of(s)->kind == SAKER_EXECVEAT ? SAKER_BY_EXECVEAT : SAKER_BY_EXECVE;
 	u64 guards = enforce_guards(f, plan, kind);
-	/* The tables may have been changed between two looks at them. */
-	if (!guards || enforce_generation_now() != f->generation)
+	/* While others are written, and once they are in force, the tables are as they were; then the
+	 * next are written in their place. */
+	u64 since = enforce_generation_now() - f->generation;
+	if (!guards || since > 2)
 		return;
 	struct saker_enforced enforced = { .guards = guards, .generation = f->generation };
 	enforced.outcome = enforce_outcome(s, f, plan, task);
-	count_enforced(guards, enforced.outcome);
+	count_enforced(f, guards, enforced.outcome);
 	u8 *at = field_at(s, sizeof(enforced));
 	if (!at)
 		return;

@@ -45,7 +45,7 @@ static __always_inline void put_program(struct scratch *s, struct task_struct *t
 	put_path_of(s, SAKER_FIELD_CWD, &task->fs->pwd, task);
 	put_task_range(s, SAKER_FIELD_ARGUMENTS, trusted, mm->arg_start, mm->arg_end,
 		       SAKER_ARGUMENTS_MAX);
-	if (saker_environment)
+	if (saker_needs.environment)
 		put_task_range(s, SAKER_FIELD_ENVIRONMENT, trusted, mm->env_start, mm->env_end,
 			       SAKER_ENVIRONMENT_MAX);
 }

@@ -38,7 +38,7 @@ int BPF_PROG(process_exec, struct task_struct *trusted, int old_pid, struct linu
 	put_path(s, SAKER_FIELD_CWD, &task->fs->pwd);
 	put_kernel_text(s, SAKER_FIELD_RAW, bprm->filename);
 	put_cgroups(s, task);
-	if (saker_environment)
+	if (saker_needs.environment)
 		put_user_range(s, SAKER_FIELD_ENVIRONMENT, mm->env_start, mm->env_end,
 			       SAKER_ENVIRONMENT_MAX);
 	enforce_exec(s, task);

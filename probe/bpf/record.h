@@ -1,14 +1,16 @@
 /* Builds a record in per-processor memory and sends exactly its length. */
 #pragma once
 #include "mute.h"
+#include "../include/needs.h"
 
 #define RECORD_BYTES_MAX 22528
 #define PATH_BYTES SAKER_PATH_MAX
 
 /* Set before the load, so the verifier drops the code of what is off. */
 const volatile u32 saker_muted_pid = 0;
-const volatile u64 saker_wanted[2];       /* bit per kind: user space wants these records */
-const volatile u8 saker_environment = 0;
+
+/* In a section of its own, which user space writes while the programs run. */
+volatile struct saker_needs saker_needs SEC(".data.needs");
 
 struct walk {
 	struct vfsmount *mnt, *root_mnt;
@@ -61,7 +63,7 @@ struct {
 
 static __always_inline int wanted(u32 kind)
 {
-	return saker_wanted[kind >> 6 & 1] >> (kind & 63) & 1;
+	return saker_needs.wanted[kind >> 6 & 1] >> (kind & 63) & 1;
 }
 
 static __always_inline struct saker_counters *counters_of(u32 kind)

@@ -4,17 +4,6 @@
 #pragma once
 #include "filter_open.h"
 
-#define SYSCALLS_MAX 512
-#define SOCKETCALLS_MAX 32
-
-/* By call number: low byte the 64-bit call's operation, high byte the 32-bit call's; an operation
- * is `kind + 1`, 0 for a call nobody wants. */
-const volatile u16 saker_operations[SYSCALLS_MAX];
-
-/* i386 `socketcall` carries these calls; by its first argument: low byte the operation, high byte how
- * many arguments there are. */
-const volatile u16 saker_socketcalls[SOCKETCALLS_MAX];
-
 /* Family programs by operation; user space fills the wanted ones. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -91,9 +80,9 @@ static __always_inline struct call call_of(struct pt_regs *regs)
 {
 	struct call call = {};
 	u64 number = call_number(regs);
-	if (number >= SYSCALLS_MAX)
+	if (number >= SAKER_SYSCALLS_MAX)
 		return call;
-	u16 operations = saker_operations[number];
+	u16 operations = saker_needs.operations[number];
 	if (!operations)
 		return call;
 	call.compat = is_compat();
@@ -101,7 +90,7 @@ static __always_inline struct call call_of(struct pt_regs *regs)
 	if (call.operation == SAKER_OPERATION_SOCKETCALL) {
 		u64 which = saved_argument(regs, 1, 0);
 		call.packed = saved_argument(regs, 1, 1);
-		u16 carried = which < SOCKETCALLS_MAX ? saker_socketcalls[which] : 0;
+		u16 carried = which < SAKER_SOCKETCALLS_MAX ? saker_needs.socketcalls[which] : 0;
 		call.operation = carried & 0xff;
 		call.count = carried >> 8;
 	}

@@ -120,7 +120,7 @@ enum saker_kind {
 	SAKER_KIND_COUNT,
 };
 
-/* What `saker_operations` says about a system call, beside `kind + 1`. */
+/* What `saker_needs.operations` says about a system call, beside `kind + 1`. */
 #define SAKER_OPERATION_SOCKETCALL 255
 
 enum saker_flag {

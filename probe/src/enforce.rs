@@ -7,7 +7,9 @@ pub const PATH_BYTES: usize = 256;
 pub const CLAUSES_MAX: usize = 64;
 pub const RANGES_MAX: usize = 16;
 pub const GUARDS_MAX: usize = 64;
-/// Entries of the tables of paths, beginnings of paths, and names; of inodes; of files.
+/// Plans the tables have room for at once.
+pub const BANKS: usize = 2;
+/// Entries of one plan in the tables of paths, beginnings of paths, and names; of inodes. Of files.
 pub const TEXTS_MAX: usize = 4096;
 pub const INODES_MAX: usize = 256;
 pub const FILES_MAX: usize = 1024;
@@ -115,6 +117,14 @@ pub struct Enforced {
     pub outcome: u64,
 }
 
+/// The facts that an entry of a table stands for, by [bank](bank).
+pub type Atoms = [u64; BANKS];
+
+/// Returns in which bank the plan of a generation is.
+pub const fn bank(generation: u64) -> usize {
+    (generation >> 1 & 1) as usize
+}
+
 /// How often a guard held, by outcome, on one processor.
 pub type Counts = [u64; 5];
 
@@ -158,9 +168,10 @@ impl Enforced {
 
 #[cfg(test)]
 mod tests {
-    use std::{fmt::Write, mem::offset_of, process::Command};
+    use std::mem::offset_of;
 
     use super::*;
+    use crate::mirror::HeaderFile;
 
     #[test]
     fn every_size_offset_and_number_is_that_of_the_header_file() {
@@ -198,21 +209,11 @@ mod tests {
             ("sizeof(struct saker_enforced)", size_of::<Enforced>()),
             ("offsetof(struct saker_enforced, outcome)", offset_of!(Enforced, outcome)),
         ];
-        let mut source = String::from("#include <stddef.h>\n#include \"enforce.h\"\n");
+        let mut header = HeaderFile::new("enforce.h");
         for (expression, number) in facts {
-            writeln!(source, "_Static_assert({expression} == {number}, \"{expression}\");")
-                .unwrap();
+            header.number(expression, number as u64);
         }
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("check.c");
-        std::fs::write(&file, source).unwrap();
-        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        let output = Command::new(compiler)
-            .args(["-fsyntax-only", concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include")])
-            .arg(&file)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        header.check();
     }
 
     #[test]

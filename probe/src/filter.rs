@@ -159,23 +159,13 @@ const _: () =
 
 #[cfg(test)]
 mod tests {
-    use std::{fmt::Write, mem::offset_of, process::Command};
-
     use super::*;
-
-    macro_rules! offsets {
-        ($($c:literal = $rust:ident { $($field:ident),* $(,)? })*) => {
-            [$((
-                $c,
-                size_of::<$rust>(),
-                vec![$((stringify!($field), offset_of!($rust, $field))),*],
-            )),*]
-        };
-    }
+    use crate::mirror::{HeaderFile, structures};
 
     #[test]
     fn every_size_and_offset_is_that_of_the_header_file() {
-        let structures = offsets! {
+        let mut header = HeaderFile::new("filter.h");
+        structures! { header:
             "saker_ranges" = Ranges { last, absent, first, masks }
             "saker_networks" = Networks { count, absent, address, bits, masks }
             "saker_filter_program" = Program {
@@ -185,7 +175,7 @@ mod tests {
             "saker_filter" = FilterTables {
                 generation, of_kind, programs, outputs, typed, hit, last, classes, next,
             }
-        };
+        }
         let numbers = [
             ("SAKER_BY_RESULT", dimension::RESULT),
             ("SAKER_BY_USER", dimension::USER),
@@ -207,28 +197,10 @@ mod tests {
             ("SAKER_PROTOCOL_RAW", protocol::RAW as u64),
             ("SAKER_KNOWN_PLACES", known::PLACES as u64),
         ];
-        let mut source = String::from("#include <stddef.h>\n#include \"filter.h\"\n");
-        for (name, size, fields) in structures {
-            writeln!(source, "_Static_assert(sizeof(struct {name}) == {size}, \"{name}\");")
-                .unwrap();
-            for (field, offset) in fields {
-                let at = format!("offsetof(struct {name}, {field})");
-                writeln!(source, "_Static_assert({at} == {offset}, \"{name}.{field}\");").unwrap();
-            }
-        }
         for (name, number) in numbers {
-            writeln!(source, "_Static_assert({name} == {number}, \"{name}\");").unwrap();
+            header.number(name, number);
         }
-        writeln!(source, "_Static_assert(SAKER_FILTER_NUMBER_MAX == {NUMBER_MAX}, \"\");").unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("check.c");
-        std::fs::write(&file, source).unwrap();
-        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        let output = Command::new(compiler)
-            .args(["-fsyntax-only", concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include")])
-            .arg(&file)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        header.number("SAKER_FILTER_NUMBER_MAX", NUMBER_MAX.unsigned_abs());
+        header.check();
     }
 }

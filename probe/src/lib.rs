@@ -9,6 +9,9 @@ pub mod call;
 pub mod enforce;
 pub mod filter;
 pub mod layout;
+#[cfg(test)]
+mod mirror;
+pub mod needs;
 mod number;
 pub mod program;
 mod record;

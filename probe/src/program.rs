@@ -19,7 +19,7 @@ pub mod map {
     pub const MUTED_CGROUPS: &str = "muted_cgroups";
     pub const FILTERS: &str = "filters";
     pub const KNOWN_FILES: &str = "known_files";
-    /// The one variable of the object: the generation of the tables in force, 0 for none.
+    /// The one variable beside [`crate::needs`]: the generation of the tables in force, 0 for none.
     pub const GENERATION: &str = ".bss";
 }
 
@@ -27,8 +27,6 @@ pub mod map {
 pub mod setting {
     /// `u32`: process whose own system calls are left out; 0 for none.
     pub const MUTED_PID: &str = "saker_muted_pid";
-    /// [`super::Wanted`].
-    pub const WANTED: &str = "saker_wanted";
     /// `u64`: nanoseconds after which one more event of a kind is let through; 0 for no limit.
     pub const LIMIT_KIND: &str = "saker_limit_kind_token_ns";
     /// The same of a kind from one cgroup.
@@ -37,16 +35,10 @@ pub mod setting {
     pub const LIMIT_BURST: &str = "saker_limit_burst_ns";
     /// `u8`: 1 to leave out processes and cgroups.
     pub const MUTE: &str = "saker_mute";
-    /// `u8`: 1 to send the environment.
-    pub const ENVIRONMENT: &str = "saker_environment";
-    /// [`super::Operations`].
-    pub const OPERATIONS: &str = "saker_operations";
     /// `u8`: 1 to drop by [`crate::filter`].
     pub const FILTERING: &str = "saker_filtering";
     /// `u8`: 1 if [`super::with_cast`] was given numbers.
     pub const TYPED: &str = "saker_typed";
-    /// [`super::Socketcalls`].
-    pub const SOCKETCALLS: &str = "saker_socketcalls";
     /// [`crate::call::plan_bytes`].
     pub const PLANS: &str = "saker_plans";
 }
@@ -249,9 +241,9 @@ pub fn socketcalls(kinds: &[Kind]) -> Socketcalls {
     operations
 }
 
-/// Returns the places in the map of families at which a family's program is entered.
-pub fn entries(family: &Family) -> impl Iterator<Item = u32> {
-    family.kinds.iter().map(|kind| *kind as u32 + 1)
+/// Returns the place in the map of families at which a kind's program is entered.
+pub const fn entry(kind: Kind) -> u32 {
+    kind as u32 + 1
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 use std::fmt;
 
 use aya::{
-    Ebpf,
+    Ebpf, Pod,
     maps::{Array, HashMap, LpmTrie, MapData, MapError, PerCpuArray, lpm_trie::Key},
 };
-use probe::enforce::{Counts, GUARDS_MAX, Minute, MinuteWords, PlanWords, map, outcome};
+use probe::enforce::{
+    Atoms, BANKS, Counts, GUARDS_MAX, Minute, MinuteWords, PlanWords, bank, map, outcome,
+};
 
-use super::tables::{NameKey, PathKey, Tables};
+use super::tables::{Entries, NameKey, PathKey, Tables};
 
 /// Places in the map of minutes.
 const PROBE: u32 = 0;
@@ -18,17 +20,18 @@ const AGENT: u32 = 1;
 pub(crate) struct Kernel {
     generation: Array<MapData, u64>,
     plan: Array<MapData, PlanWords>,
-    paths: HashMap<MapData, PathKey, u64>,
-    prefixes: LpmTrie<MapData, PathKey, u64>,
-    names: HashMap<MapData, NameKey, u64>,
-    inodes: HashMap<MapData, u64, u64>,
+    paths: HashMap<MapData, PathKey, Atoms>,
+    prefixes: LpmTrie<MapData, PathKey, Atoms>,
+    names: HashMap<MapData, NameKey, Atoms>,
+    inodes: HashMap<MapData, u64, Atoms>,
     files: HashMap<MapData, [u64; 2], u64>,
     pids: HashMap<MapData, u32, u64>,
     minutes: Array<MapData, MinuteWords>,
     counts: PerCpuArray<MapData, Counts>,
-    /// What was written last.
-    tables: Tables,
+    /// What is written in each bank, and as which generation; 0 while it is being written.
+    banks: [(u64, Tables); BANKS],
     protected: Vec<[u64; 2]>,
+    /// The generation in force, 0 for none.
     number: u64,
 }
 
@@ -53,47 +56,50 @@ impl Kernel {
             pids: HashMap::try_from(take(map::PIDS)?).ok()?,
             minutes: Array::try_from(take(map::MINUTES)?).ok()?,
             counts: PerCpuArray::try_from(take(map::COUNTS)?).ok()?,
-            tables: Tables::default(),
+            banks: Default::default(),
             protected: Vec::new(),
             number: 0,
         })
     }
 
-    /// Puts tables in the place of those before, as generation `number`, which is even and greater
-    /// than any before. While they change, and after a failure, the probe decides nothing.
+    /// Puts tables in the place of those before, as generation `number`, which is even and two more
+    /// than the one before: the probe goes by one or the other. After a failure it decides nothing.
     pub(super) fn install(&mut self, tables: &Tables, number: u64) -> Result<(), MapError> {
-        self.generation.set(0, number - 1, 0)?;
-        let before = std::mem::take(&mut self.tables);
-        for path in before.paths.keys() {
-            self.paths.remove(path)?;
+        let written = self.write(tables, number).and_then(|()| self.generation.set(0, number, 0));
+        match written {
+            Ok(()) => self.number = number,
+            Err(_) => {
+                self.number = 0;
+                drop(self.generation.set(0, 0, 0));
+            }
         }
-        for (path, bytes) in before.prefixes.keys() {
-            self.prefixes.remove(&Key::new(bytes * 8, *path))?;
-        }
-        for name in before.names.keys() {
-            self.names.remove(name)?;
-        }
-        for inode in before.inodes.keys() {
-            self.inodes.remove(inode)?;
-        }
-        // From here on everything written is removed by the next one, whatever fails.
-        self.tables = tables.clone();
-        for (path, atoms) in &tables.paths {
-            self.paths.insert(path, atoms, 0)?;
-        }
-        for ((path, bytes), atoms) in &tables.prefixes {
+        written
+    }
+
+    /// Writes tables into the bank that is not in force.
+    fn write(&mut self, tables: &Tables, number: u64) -> Result<(), MapError> {
+        self.generation.set(0, self.number + 1, 0)?;
+        let bank = bank(number);
+        // From here on everything written is removed by a later one, whatever fails.
+        let before = std::mem::replace(&mut self.banks[bank], (0, tables.clone())).1;
+        let now = self.banks.each_ref().map(|(_, tables)| tables);
+        let paths = Entries::of(&before.paths, now.map(|tables| &tables.paths));
+        put(&mut self.paths, &paths)?;
+        let names = Entries::of(&before.names, now.map(|tables| &tables.names));
+        put(&mut self.names, &names)?;
+        let inodes = Entries::of(&before.inodes, now.map(|tables| &tables.inodes));
+        put(&mut self.inodes, &inodes)?;
+        let prefixes = Entries::of_prefixes(&before.prefixes, now.map(|tables| &tables.prefixes));
+        for ((path, bytes), atoms) in &prefixes.present {
             self.prefixes.insert(&Key::new(bytes * 8, *path), atoms, 0)?;
         }
-        for (name, atoms) in &tables.names {
-            self.names.insert(name, atoms, 0)?;
+        for (path, bytes) in &prefixes.gone {
+            gone(self.prefixes.remove(&Key::new(bytes * 8, *path)))?;
         }
-        for (inode, atoms) in &tables.inodes {
-            self.inodes.insert(inode, atoms, 0)?;
-        }
-        self.plan.set(0, tables.plan.words(), 0)?;
-        self.clear_counts()?;
-        self.number = number;
-        self.generation.set(0, number, 0)
+        self.plan.set(bank as u32, tables.plan.words(), 0)?;
+        self.clear_counts(bank)?;
+        self.banks[bank].0 = number;
+        Ok(())
     }
 
     /// Makes the probe spare these executables, by inode and device.
@@ -129,8 +135,12 @@ impl Kernel {
         self.minutes.set(AGENT, minute.words(), 0)
     }
 
-    /// Returns how often each guard held since the tables were put in place, by outcome.
-    pub(super) fn counts(&self, guards: usize) -> Vec<Counts> {
+    /// Returns how often each guard of a generation held; nothing once another is in its place.
+    pub(super) fn counts(&self, generation: u64) -> Vec<Counts> {
+        let bank = bank(generation);
+        if self.banks[bank].0 != generation {
+            return Vec::new();
+        }
         let sum = |guard: u32| {
             let mut sum = Counts::default();
             let Ok(per_cpu) = self.counts.get(&guard, 0) else { return sum };
@@ -139,16 +149,47 @@ impl Kernel {
             }
             sum
         };
-        (0..guards.min(GUARDS_MAX) as u32).map(sum).collect()
+        places(bank).map(sum).collect()
     }
 
-    fn clear_counts(&mut self) -> Result<(), MapError> {
+    fn clear_counts(&mut self, bank: usize) -> Result<(), MapError> {
         let processors = aya::util::nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
-        for guard in 0..GUARDS_MAX as u32 {
+        for guard in places(bank) {
             let zeros = vec![[0; outcome::FAILED as usize + 1]; processors];
             let zeros = aya::maps::PerCpuValues::try_from(zeros).map_err(MapError::IoError)?;
             self.counts.set(guard, zeros, 0)?;
         }
         Ok(())
+    }
+}
+
+/// Returns where the counts of a bank's guards are.
+fn places(bank: usize) -> std::ops::Range<u32> {
+    let first = bank * GUARDS_MAX;
+    first as u32..(first + GUARDS_MAX) as u32
+}
+
+fn put<K: Pod>(
+    map: &mut HashMap<MapData, K, Atoms>,
+    entries: &Entries<'_, K>,
+) -> Result<(), MapError> {
+    for (key, atoms) in &entries.present {
+        map.insert(*key, atoms, 0)?;
+    }
+    for key in &entries.gone {
+        gone(map.remove(key))?;
+    }
+    Ok(())
+}
+
+/// What is not there is gone as well: writing it may have failed.
+fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(MapError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(rustix::io::Errno::NOENT.raw_os_error()) =>
+        {
+            Ok(())
+        }
+        other => other,
     }
 }

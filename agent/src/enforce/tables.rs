@@ -1,10 +1,10 @@
 //! Guards as the tables that the probe looks programs up in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alert::EventKind;
 use probe::enforce::{
-    Clause, GUARDS_MAX, INODES_MAX, PATH_BYTES, Plan, Range, TEXTS_MAX, atom, by,
+    Atoms, BANKS, Clause, GUARDS_MAX, INODES_MAX, PATH_BYTES, Plan, Range, TEXTS_MAX, atom, by,
 };
 use rules::{Demand, ExecAtom, ExecGuard};
 
@@ -26,6 +26,51 @@ pub(super) struct Tables {
     clauses: usize,
     ranges: usize,
     guards: usize,
+}
+
+/// How a table of the probe changes when one of its banks does.
+#[derive(Debug, Default)]
+pub(super) struct Entries<'a, K> {
+    pub(super) present: Vec<(&'a K, Atoms)>,
+    pub(super) gone: Vec<&'a K>,
+}
+
+impl<'a, K: Ord> Entries<'a, K> {
+    /// Returns the entries of both banks `now`, and those that only the bank which changed had.
+    pub(super) fn of(before: &'a BTreeMap<K, u64>, now: [&'a BTreeMap<K, u64>; BANKS]) -> Self {
+        let keys: BTreeSet<&K> = now.iter().flat_map(|bank| bank.keys()).collect();
+        let atoms = |key: &K| now.map(|bank| bank.get(key).copied().unwrap_or(0));
+        Self {
+            gone: before.keys().filter(|key| !keys.contains(key)).collect(),
+            present: keys.into_iter().map(|key| (key, atoms(key))).collect(),
+        }
+    }
+}
+
+impl<'a> Entries<'a, (PathKey, u32)> {
+    /// Does the same with beginnings of paths, of which the probe finds the longest alone: one that a
+    /// bank lacks stands for what the longest shorter one of that bank does.
+    pub(super) fn of_prefixes(
+        before: &'a BTreeMap<(PathKey, u32), u64>,
+        now: [&'a BTreeMap<(PathKey, u32), u64>; BANKS],
+    ) -> Self {
+        let mut entries = Self::of(before, now);
+        let mut above: Vec<(&PathKey, usize, Atoms)> = Vec::new();
+        for (key, atoms) in &mut entries.present {
+            let (path, bytes) = (&key.0, key.1 as usize);
+            while above.last().is_some_and(|(start, bytes, _)| path[..*bytes] != start[..*bytes]) {
+                above.pop();
+            }
+            let shorter = above.last().map_or([0; BANKS], |(_, _, atoms)| *atoms);
+            for (bank, atoms) in atoms.iter_mut().enumerate() {
+                if !now[bank].contains_key(*key) {
+                    *atoms = shorter[bank];
+                }
+            }
+            above.push((path, bytes, *atoms));
+        }
+        entries
+    }
 }
 
 /// The tables have no room for another guard.
@@ -285,6 +330,24 @@ mod tests {
             }
         });
         assert_eq!(asked, [[true; 2]; CONDITIONS.len()], "each holds for some, not for others");
+    }
+
+    #[test]
+    fn a_bank_says_the_same_whatever_is_written_into_the_other() {
+        let key = |text: &str| (padded::<PATH_BYTES>(text.as_bytes()), text.len() as u32);
+        let bank = |entries: &[(&str, u64)]| -> BTreeMap<_, _> {
+            entries.iter().map(|(text, atoms)| (key(text), *atoms)).collect()
+        };
+        let in_force = bank(&[("/", 1), ("/tmp/", 3)]);
+        let written = bank(&[("/t", 8), ("/tmp/a", 24)]);
+        let before = bank(&[("/tmp/", 2), ("/opt/", 2)]);
+        let entries = Entries::of_prefixes(&before, [&in_force, &written]);
+        let told: Vec<_> = entries.present.iter().map(|(key, atoms)| (**key, *atoms)).collect();
+        let expected = [("/", [1, 0]), ("/t", [1, 8]), ("/tmp/", [3, 8]), ("/tmp/a", [3, 24])];
+        assert_eq!(told, expected.map(|(text, atoms)| (key(text), atoms)));
+        assert_eq!(entries.gone, [&key("/opt/")]);
+        let names = Entries::of(&before, [&in_force, &written]);
+        assert_eq!(names.present[2].1, [3, 0], "a whole text stands for itself alone");
     }
 
     #[test]

@@ -9,17 +9,18 @@ use std::{
 use alert::EventKind;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rules::{KernelFilter, RuleSet};
-use tracing::info;
+use service::ErrorChain;
+use tracing::warn;
 
 use super::{
-    AgentError, Command, Shared, locked,
+    Command, Shared, locked,
     watch::{Watch, Work},
 };
 use crate::{
     AgentConfig,
     metrics::Metrics,
     sensor::KindCounters,
-    status::{KindRates, Rate, SensorReport},
+    status::{KindRates, Rate},
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -70,7 +71,8 @@ impl Supervisor {
 
     fn tick(&mut self) {
         let now = service::clock::now();
-        let (lost, limited) = (self.shared.lost(), self.shared.limited());
+        let lost = self.shared.counted(|counters| counters.lost);
+        let limited = self.shared.counted(|counters| counters.limited);
         let refused = self.shared.uplink.as_ref().map_or(0, |(gauge, _)| gauge.refused());
         {
             let mut work = locked(&self.work);
@@ -135,40 +137,32 @@ impl Supervisor {
         self.shared.put_filter(Some(filter));
     }
 
-    /// Puts changed rules in force. The sensor is only started anew when they need more of it.
+    /// Puts changed rules in force: what they need is watched first, what only those before needed is
+    /// let go last, and the sensor goes on meanwhile. Rules that cannot be watched are not taken.
     fn reload(&mut self) {
         // What only the new rules want is let through before they can miss it; the next tick ends that.
         self.shared.put_filter(None);
-        if !self.shared.rules.reload() {
-            return;
+        let Some(loaded) = self.shared.rules.read_again() else { return };
+        let rules = Arc::clone(loaded.rules());
+        let Source::Kernel(watch, _) = &self.source else {
+            return self.shared.rules.put(loaded);
+        };
+        if let Err(error) = watch.add(&self.shared, &rules, &self.work) {
+            return self.shared.rules.refuse(&error);
         }
-        if let Some(enforcer) = &self.shared.enforcer {
-            enforcer.replan(&self.shared.rules.current().load());
-        }
-        let needed = self.shared.rules.current().load().requirements();
-        let Source::Kernel(watch, _) = &self.source else { return };
+        let needed = rules.requirements();
         self.shared.resolver.want(needed.address_names);
         self.shared.look_for_files(Some(needed.files));
-        let covered = needed.kinds.iter().all(|kind| watch.kinds.contains(kind))
-            && needed.failures.iter().all(|kind| watch.failures.contains(kind))
-            && (watch.environment || !needed.environment);
-        if covered {
-            return;
-        }
-        let Source::Kernel(watch, config) = std::mem::replace(&mut self.source, Source::Gone)
-        else {
-            return;
-        };
-        info!("the new rules need events not watched so far, starting the sensor anew");
-        watch.stop(&self.shared);
-        match Watch::start(&self.shared, &self.work, &config) {
-            Ok(watch) => self.source = Source::Kernel(watch, config),
-            Err(error) => {
-                if let AgentError::Sensor(error) = &error {
-                    locked(&self.shared.sensor).error = Some(SensorReport::failed(error));
-                }
-                self.shared.fail(&error);
+        {
+            // No event is judged by the one and acted on by the other.
+            let _work = locked(&self.work);
+            self.shared.rules.put(loaded);
+            if let Some(enforcer) = &self.shared.enforcer {
+                enforcer.replan(&rules);
             }
+        }
+        if let Err(error) = watch.keep(&rules, &self.work) {
+            warn!(error = %ErrorChain(&error), "more is watched than the rules need");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use alert::{Event, EventKind};
-use rules::Requirements;
+use rules::{Requirements, RuleSet};
 use service::ErrorChain;
 use tracing::{error, info, warn};
 
@@ -20,7 +20,7 @@ use crate::{
     around::Around,
     detect::Detector,
     recorder::{Recorded, Recorder, Recording},
-    sensor::Sensor,
+    sensor::{NeedControl, Sensor, SensorError, SensorStatus},
     tap::Tap,
 };
 
@@ -86,10 +86,7 @@ impl Work {
 /// The thread that drains the kernel's rings.
 #[derive(Debug)]
 pub(super) struct Watch {
-    pub(super) kinds: Vec<EventKind>,
-    /// Those of them whose failures are watched.
-    pub(super) failures: Vec<EventKind>,
-    pub(super) environment: bool,
+    needs: Arc<NeedControl>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -103,27 +100,21 @@ impl Watch {
         for missing in crate::privileges::missing(config) {
             warn!(capability = missing.name, lost = missing.lost, "a capability is missing");
         }
-        let mut needed = shared.rules.current().load().requirements();
-        if locked(work).recorder.is_some() {
-            // A recording is for rules yet to be written.
-            needed.kinds = EventKind::reported().collect();
-            (needed.failures, needed.environment) = (needed.kinds.clone(), true);
-        }
-        let mut options = config.sensor_options(needed.environment);
-        options.successes_only = needed.successes_only();
-        let Requirements { kinds, failures, environment, address_names, files, .. } = needed;
+        let rules = shared.rules.current().load_full();
+        let wanted = wanted(rules.requirements(), &locked(work));
+        let mut options = config.sensor_options(wanted.environment);
+        options.successes_only = wanted.successes_only();
+        let Requirements { kinds, address_names, files, .. } = wanted;
         shared.resolver.want(address_names);
         options.files = files;
         if config.sensor.filter && locked(work).recorder.is_none() {
-            options.filter = Some(shared.rules.current().load().kernel_filter());
+            options.filter = Some(rules.kernel_filter());
         }
         let sensor = Sensor::start_enforcing(&kinds, options, shared.enforcer.clone())?;
         // Rules and the kernel's types were read with much that is not needed any more.
         crate::memory::give_back_free();
-        let status = sensor.status();
-        for missing in status.unavailable() {
-            warn!(what = missing.what, why = missing.why, "not everything can be watched");
-        }
+        let (status, needs) = (sensor.status(), sensor.needs());
+        tell(&status);
         info!(hooks = status.hooks().len(), kinds = kinds.len(), "watching the kernel");
         let mut state = locked(&shared.sensor);
         (state.status, state.filter) = (Some(status), Some(sensor.filter()));
@@ -145,7 +136,33 @@ impl Watch {
             .name("sensor".to_owned())
             .spawn(run)
             .map_err(AgentError::Thread)?;
-        Ok(Self { kinds, failures, environment, stop, thread })
+        Ok(Self { needs, stop, thread })
+    }
+
+    /// Watches what these rules need beside what is watched, and waits until what was done before has
+    /// been looked at.
+    pub(super) fn add(
+        &self,
+        shared: &Shared,
+        rules: &RuleSet,
+        work: &Mutex<Work>,
+    ) -> Result<(), SensorError> {
+        let wanted = wanted(rules.requirements(), &locked(work));
+        self.needs.add(&wanted.kinds, &wanted.failures, wanted.environment)?;
+        // What was done before is judged by the rules before.
+        if !self.needs.catch_up() {
+            warn!("the sensor is far behind: what was done is judged by rules that came later");
+        }
+        if let Some(status) = &locked(&shared.sensor).status {
+            tell(status);
+        }
+        Ok(())
+    }
+
+    /// Watches no more than these rules need.
+    pub(super) fn keep(&self, rules: &RuleSet, work: &Mutex<Work>) -> Result<(), SensorError> {
+        let wanted = wanted(rules.requirements(), &locked(work));
+        self.needs.keep(&wanted.kinds, &wanted.failures, wanted.environment)
     }
 
     pub(super) fn stop(self, shared: &Shared) {
@@ -153,10 +170,22 @@ impl Watch {
         if self.thread.join().is_err() {
             error!("the sensor's thread panicked");
         }
-        let (lost, limited) = (shared.lost(), shared.limited());
-        let mut sensor = locked(&shared.sensor);
-        (sensor.lost_before, sensor.limited_before) = (lost, limited);
-        (sensor.status, sensor.filter) = (None, None);
+        locked(&shared.sensor).filter = None;
+    }
+}
+
+/// Returns what is to be watched for what rules need; a recording is for rules yet to be written.
+fn wanted(needed: Requirements, work: &Work) -> Requirements {
+    if work.recorder.is_none() {
+        return needed;
+    }
+    let kinds: Vec<_> = EventKind::reported().collect();
+    Requirements { failures: kinds.clone(), kinds, environment: true, ..needed }
+}
+
+fn tell(status: &SensorStatus) {
+    for missing in status.unavailable() {
+        warn!(what = missing.what, why = missing.why, "not everything can be watched");
     }
 }
 

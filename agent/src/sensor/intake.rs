@@ -6,9 +6,8 @@ use std::{
 };
 
 use alert::{Event, EventKind, Missing, Process};
-use probe::layout::Kind;
 
-use super::{HoldEnd, SensorStatus, probe_kind, ring::boot_ns};
+use super::{HoldEnd, SensorStatus, needs::Shared, probe_kind, ring::boot_ns};
 use crate::{
     decode::Decoder,
     enrich::{container::Word, hold::Hold, processes::Processes},
@@ -19,8 +18,7 @@ pub(super) struct Intake {
     pub(super) decoder: Decoder,
     pub(super) hold: Hold,
     pub(super) status: Arc<SensorStatus>,
-    /// Kinds to report, by the probe's number.
-    pub(super) reported: [bool; Kind::ALL.len()],
+    pub(super) needs: Arc<Shared>,
 }
 
 impl Intake {
@@ -51,7 +49,7 @@ impl Intake {
     }
 
     fn is_wanted(&self, kind: EventKind) -> bool {
-        probe_kind(kind).is_some_and(|kind| self.reported[kind as usize])
+        probe_kind(kind).is_some_and(|kind| self.needs.reports(kind))
     }
 
     /// Lets go of all that wait.

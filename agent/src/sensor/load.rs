@@ -9,6 +9,7 @@ use aya::{
 };
 use probe::{
     layout::{Counters, Kind},
+    needs::{self, Needs, Words},
     program::{self, map, setting},
 };
 
@@ -25,6 +26,8 @@ pub(super) struct Loaded {
     pub(super) families: ProgramArray<MapData>,
     pub(super) filter: FilterControl,
     pub(super) files: KnownFiles,
+    /// What is needed, for as long as it runs.
+    pub(super) needs: Array<MapData, Words>,
 }
 
 macro_rules! kinds {
@@ -62,41 +65,32 @@ kinds! {
     ProcessVmReadv ProcessVmWritev
 }
 
-/// Creates the maps and prepares the programs; `kinds` are those wanted beside process life.
+/// Creates the maps and prepares the programs, which tell of process life alone.
 pub(super) fn load(
     types: &KernelTypes,
-    kinds: &[Kind],
     options: &SensorOptions,
     enforces: bool,
 ) -> Result<Loaded, SensorError> {
-    let always = program::PROCESS.iter().chain(&program::CGROUPS).flat_map(|(kinds, _)| *kinds);
-    let wanted = program::wanted(always.chain(kinds).copied());
+    let needs = Needs::of(&[], options.environment).words();
     let muted = if options.mute_self { std::process::id() } else { 0 };
-    let environment = u8::from(options.environment);
     let enforce = u8::from(enforces);
     let mute = u8::from(!options.mutes.is_empty());
     let [kind_token_ns, cgroup_token_ns] = options.limits.tokens_ns();
     let burst_ns = options.limits.burst_ns();
-    let called = called(kinds, &options.successes_only);
-    let operations = program::operations(&called);
     let plans = probe::call::plan_bytes();
-    let socketcalls = program::socketcalls(&called);
     let filtering = u8::from(options.filter.is_some());
     let prepared =
         types.prepare(probe::OBJECT).map_err(|error| SensorError::NoBtf(error.into()))?;
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&prepared.types))
         .override_global(setting::MUTED_PID, &muted, true)
-        .override_global(setting::WANTED, &wanted[..], true)
-        .override_global(setting::ENVIRONMENT, &environment, true)
+        .override_global(needs::SETTING, &needs[..], true)
         .override_global(probe::enforce::SETTING, &enforce, true)
         .override_global(setting::MUTE, &mute, true)
         .override_global(setting::LIMIT_KIND, &kind_token_ns, true)
         .override_global(setting::LIMIT_CGROUP, &cgroup_token_ns, true)
         .override_global(setting::LIMIT_BURST, &burst_ns, true)
-        .override_global(setting::OPERATIONS, &operations[..], true)
         .override_global(setting::PLANS, &plans[..], true)
-        .override_global(setting::SOCKETCALLS, &socketcalls[..], true)
         .override_global(setting::FILTERING, &filtering, true)
         .override_global(setting::TYPED, &u8::from(prepared.typed), true)
         .map_max_entries(map::PRIO, options.prio_ring_bytes)
@@ -114,16 +108,21 @@ pub(super) fn load(
             options.filter.is_some(),
         ),
         files: KnownFiles::new(take(&mut ebpf, map::KNOWN_FILES, Array::try_from)?),
+        needs: take(&mut ebpf, needs::MAP, Array::try_from)?,
         ebpf,
     })
 }
 
 /// Returns the kinds that are seen where calls end. How processes live is seen elsewhere: here only the
-/// calls that failed, which may not be wanted.
-pub(super) fn called(kinds: &[Kind], successes_only: &[EventKind]) -> Vec<Kind> {
-    let lives = |kind: Kind| program::PROCESS.iter().any(|(served, _)| served.contains(&kind));
-    let unwanted = |kind: Kind| event_kind(kind).is_some_and(|kind| successes_only.contains(&kind));
-    kinds.iter().copied().filter(|kind| !(lives(*kind) && unwanted(*kind))).collect()
+/// calls that failed, if `failures` has them.
+pub(super) fn called(kinds: &[Kind], failures: &[Kind]) -> Vec<Kind> {
+    let lives = |kind: &Kind| program::PROCESS.iter().any(|(served, _)| served.contains(kind));
+    kinds.iter().copied().filter(|kind| !lives(kind) || failures.contains(kind)).collect()
+}
+
+/// Returns the probe's names for these kinds, but for those it knows nothing of.
+pub(super) fn probe_kinds(kinds: &[EventKind]) -> Vec<Kind> {
+    kinds.iter().filter_map(|kind| probe_kind(*kind)).collect()
 }
 
 fn take<T>(

@@ -26,6 +26,14 @@ const HELD_BYTES_MAX: usize = 8 << 20;
 /// After records came, the next are let gather for this long: one wake-up serves many.
 const NAP: Duration = Duration::from_millis(1);
 
+/// What was found in the rings.
+pub(super) struct Drained {
+    /// Records taken out of them, and those that wait for their turn.
+    pub(super) records: usize,
+    /// Everything sent until then has been handed out.
+    pub(super) until_ns: u64,
+}
+
 /// Both rings.
 pub(super) struct Rings {
     prio: RingBuf<MapData>,
@@ -58,8 +66,8 @@ impl Rings {
         std::thread::sleep(NAP);
     }
 
-    /// Hands out what is there, oldest first. Returns how many records it took out of the rings.
-    pub(super) fn drain(&mut self, on_record: &mut dyn FnMut(&[u8])) -> usize {
+    /// Hands out what is there, oldest first.
+    pub(super) fn drain(&mut self, on_record: &mut dyn FnMut(&[u8])) -> Drained {
         let now = boot_ns();
         self.batch.clear();
         let mut emptied = true;
@@ -92,7 +100,7 @@ impl Rings {
             _ => now,
         };
         release(&mut self.held, horizon, on_record);
-        taken + self.held.len()
+        Drained { records: taken + self.held.len(), until_ns: horizon }
     }
 }
 

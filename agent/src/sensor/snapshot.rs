@@ -4,10 +4,12 @@ use std::io::{self, Read};
 
 use aya::{
     BtfError, Ebpf, EbpfLoader,
+    maps::{Array, MapError},
     programs::{Iter, ProgramError},
 };
 use probe::{
     Record,
+    needs::{self, Needs, Words},
     program::{SNAPSHOT, map, setting},
 };
 
@@ -30,6 +32,8 @@ pub(super) enum SnapshotError {
     Load(#[from] Box<aya::EbpfError>),
     #[error("the kernel refused the iterator over processes")]
     Program(#[from] Box<ProgramError>),
+    #[error("the iterator over processes cannot be told to read the environment")]
+    Needs(#[from] MapError),
     #[error("failed to open the iterator over processes")]
     Open(#[from] aya::programs::links::LinkError),
     #[error("failed to read the iterator over processes")]
@@ -44,11 +48,11 @@ impl Iterator {
     /// Loads it. A kernel that cannot (it must let a tracing program sleep and read the memory of other
     /// processes: from 5.18 on) is no reason not to start: there is `/proc`.
     pub(super) fn load(types: &KernelTypes, environment: bool) -> Result<Self, SnapshotError> {
-        let environment = u8::from(environment);
+        let needs = Needs::of(&[], environment).words();
         let prepared = types.prepare(probe::ITERATOR).map_err(Box::new)?;
         let mut ebpf = EbpfLoader::new()
             .btf(Some(&prepared.types))
-            .override_global(setting::ENVIRONMENT, &environment, true)
+            .override_global(needs::SETTING, &needs[..], true)
             .override_global(setting::TYPED, &u8::from(prepared.typed), true)
             .map_max_entries(map::PRIO, RING_BYTES)
             .map_max_entries(map::BULK, RING_BYTES)
@@ -58,6 +62,13 @@ impl Iterator {
             .and_then(|program| program.load(SNAPSHOT.target, types.hooks()))
             .map_err(Box::new)?;
         Ok(Self(ebpf))
+    }
+
+    /// Reads the environment too from now on.
+    pub(super) fn read_environment(&mut self) -> Result<(), SnapshotError> {
+        let Some(map) = self.0.map_mut(needs::MAP) else { return Ok(()) };
+        let mut map = Array::<_, Words>::try_from(map)?;
+        Ok(map.set(0, Needs::of(&[], true).words(), 0)?)
     }
 
     /// Hands out a record of every process there is now.
@@ -75,6 +86,8 @@ pub(super) enum Scope {
     Start,
     /// Records of processes were lost: what is known may be wrong.
     Loss,
+    /// The environment of processes is needed from now on.
+    Environment,
 }
 
 /// Makes the tree hold the processes there are: by the iterator, else by `/proc`.
@@ -100,6 +113,8 @@ pub(super) fn take_snapshot(
     match scope {
         Scope::Start => processes.read_all(),
         Scope::Loss => processes.resync(boot_ns()),
+        // What `/proc` tells at the start has none either.
+        Scope::Environment => {}
     }
 }
 

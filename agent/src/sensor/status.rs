@@ -3,26 +3,28 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use alert::EventKind;
-use aya::maps::{MapData, PerCpuArray};
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray},
+};
 use probe::layout::{Counters, Kind, counter};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    KindCost, Noisy, ProgramCost, SocketInUse, cost::Costs, limit::Buckets, load::event_kind,
-    told::Told,
+    KindCost, Noisy, ProgramCost, SensorOptions, SocketInUse, attach::Plan, cost::Costs,
+    limit::Buckets, load::event_kind, told::Told,
 };
 use crate::runtime::LookupState;
 
 /// What serves which events, and what was counted.
 pub struct SensorStatus {
-    pub(super) hooks: Vec<Hook>,
-    pub(super) unavailable: Vec<Unavailable>,
+    pub(super) plan: Mutex<Plan>,
     pub(super) counters: PerCpuArray<MapData, Counters>,
     pub(super) received: AtomicU64,
     pub(super) malformed: AtomicU64,
@@ -41,14 +43,63 @@ pub struct SensorStatus {
 }
 
 impl SensorStatus {
+    pub(super) fn new(
+        counters: PerCpuArray<MapData, Counters>,
+        lookups: Arc<LookupState>,
+        buckets: Buckets,
+        options: &SensorOptions,
+    ) -> Self {
+        Self {
+            plan: Mutex::default(),
+            counters,
+            received: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            processes: AtomicU64::new(0),
+            lookups,
+            containers: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            hold_ends: Default::default(),
+            costs: Costs::default(),
+            bounds: SensorBounds {
+                processes: options.processes_max as u64,
+                held: options.containers.hold_events_max as u64,
+                rings_bytes: u64::from(options.prio_ring_bytes)
+                    + u64::from(options.bulk_ring_bytes),
+            },
+            muted: AtomicU64::new(0),
+            muted_processes: AtomicU64::new(0),
+            buckets: Mutex::new(buckets),
+            told: Told::default(),
+        }
+    }
+
     /// Returns the attached programs.
-    pub fn hooks(&self) -> &[Hook] {
-        &self.hooks
+    pub fn hooks(&self) -> Vec<Hook> {
+        self.plan().hooks.clone()
     }
 
     /// Returns what is not watched, and why.
-    pub fn unavailable(&self) -> &[Unavailable] {
-        &self.unavailable
+    pub fn unavailable(&self) -> Vec<Unavailable> {
+        self.plan().unavailable.clone()
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what is attached now.
+    pub(super) fn serve(&self, plan: Plan) {
+        *self.plan() = plan;
+    }
+
+    pub(super) fn kernel_counters(&self) -> &PerCpuArray<MapData, Counters> {
+        &self.counters
+    }
+
+    /// Asks the kernel what its programs cost.
+    pub(super) fn ask_costs(&self, ebpf: &Ebpf) {
+        self.costs.ask_kernel(ebpf);
     }
 
     /// Returns exact counts per kind since the start; reads the kernel's counters. What is told of
@@ -131,8 +182,7 @@ pub(super) fn count(counters: &PerCpuArray<MapData, Counters>, kind: Kind) -> Ki
 impl fmt::Debug for SensorStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SensorStatus")
-            .field("hooks", &self.hooks)
-            .field("unavailable", &self.unavailable)
+            .field("plan", &self.plan())
             .field("totals", &self.totals())
             .finish_non_exhaustive()
     }

@@ -14,13 +14,13 @@ use aya::{
 };
 use probe::{
     layout::{Counters, Kind},
-    program::{Family, Hook, OPEN_FAILED},
+    program::{Family, Hook, OPEN_FAILED, entry},
     trampoline::{self, COMPAT, COMPAT_MAP, COMPAT_SIGN, PREFIX, Returned, SORTS, Trampoline},
 };
 
 use super::{
     BackendChoice,
-    attach::{Chosen, find, one_line},
+    attach::{find, one_line},
     count,
     load::event_kind,
 };
@@ -28,81 +28,110 @@ use super::{
 /// More calls than this are left to the one tracepoint: each trampoline takes its time to attach.
 const CALLS_MAX: usize = 32;
 
-/// What is attached so far.
-pub(super) struct Trampolines<'a> {
-    counters: &'a PerCpuArray<MapData, Counters>,
+/// What is attached now.
+#[derive(Debug)]
+pub(super) struct Trampolines {
     choice: BackendChoice,
-    successes_only: &'a [EventKind],
-    /// Functions of single calls that the wanted kinds need.
-    wanted: usize,
+    /// Functions of single calls that have one.
+    functions: usize,
     /// Slots in use, by sort.
     slots: [usize; SORTS.len()],
     compat: bool,
+    /// Programs loaded for the functions of single calls.
+    programs: Vec<String>,
 }
 
-impl<'a> Trampolines<'a> {
-    pub(super) fn new(counters: &'a PerCpuArray<MapData, Counters>, chosen: Chosen<'a>) -> Self {
-        let Chosen { kinds, backend: choice, successes_only } = chosen;
-        let single = |kind: &&Kind| {
-            let on_calls = |family: &&Family| matches!(family.trampoline, Trampoline::Calls(_));
-            let families = probe::program::FAMILIES;
-            families.iter().filter(on_calls).any(|family| family.kinds.contains(kind))
-        };
-        let wanted = kinds.iter().filter(single).map(|kind| trampoline::calls(*kind).0).sum();
-        let slots = [0; SORTS.len()];
-        Self { counters, choice, successes_only, wanted, slots, compat: false }
+impl Trampolines {
+    pub(super) const fn new(choice: BackendChoice) -> Self {
+        let (functions, slots) = (0, [0; SORTS.len()]);
+        Self { choice, functions, slots, compat: false, programs: Vec::new() }
     }
 
-    /// Attaches what serves these kinds of the family, or says why not; `None` where another back end
-    /// was chosen.
+    /// Returns whether there is to be one for each of these kinds, or why not; `None` where another
+    /// back end was chosen.
+    pub(super) fn fit(&self, family: &Family, kinds: &[Kind]) -> Result<(), Option<String>> {
+        if self.choice == BackendChoice::Syscall {
+            return Err(None);
+        }
+        let Trampoline::Calls(_) = family.trampoline else { return Ok(()) };
+        if !cfg!(target_arch = "x86_64") {
+            return Err(Some(
+                "calls have functions of their own to be hooked on x86-64".to_owned(),
+            ));
+        }
+        let wanted = self.functions + count_functions(kinds);
+        if self.choice == BackendChoice::Auto && wanted > CALLS_MAX {
+            return Err(Some(format!("{wanted} calls are wanted, more than {CALLS_MAX}")));
+        }
+        Ok(())
+    }
+
+    /// Attaches what serves these kinds of the family, and the failures of those that are among
+    /// `failures`, and is not attached, or says why not.
     pub(super) fn serve(
         &mut self,
         ebpf: &mut Ebpf,
         btf: &Btf,
-        family: &Family,
-        served: &[Kind],
-    ) -> Result<Hook, Option<String>> {
-        if self.choice == BackendChoice::Syscall {
-            return Err(None);
-        }
+        counters: &PerCpuArray<MapData, Counters>,
+        (family, kinds, failures): (&Family, &[Kind], &[Kind]),
+    ) -> Result<Hook, String> {
+        let (slots, compat) = (self.slots, self.compat);
         let mut attached = Vec::new();
         let hook = match &family.trampoline {
             Trampoline::Functions(hooks) => {
-                self.on_functions(ebpf, btf, hooks, served, &mut attached)
+                let fails = kinds.iter().any(|kind| failures.contains(kind));
+                on_functions(ebpf, btf, (hooks, fails), &mut attached)
             }
-            Trampoline::Calls(returned) => {
-                self.on_calls(ebpf, btf, returned, served, &mut attached)
-            }
+            Trampoline::Calls(returned) => self.on_calls(ebpf, btf, returned, kinds, &mut attached),
         };
-        let proven = hook.and_then(|hook| self.prove(served, &attached).map(|()| hook));
-        proven.map_err(|mut why| {
-            for program in attached {
-                if let Err(error) = unload(ebpf, &program) {
-                    why = format!("{why}; {program} stays: {}", one_line(&error));
+        match hook.and_then(|hook| prove(counters, kinds, &attached).map(|()| hook)) {
+            Ok(hook) => {
+                if let Trampoline::Calls(_) = family.trampoline {
+                    self.functions += count_functions(kinds);
+                    self.programs.append(&mut attached);
                 }
+                Ok(hook)
             }
-            Some(why)
-        })
+            Err(mut why) => {
+                (self.slots, self.compat) = (slots, compat);
+                for program in attached {
+                    if let Err(error) = unload(ebpf, &program) {
+                        why = format!("{why}; {program} stays: {}", one_line(&error));
+                    }
+                }
+                Err(why)
+            }
+        }
     }
 
-    fn on_functions(
-        &self,
-        ebpf: &mut Ebpf,
-        btf: &Btf,
-        hooks: &[Hook],
-        served: &[Kind],
-        attached: &mut Vec<String>,
-    ) -> Result<Hook, String> {
-        let succeeds =
-            |kind: &Kind| event_kind(*kind).is_some_and(|kind| self.successes_only.contains(&kind));
-        let unwanted = |hook: &Hook| hook.program == OPEN_FAILED && served.iter().all(succeeds);
-        for hook in hooks.iter().filter(|hook| !unwanted(hook)) {
-            attached.push(hook.program.to_owned());
-            load(ebpf, btf, hook.program, hook.target)
-                .and_then(|()| attach(ebpf, hook.program))
-                .map_err(|error| format!("{}: {}", hook.target, one_line(&error)))?;
+    /// Detaches all that serves a family, which is these kinds.
+    pub(super) fn release(&mut self, ebpf: &mut Ebpf, family: &Family, kinds: &[Kind]) {
+        let programs = match &family.trampoline {
+            Trampoline::Functions(hooks) => {
+                hooks.iter().map(|hook| hook.program.to_owned()).collect()
+            }
+            Trampoline::Calls(_) => {
+                (self.functions, self.slots, self.compat) = (0, [0; SORTS.len()], false);
+                SORTS.iter().for_each(|sort| leave(ebpf, sort.map, kinds));
+                leave(ebpf, COMPAT_MAP, kinds);
+                std::mem::take(&mut self.programs)
+            }
+        };
+        for program in programs {
+            if let Err(error) = unload(ebpf, &program) {
+                tracing::warn!(program, error = one_line(&error), "a trampoline stays");
+            }
         }
-        hooks.first().copied().ok_or_else(|| "the probe has none".to_owned())
+    }
+
+    /// Detaches what sees nothing but failures of a family.
+    pub(super) fn release_failures(&self, ebpf: &mut Ebpf, family: &Family) {
+        let Trampoline::Functions(hooks) = &family.trampoline else { return };
+        for hook in hooks.iter().filter(|hook| hook.program == OPEN_FAILED) {
+            if let Err(error) = unload(ebpf, hook.program) {
+                tracing::warn!(hook.program, error = one_line(&error), "a trampoline stays");
+            }
+        }
     }
 
     fn on_calls(
@@ -113,15 +142,8 @@ impl<'a> Trampolines<'a> {
         served: &[Kind],
         attached: &mut Vec<String>,
     ) -> Result<Hook, String> {
-        if !cfg!(target_arch = "x86_64") {
-            return Err("calls have functions of their own to be hooked on x86-64".to_owned());
-        }
-        if self.choice == BackendChoice::Auto && self.wanted > CALLS_MAX {
-            return Err(format!("{} calls are wanted, more than {CALLS_MAX}", self.wanted));
-        }
         for (sort, program) in SORTS.iter().zip(returned.programs) {
-            attached.push(program.to_owned());
-            loaded(ebpf, btf, program, sort.any)
+            loaded(ebpf, btf, (program, sort.any), attached)
                 .and_then(|program| enter(ebpf, sort.map, served, &program))
                 .map_err(|error| format!("{program}: {}", one_line(&error)))?;
         }
@@ -173,8 +195,7 @@ impl<'a> Trampolines<'a> {
     ) -> Result<(), String> {
         let kinds: Vec<_> =
             served.iter().copied().filter(|kind| trampoline::calls(*kind).1 > 0).collect();
-        attached.push(returned.compat.to_owned());
-        let program = match loaded(ebpf, btf, returned.compat, COMPAT.target) {
+        let program = match loaded(ebpf, btf, (returned.compat, COMPAT.target), attached) {
             Ok(program) => program,
             Err(error) => {
                 return match load(ebpf, btf, COMPAT.program, COMPAT_SIGN) {
@@ -186,37 +207,66 @@ impl<'a> Trampolines<'a> {
         let entered = enter(ebpf, COMPAT_MAP, &kinds, &program);
         entered.map_err(|error| format!("32-bit calls: {}", one_line(&error)))?;
         if !self.compat {
+            attached.push(COMPAT.program.to_owned());
             load(ebpf, btf, COMPAT.program, COMPAT.target)
                 .and_then(|()| attach(ebpf, COMPAT.program))
                 .map_err(|error| format!("{}: {}", COMPAT.target, one_line(&error)))?;
             self.compat = true;
-            attached.push(COMPAT.program.to_owned());
         }
         Ok(())
     }
+}
 
-    /// Proves that what is attached fires: a program that loads and attaches may still never be
-    /// called, where the compiler put the function into its callers.
-    fn prove(&self, served: &[Kind], attached: &[String]) -> Result<(), String> {
-        let seen = |kind: &Kind| count(self.counters, *kind).seen;
-        for (done, by, deed) in OWN_DEEDS {
-            let kinds: Vec<_> = served.iter().filter(|kind| done.contains(kind)).collect();
-            let blind = by.is_some_and(|by| !attached.iter().any(|program| program == by));
-            if kinds.is_empty() || blind {
-                continue;
-            }
-            let before: u64 = kinds.iter().copied().map(seen).sum();
-            let tried = deed();
-            let after: u64 = kinds.iter().copied().map(seen).sum();
-            if after == before {
-                return Err(match tried {
-                    Err(error) => format!("it could not be tried: {error}"),
-                    Ok(()) => "it attaches and never fires".to_owned(),
-                });
-            }
+/// Attaches what is not attached to functions of the kernel; what sees nothing but failures only if
+/// they count.
+fn on_functions(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    (hooks, failures): (&[Hook], bool),
+    attached: &mut Vec<String>,
+) -> Result<Hook, String> {
+    for hook in hooks.iter().filter(|hook| failures || hook.program != OPEN_FAILED) {
+        if find(ebpf, hook.program).is_ok_and(|program| program.fd().is_ok()) {
+            continue;
         }
-        Ok(())
+        attached.push(hook.program.to_owned());
+        load(ebpf, btf, hook.program, hook.target)
+            .and_then(|()| attach(ebpf, hook.program))
+            .map_err(|error| format!("{}: {}", hook.target, one_line(&error)))?;
     }
+    hooks.first().copied().ok_or_else(|| "the probe has none".to_owned())
+}
+
+/// Proves that what is attached fires: a program that loads and attaches may still never be called,
+/// where the compiler put the function into its callers.
+fn prove(
+    counters: &PerCpuArray<MapData, Counters>,
+    served: &[Kind],
+    attached: &[String],
+) -> Result<(), String> {
+    let seen = |kind: &Kind| count(counters, *kind).seen;
+    for (done, by, deed) in OWN_DEEDS {
+        let kinds: Vec<_> = served.iter().filter(|kind| done.contains(kind)).collect();
+        let blind = by.is_some_and(|by| !attached.iter().any(|program| program == by));
+        if kinds.is_empty() || blind {
+            continue;
+        }
+        let before: u64 = kinds.iter().copied().map(seen).sum();
+        let tried = deed();
+        let after: u64 = kinds.iter().copied().map(seen).sum();
+        if after == before {
+            return Err(match tried {
+                Err(error) => format!("it could not be tried: {error}"),
+                Ok(()) => "it attaches and never fires".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Returns how many functions of single calls these kinds have.
+fn count_functions(kinds: &[Kind]) -> usize {
+    kinds.iter().map(|kind| trampoline::calls(*kind).0).sum()
 }
 
 /// What the agent itself does to see whether it is seen, by the kinds that may tell of it, and by the
@@ -255,9 +305,17 @@ fn functions(kind: Kind) -> Vec<String> {
     names.iter().map(|name| format!("{prefix}{name}")).collect()
 }
 
-/// Loads a program that is only jumped to.
-fn loaded(ebpf: &mut Ebpf, btf: &Btf, program: &str, on: &str) -> Result<ProgramFd, ProgramError> {
-    load(ebpf, btf, program, on)?;
+/// Returns a program that is only jumped to; one that is not loaded yet is, and noted.
+fn loaded(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    (program, on): (&str, &str),
+    noted: &mut Vec<String>,
+) -> Result<ProgramFd, ProgramError> {
+    if find(ebpf, program)?.fd().is_err() {
+        noted.push(program.to_owned());
+        load(ebpf, btf, program, on)?;
+    }
     find(ebpf, program)?.fd()?.try_clone().map_err(ProgramError::IOError)
 }
 
@@ -271,9 +329,18 @@ fn enter(
     let map = ebpf.map_mut(map).ok_or(ProgramError::NotLoaded)?;
     let mut programs = ProgramArray::try_from(map)?;
     for kind in kinds {
-        programs.set(*kind as u32 + 1, program, 0)?;
+        programs.set(entry(*kind), program, 0)?;
     }
     Ok(())
+}
+
+/// Takes the programs of these kinds out again; there may be none.
+fn leave(ebpf: &mut Ebpf, map: &str, kinds: &[Kind]) {
+    let map = ebpf.map_mut(map).and_then(|map| ProgramArray::try_from(map).ok());
+    let Some(mut programs) = map else { return };
+    for kind in kinds {
+        drop(programs.clear_index(&entry(*kind)));
+    }
 }
 
 fn load(ebpf: &mut Ebpf, btf: &Btf, program: &str, function: &str) -> Result<(), ProgramError> {

@@ -49,9 +49,6 @@ impl fmt::Display for ActionsStatus {
 fn trouble(status: &AgentStatus) -> Vec<(&'static str, String)> {
     let mut trouble = Vec::new();
     let sensor = &status.sensor;
-    if let Some(error) = &sensor.error {
-        trouble.push(("sensor", format!("does not run: {error}")));
-    }
     if let Some(error) = &status.rules.error {
         trouble.push(("rules", format!("the last change was not taken: {error}")));
     }

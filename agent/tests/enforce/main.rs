@@ -12,4 +12,5 @@
 mod after;
 mod bounds;
 mod kernel;
+mod reload;
 mod stage;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     os::unix::{ffi::OsStrExt, fs::symlink},
     path::Path,
     process::{Command, Stdio},
@@ -192,20 +193,24 @@ fn in_container(number: u32, root: &Path) -> Option<Event> {
     let cgroup = Cgroup(cgroups.join(format!("saker-{}-{number}/docker/{id}", std::process::id())));
     fs::create_dir_all(&cgroup.0).unwrap();
     fs::copy(program(), root.join("program")).unwrap();
+    // The shell in the container's cgroup has the host's root until it is told to go on.
     let script = format!(
-        "echo $$ > {}/cgroup.procs && exec chroot {} /program wait",
+        "echo $$ > {}/cgroup.procs && exec sh -c 'read go; exec chroot {} /program wait'",
         cgroup.0.display(),
         root.display()
     );
     let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
     let pid = child.id() as i32;
-    let chroot = watch.of(pid, EventKind::Execve, |event| &*event.process.name == "chroot");
+    let shell = watch.of(pid, EventKind::Execve, |event| event.process.container.is_some());
+    child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     let inside = watch.of(pid, EventKind::Execve, |event| &*event.process.name == "program");
     drop(child.stdin.take());
     finish(child);
-    for event in [&chroot, &inside] {
+    for event in [&shell, &inside] {
         assert_eq!(*event.process.container.as_ref().expect("a container").id, *id);
     }
+    assert_eq!(*shell.process.name, *"sh");
+    assert_eq!(shell.process.user.as_deref(), Some("root"), "the root is the host's, so are names");
     Some(inside)
 }
 

@@ -29,8 +29,8 @@ fn every_kind_has_a_hook_and_says_which() {
     let status = watch.status();
     assert_eq!(status.unavailable(), []);
     for kind in EventKind::reported().filter(|kind| !kind.is_frequent()) {
-        let hooks: Vec<_> = status
-            .hooks()
+        let hooks = status.hooks();
+        let hooks: Vec<_> = hooks
             .iter()
             .filter(|hook| hook.kinds.contains(&kind) && hook.target != "io_uring_submit_req")
             .collect();
@@ -56,7 +56,7 @@ fn every_kind_has_a_hook_and_says_which() {
 fn only_what_is_asked_for_is_attached() {
     let Some(sensor) = start(&[EventKind::ProcExit], SensorOptions::default()) else { return };
     let status = sensor.status();
-    let programs: Vec<_> = status.hooks().iter().map(|hook| &*hook.program).collect();
+    let programs: Vec<_> = status.hooks().into_iter().map(|hook| hook.program).collect();
     assert_eq!(
         programs,
         ["process_exec", "process_fork", "process_exit", "cgroup_made", "cgroup_removed"]
@@ -117,7 +117,7 @@ fn a_storm_of_processes_finds_bounded_room_and_evictions_are_counted() {
     sensor.run(&stop, &mut |_| {});
     let totals = status.totals();
     assert!(totals.processes <= 64, "{totals:?}");
-    assert!(totals.evicted >= 50, "{totals:?}");
+    assert!(totals.evicted >= 200, "{totals:?}");
     assert_eq!(totals.malformed, 0);
 }
 

@@ -15,6 +15,7 @@ mod context;
 mod deed;
 mod file;
 mod lifecycle;
+mod needs;
 mod network;
 mod overload;
 mod plan;

@@ -25,7 +25,7 @@ fn targets(conditions: &[&str]) -> Option<Vec<String>> {
 }
 
 /// Where processes and cgroups come and go, which is always watched.
-const LIFE: [&str; 5] = [
+pub(crate) const LIFE: [&str; 5] = [
     "cgroup_mkdir",
     "cgroup_rmdir",
     "sched_process_exec",

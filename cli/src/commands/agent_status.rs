@@ -30,7 +30,7 @@ pub(crate) async fn execute(arguments: AgentStatusArgs) -> anyhow::Result<Code> 
         let status = look.map_err(|_| fail(Code::Unreachable, "the agent does not answer"))??;
         show(&arguments, &status)?;
         if !arguments.watch {
-            let good = status.sensor.error.is_none() && status.rules.error.is_none();
+            let good = status.rules.error.is_none();
             return Ok(if good { Code::Success } else { Code::Failure });
         }
         tokio::time::sleep(arguments.interval.0.max(INTERVAL_MIN)).await;

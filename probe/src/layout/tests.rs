@@ -1,8 +1,7 @@
 //! The mirror is held to `include/event.h` by the C compiler.
 
-use std::{fmt::Write, mem::offset_of, process::Command};
-
 use super::*;
+use crate::mirror::{HeaderFile, structures};
 
 const COUNTERS: [&str; size_of::<Counters>() / 8] = {
     let mut names = [""; size_of::<Counters>() / 8];
@@ -17,26 +16,10 @@ const COUNTERS: [&str; size_of::<Counters>() / 8] = {
     names
 };
 
-/// Collects `C type, C field, Rust offset` and sizes of all structures.
-macro_rules! mirror {
-    ($($c:literal = $rust:ident { $($field:ident $(as $c_field:ident)?),* $(,)? })*) => {{
-        let mut sizes: Vec<(&str, usize)> = Vec::new();
-        let mut offsets: Vec<(&str, String, usize)> = Vec::new();
-        $(
-            sizes.push(($c, size_of::<$rust>()));
-            $(
-                let name = stringify!($field).to_owned();
-                $( let name = { let _ = name; stringify!($c_field).to_owned() }; )?
-                offsets.push(($c, name, offset_of!($rust, $field)));
-            )*
-        )*
-        (sizes, offsets)
-    }};
-}
-
 #[test]
 fn every_size_and_offset_is_that_of_the_header_file() {
-    let (sizes, offsets) = mirror! {
+    let mut header = HeaderFile::new("event.h");
+    structures! { header:
         "saker_header" = Header {
             kind, flags, length, time_ns, sequence, cpu, tid, pid, ppid, uid, gid, start_ns,
             cgroup, capabilities, result, permitted, login_uid, vtid,
@@ -66,7 +49,7 @@ fn every_size_and_offset_is_that_of_the_header_file() {
             inode, device, number, flags, mode, family, socket_type as type, protocol,
             local_port, remote_port, local, remote, state, reserved,
         }
-    };
+    }
     let numbers = [
         ("SAKER_KIND_COUNT", Kind::ALL.len() as u64),
         ("SAKER_CALL_ARGUMENTS", CALL_ARGUMENTS as u64),
@@ -117,37 +100,11 @@ fn every_size_and_offset_is_that_of_the_header_file() {
     let kinds = Kind::ALL.iter().zip(C_NAMES).map(|(kind, name)| (name, *kind as u64));
     let numbers = numbers.into_iter().chain(kinds);
 
-    let mut source = String::from("#include <stddef.h>\n#include \"event.h\"\n");
-    for (name, size) in sizes {
-        writeln!(source, "_Static_assert(sizeof(struct {name}) == {size}, \"{name}\");").unwrap();
-    }
-    for (name, field, offset) in offsets {
-        writeln!(
-            source,
-            "_Static_assert(offsetof(struct {name}, {field}) == {offset}, \"{name}.{field}\");"
-        )
-        .unwrap();
-    }
     for (name, number) in numbers {
-        writeln!(source, "_Static_assert({name} == {number}, \"{name}\");").unwrap();
+        header.number(name, number);
     }
     for (place, name) in COUNTERS.into_iter().enumerate() {
-        let offset = place * 8;
-        writeln!(
-            source,
-            "_Static_assert(offsetof(struct saker_counters, {name}) == {offset}, \"{name}\");"
-        )
-        .unwrap();
+        header.offset("saker_counters", name, place * 8);
     }
-
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("check.c");
-    std::fs::write(&file, source).unwrap();
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let output = Command::new(compiler)
-        .args(["-fsyntax-only", concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include")])
-        .arg(&file)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    header.check();
 }

@@ -67,7 +67,9 @@ impl Processes {
         let Told { mut process, cgroup } = told;
         let known = self.tree.get(process.key.pid, process.key.start_boot_ns);
         match known.map(|node| Arc::clone(&node.process)) {
-            Some(known) if runs(&known, &process.executable, &process.arguments) => return,
+            Some(known) if runs(&known, &process.executable, &process.arguments) => {
+                return self.fill_in(&known, process.environment);
+            }
             Some(known) => {
                 process.parent = known.parent.clone();
                 process.ppid = known.ppid;
@@ -79,6 +81,33 @@ impl Processes {
         name(&mut self.users, &mut process);
         lead(&mut process, None, &|pid| leaders.get(&pid).cloned());
         self.tree.insert(process, cgroup, true);
+    }
+}
+
+impl Processes {
+    /// Gives a process its environment, if it was not read when it began, and its parent with the
+    /// parent's. A snapshot without environments changes nothing.
+    fn fill_in(&mut self, known: &Process, environment: Arc<[Box<str>]>) {
+        if environment.is_empty() {
+            return;
+        }
+        let parent = known.parent.as_ref().and_then(|before| {
+            let node = self.tree.get(before.key.pid, before.key.start_boot_ns)?;
+            let same = runs(&node.process, &before.executable, &before.arguments);
+            let filled = before.environment.is_empty() && !node.process.environment.is_empty();
+            (same && filled).then(|| Arc::clone(&node.process))
+        });
+        if parent.is_none() && !known.environment.is_empty() {
+            return;
+        }
+        let Some(node) = self.tree.get(known.key.pid, known.key.start_boot_ns) else { return };
+        let process = Arc::make_mut(&mut node.process);
+        if process.environment.is_empty() {
+            process.environment = environment;
+        }
+        if parent.is_some() {
+            process.parent = parent;
+        }
     }
 }
 

@@ -1,0 +1,53 @@
+//! Rules that are loaded again while forbidden programs are started.
+
+use std::{
+    process::Command,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use agent::config::EnforceMode::Enforce;
+
+use crate::stage::{KILLED_AT_ONCE, Stage, fate, outcomes};
+
+const BAD: &str = "evt.type in (execve, execveat) and proc.exepath startswith FOLDER/bad/";
+const TRIALS: usize = 200;
+const LOADS: u64 = 20;
+
+#[test]
+fn a_forbidden_program_does_not_run_while_other_rules_are_put_in_force() {
+    let Some(stage) = Stage::new(Enforce, &[BAD], |_, _| {}) else { return };
+    let bad = stage.victim("bad/victim");
+    let others = [
+        BAD.replace("/bad/", "/b/"),
+        BAD.replace("/bad/", "/worse/"),
+        BAD.replace("startswith FOLDER/bad/", "in (FOLDER/bad/a, FOLDER/bad/b)"),
+        format!("{BAD} and proc.name = victim and user.uid = 7"),
+    ];
+    let (stop, loads) = (AtomicBool::new(false), AtomicU64::new(0));
+    let trials = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let number = loads.fetch_add(1, Ordering::Relaxed) as usize;
+                let others = others[number % 4..].iter().map(String::as_str);
+                stage.load(&std::iter::once(BAD).chain(others).collect::<Vec<_>>());
+                // Names of guards are not remembered for ever.
+                stage.alerts(trials.load(Ordering::Relaxed));
+            }
+        });
+        let more =
+            || trials.load(Ordering::Relaxed) < TRIALS || loads.load(Ordering::Relaxed) < LOADS;
+        let mut odd = None;
+        while odd.is_none() && more() {
+            odd = Some(fate(&mut Command::new(&bad))).filter(|fate| *fate != KILLED_AT_ONCE);
+            trials.fetch_add(1, Ordering::Relaxed);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(odd, None, "start {trials:?}, load {loads:?}");
+    });
+    let trials = trials.into_inner();
+    let told = stage.alerts(trials);
+    let first = told.iter().filter(|alert| alert.rule == "Forbidden 0").count();
+    assert_eq!((first, outcomes(&told)), (trials, vec!["killed".to_owned()]));
+    assert_eq!(stage.status().kernel["killed"], trials as u64, "counts go on");
+}
