@@ -59,7 +59,11 @@ impl Served {
 
 /// How a row of [`IO_URING`] is served.
 enum Ring {
-    By { hook: program::Hook, _link: BtfTracePointLink },
+    /// Attached or not; its tracepoint is the one that the kernel has.
+    By {
+        hook: program::Hook,
+        link: Option<BtfTracePointLink>,
+    },
     Refused(String),
 }
 
@@ -130,11 +134,16 @@ impl Programs {
         self.enter_syscalls(btf);
         for (place, (of, hook)) in IO_URING.into_iter().enumerate() {
             let wanted = of.iter().any(|kind| kinds.contains(kind));
-            if wanted && self.rings[place].is_none() {
-                let ring = attach_ring(&mut self.ebpf, btf, hook);
-                let refused = |error| Ring::Refused(why_not(hook.program, &error));
-                self.rings[place] = Some(ring.unwrap_or_else(refused));
-            }
+            let ring = match self.rings[place].take() {
+                None if wanted => attach_ring(&mut self.ebpf, btf, hook),
+                Some(Ring::By { hook, link: None }) if wanted => ring_by(&mut self.ebpf, hook),
+                same => {
+                    self.rings[place] = same;
+                    continue;
+                }
+            };
+            let refused = |error| Ring::Refused(why_not(hook.program, &error));
+            self.rings[place] = Some(ring.unwrap_or_else(refused));
         }
     }
 
@@ -242,7 +251,10 @@ impl Programs {
         }
         for ((of, _), ring) in IO_URING.iter().zip(&mut self.rings) {
             if !of.iter().any(|kind| kinds.contains(kind)) {
-                *ring = None;
+                match ring {
+                    Some(Ring::By { link, .. }) => *link = None,
+                    refused => *refused = None,
+                }
             }
         }
     }
@@ -274,7 +286,7 @@ impl Programs {
         for ((of, _), ring) in IO_URING.iter().zip(&self.rings) {
             let of = wanted(of);
             match ring {
-                Some(Ring::By { hook, .. }) => {
+                Some(Ring::By { hook, link: Some(_) }) => {
                     let note = "through io_uring; the outcome is not known".to_owned();
                     plan.hooks.push(hooked(&of, *hook, Backend::Syscall, Some(note)));
                 }
@@ -282,7 +294,7 @@ impl Programs {
                     what: format!("{} through io_uring", names(&of)),
                     why: why.clone(),
                 }),
-                None => {}
+                Some(Ring::By { link: None, .. }) | None => {}
             }
         }
         plan
@@ -326,7 +338,11 @@ fn attach_ring(
         Ok(()) => Ok(older),
         Err(_) => Err(error),
     })?;
-    Ok(Ring::By { hook, _link: attach_tracepoint(ebpf, hook.program)? })
+    ring_by(ebpf, hook)
+}
+
+fn ring_by(ebpf: &mut Ebpf, hook: program::Hook) -> Result<Ring, ProgramError> {
+    Ok(Ring::By { hook, link: Some(attach_tracepoint(ebpf, hook.program)?) })
 }
 
 /// Loads the family's program and puts it where the system call exit jumps to for these kinds.
