@@ -41,7 +41,7 @@ impl FileNames {
     }
 }
 
-/// Looks for the files, and tells the probe and [`FileNames`] which they are.
+/// Looks for the files, and tells the probe and the decoder which they are.
 pub struct KnownFiles {
     state: Mutex<State>,
     names: FileNames,
