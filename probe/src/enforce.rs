@@ -117,7 +117,7 @@ pub struct Enforced {
     pub outcome: u64,
 }
 
-/// The facts that an entry of a table stands for, by [bank](bank).
+/// The facts that an entry of a table stands for, by [bank].
 pub type Atoms = [u64; BANKS];
 
 /// Returns in which bank the plan of a generation is.
