@@ -19,7 +19,7 @@ use clap::Parser;
 /// Benchmarks of Saker.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Which to run; all when empty.
+    /// Which to run; without any, all but the long ones.
     names: Vec<String>,
 }
 
@@ -45,16 +45,21 @@ const BENCHMARKS: &[Benchmark] = &[
     ),
 ];
 
+/// Run only when named, for they take long.
+const LONG: &[Benchmark] =
+    &[("soak", "half an hour of mixed deeds: memory, drift, losses (needs root)", sensor::soak)];
+
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(name) =
-        arguments.names.iter().find(|name| BENCHMARKS.iter().all(|(known, ..)| known != name))
-    {
-        let known: Vec<_> = BENCHMARKS.iter().map(|(name, ..)| *name).collect();
+    let all = || BENCHMARKS.iter().chain(LONG);
+    if let Some(name) = arguments.names.iter().find(|name| all().all(|(known, ..)| known != name)) {
+        let known: Vec<_> = all().map(|(name, ..)| *name).collect();
         bail!("no benchmark is called `{name}`; there are {}", known.join(", "));
     }
-    for (name, title, run) in BENCHMARKS {
-        if arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name) {
+    for (name, title, run) in all() {
+        let is_named = arguments.names.iter().any(|wanted| wanted == name);
+        let is_long = LONG.iter().any(|(long, ..)| long == name);
+        if is_named || arguments.names.is_empty() && !is_long {
             say(format_args!("\n== {name}: {title}"));
             run()?;
         }

@@ -33,11 +33,15 @@ impl Process {
 
     /// Returns resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        Ok(self.memory_kib("VmRSS")? * 1024)
+    }
+
+    /// Returns a line of `/proc/PID/status` that tells a size.
+    pub(crate) fn memory_kib(&self, name: &str) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = line.with_context(|| format!("no {name}"))?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
     /// Sends a signal and waits until the process has ended.

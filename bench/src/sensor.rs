@@ -4,6 +4,7 @@
 //! and off in alternating pairs, as the reference measured Falco. Needs root.
 
 mod flood;
+mod soak;
 mod target;
 mod workload;
 
@@ -21,8 +22,7 @@ use crate::{median, percentile, say};
 const PAIRS: usize = 7;
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        say("skipped: loading the probe needs root");
+    if !may_load() {
         return Ok(());
     }
     latency()?;
@@ -31,6 +31,22 @@ pub(crate) fn run() -> anyhow::Result<()> {
         flood::crossing(rules)?;
     }
     Ok(())
+}
+
+/// As [`run`], for half an hour.
+pub(crate) fn soak() -> anyhow::Result<()> {
+    if !may_load() {
+        return Ok(());
+    }
+    soak::run()
+}
+
+fn may_load() -> bool {
+    let may = rustix::process::geteuid().is_root();
+    if !may {
+        say("skipped: loading the probe needs root");
+    }
+    may
 }
 
 /// From the system call to the alert on the agent's output, quiet and under a load no rule wants.

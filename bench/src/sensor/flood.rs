@@ -20,7 +20,7 @@ use crate::say;
 
 const FLOOD: Duration = Duration::from_secs(3);
 /// Below `/etc`, where rules look; no rule matches it.
-const LOOKED_AT: &str = "/etc/hostname";
+pub(super) const LOOKED_AT: &str = "/etc/hostname";
 
 /// Opens and closes a file no rule wants at a fixed rate.
 pub(crate) struct Paced {

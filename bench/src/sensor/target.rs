@@ -61,6 +61,8 @@ pub(crate) struct Counted {
     pub(crate) lost: u64,
     /// Taken out of the rings.
     pub(crate) received: u64,
+    /// Processes it remembers.
+    pub(crate) processes: u64,
 }
 
 pub(crate) struct Target {
@@ -120,6 +122,11 @@ impl Target {
         self.process.resident_bytes()
     }
 
+    /// Returns a line of its memory's account, in KiB.
+    pub(crate) fn memory_kib(&self, line: &str) -> anyhow::Result<f64> {
+        Ok(self.process.memory_kib(line)? as f64)
+    }
+
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         self.process.cpu_seconds()
     }
@@ -135,12 +142,14 @@ impl Target {
         Ok(counted)
     }
 
-    fn counted(&self) -> anyhow::Result<Counted> {
+    /// Returns the counts as they are.
+    pub(crate) fn counted(&self) -> anyhow::Result<Counted> {
         let status: serde_json::Value = serde_json::from_str(&get(self.admin, "/status")?)?;
         let kinds = status["sensor"]["kinds"].as_array().context("no kinds in the status")?;
         let sum = |name: &str| kinds.iter().filter_map(|kind| kind[name].as_u64()).sum();
         let received = status["sensor"]["received"].as_u64().context("no count of records")?;
-        Ok(Counted { sent: sum("sent"), lost: sum("lost"), received })
+        let processes = status["sensor"]["processes"].as_u64().context("no processes")?;
+        Ok(Counted { sent: sum("sent"), lost: sum("lost"), received, processes })
     }
 }
 
