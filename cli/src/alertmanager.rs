@@ -10,7 +10,7 @@ mod receiver;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use router::pipeline::{Intervals, Route};
+use router::pipeline::{Inhibition, Intervals, Route};
 use serde::Serialize;
 use serde_json::Value;
 use service::config::HumanDuration;
@@ -33,12 +33,17 @@ struct Ours {
     #[serde(skip_serializing_if = "Intervals::is_empty")]
     intervals: Intervals,
     routes: Vec<Route>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inhibitions: Vec<Inhibition>,
 }
 
 /// Alertmanager's own defaults, which are not ours.
 const GROUP_WAIT: Duration = Duration::from_secs(30);
 const GROUP_INTERVAL: Duration = Duration::from_secs(5 * 60);
 const REPEAT_INTERVAL: Duration = Duration::from_secs(4 * 3600);
+
+/// A rule without matchers on a side is about every alert.
+const EVERY_ALERT: &str = "priority exists";
 
 /// Reads a configuration; an error names the place in it.
 pub(crate) fn import(text: &str) -> Result<Imported, String> {
@@ -59,14 +64,15 @@ pub(crate) fn import(text: &str) -> Result<Imported, String> {
     root.outputs.get_or_insert_default();
     let intervals = file.time_intervals.into_iter().chain(file.mute_time_intervals);
     let intervals = intervals.map(|named| (named.name, named.time_intervals)).collect();
-    for (index, _) in file.inhibit_rules.iter().enumerate() {
-        import.remarks.push(format!("inhibit_rules[{index}]: inhibition is not there yet"));
+    let mut inhibitions = Vec::new();
+    for (index, rule) in file.inhibit_rules.iter().enumerate() {
+        inhibitions.push(inhibition(&format!("inhibit_rules[{index}]"), rule)?);
     }
     for (index, _) in file.templates.iter().enumerate() {
         let remark = "Saker's templates are written in another language: see docs/templates.md";
         import.remarks.push(format!("templates[{index}]: {remark}"));
     }
-    let ours = Ours { outputs, intervals, routes: vec![root] };
+    let ours = Ours { outputs, intervals, routes: vec![root], inhibitions };
     let text = serde_saphyr::to_string(&ours).map_err(|error| error.to_string())?;
     Ok(Imported { text, remarks: import.remarks })
 }
@@ -91,7 +97,7 @@ impl Import {
             .collect::<Result<_, _>>()?;
         Ok(Route {
             name: None,
-            condition: condition(place, &route.matchers()?)?,
+            condition: condition(&format!("{place}.matchers"), &route.matchers()?)?,
             outputs,
             group_by: route
                 .group_by
@@ -123,9 +129,26 @@ fn condition(place: &str, matchers: &[Matcher]) -> Result<Option<rules::Conditio
         return Ok(None);
     }
     let texts: Result<Vec<_>, _> = matchers.iter().map(Matcher::condition).collect();
-    let text = texts.map_err(|error| format!("{place}.matchers: {error}"))?.join(" and ");
+    let text = texts.map_err(|error| format!("{place}: {error}"))?.join(" and ");
     let parsed = rules::Condition::parse(&text);
-    parsed.map(Some).map_err(|error| format!("{place}.matchers: {error}"))
+    parsed.map(Some).map_err(|error| format!("{place}: {error}"))
+}
+
+/// Alertmanager's labels are an alert's identity; here the fields of `equal` may differ between the
+/// alerts of one finding, which then counts as a source of each.
+fn inhibition(place: &str, rule: &read::InhibitRule) -> Result<Inhibition, String> {
+    let all = || rules::Condition::parse(EVERY_ALERT).map_err(|error| error.to_string());
+    let side = |side: &str, matchers: Result<Vec<Matcher>, String>| {
+        let place = format!("{place}.{side}");
+        let matchers = matchers.map_err(|error| format!("{place}: {error}"))?;
+        condition(&place, &matchers)?.map_or_else(all, Ok)
+    };
+    Ok(Inhibition {
+        name: rule.name.clone(),
+        source: side("source_matchers", rule.source())?,
+        target: side("target_matchers", rule.target())?,
+        equal: rule.equal.iter().map(|label| format!("label.{label}")).collect(),
+    })
 }
 
 /// Reads a duration as Prometheus writes it: `1w2d3h4m5s6ms`, and years of 365 days.

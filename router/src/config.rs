@@ -26,7 +26,9 @@ pub use self::output::OutputConfig;
 use crate::{
     ingest::IngestConfig,
     kubernetes::KubernetesConfig,
-    pipeline::{FingerprintRule, Intervals, Limits, PipelineConfig, Route, ScoreConfig, Silence},
+    pipeline::{
+        FingerprintRule, Inhibition, Intervals, Limits, PipelineConfig, Route, ScoreConfig, Silence,
+    },
     responder::ResponderConfig,
 };
 
@@ -55,6 +57,9 @@ pub struct Config<A = Unread, R = Unread> {
     pub intervals: Intervals,
     #[serde(default)]
     pub silences: Vec<Silence>,
+    /// What hides other findings while it is active.
+    #[serde(default)]
+    pub inhibitions: Vec<Inhibition>,
     /// What makes two alerts of a rule the same thing, where the default does not fit.
     #[serde(default)]
     pub fingerprints: Vec<FingerprintRule>,
@@ -215,6 +220,7 @@ impl<A, R> Config<A, R> {
             routes: self.routes.clone(),
             intervals: self.intervals.clone(),
             silences: self.silences.clone(),
+            inhibitions: self.inhibitions.clone(),
             fingerprints: self.fingerprints.clone(),
             score: self.score.clone(),
             limits: self.limits.clone(),

@@ -25,6 +25,8 @@ pub struct CoreMetrics {
     turn_seconds: Histogram,
     routed: IntCounter,
     suppressed: IntCounterVec,
+    withheld: IntCounterVec,
+    returned: IntCounterVec,
     notifications: IntCounterVec,
 }
 
@@ -81,6 +83,9 @@ pub struct SizeMetrics {
     pending: IntGauge,
     dead_letters: IntGauge,
     silences: IntGauge,
+    hidden: IntGauge,
+    sources: IntGauge,
+    sources_refused: IntGauge,
 }
 
 /// Results of one attempt, as the label `result` has them.
@@ -92,6 +97,8 @@ pub(crate) const DELIVERY_RESULTS: [&str; 2] = ["delivered", "dead_lettered"];
 /// What became of an alert's question for its owner, as the label `result` has it.
 const OWNER_RESULTS: [&str; 6] =
     ["found", "not_found", "not_synced", "stale", "unreachable", "forbidden"];
+/// What hides findings for a time.
+const HIDING: [ReasonKind; 2] = [ReasonKind::Silence, ReasonKind::Inhibited];
 /// Kinds that are watched, as the label `kind` has them.
 const OWNER_KINDS: [&str; 3] = ["Pod", "ReplicaSet", "Job"];
 /// How the wait for an owner ended, as the label `end` has it.
@@ -153,6 +160,16 @@ impl CoreMetrics {
                 "Alerts of which nobody is told, by reason.",
                 "reason",
             )?,
+            withheld: labelled(
+                "saker_pipeline_alerts_withheld_total",
+                "Routed alerts that an output was not told of, hidden by then, by reason.",
+                "reason",
+            )?,
+            returned: labelled(
+                "saker_pipeline_findings_returned_total",
+                "Active findings that were hidden and no longer are, by the reason that ended.",
+                "reason",
+            )?,
             notifications: labelled(
                 "saker_pipeline_notifications_total",
                 "Notifications made, by what made them.",
@@ -161,6 +178,10 @@ impl CoreMetrics {
         };
         for reason in ReasonKind::ALL {
             metrics.suppressed.with_label_values(&[reason.name()]);
+        }
+        for reason in HIDING {
+            metrics.withheld.with_label_values(&[reason.name()]);
+            metrics.returned.with_label_values(&[reason.name()]);
         }
         for why in ["opened", "updated", "escalated", "counted", "closed"] {
             metrics.notifications.with_label_values(&[why]);
@@ -181,6 +202,13 @@ impl CoreMetrics {
                     self.suppressed.with_label_values(&[reason.kind().name()]).inc();
                 }
             },
+            DecisionKind::Withheld(withheld) => {
+                let reason = withheld.reason.kind().name();
+                self.withheld.with_label_values(&[reason]).inc_by(withheld.alerts);
+            }
+            DecisionKind::Returned { reason, .. } => {
+                self.returned.with_label_values(&[reason.kind().name()]).inc();
+            }
             DecisionKind::Notified(notified) => {
                 let why = match notified.why {
                     NotifyReason::Opened => "opened",
@@ -428,6 +456,18 @@ impl SizeMetrics {
             pending: gauge("saker_pipeline_pending_notifications", "Undelivered notifications.")?,
             dead_letters: gauge("saker_pipeline_dead_letters", "Dead letters kept.")?,
             silences: gauge("saker_pipeline_silences_active", "Active silences.")?,
+            hidden: gauge(
+                "saker_pipeline_findings_hidden",
+                "Live findings that people do not hear of: silenced or inhibited.",
+            )?,
+            sources: gauge(
+                "saker_pipeline_inhibition_sources",
+                "Inhibitions with a source, once for each set of values of their equal fields.",
+            )?,
+            sources_refused: gauge(
+                "saker_pipeline_inhibition_sources_refused",
+                "Sources of inhibitions that were left out: one finding with too many sets of values.",
+            )?,
         })
     }
 
@@ -443,6 +483,9 @@ impl SizeMetrics {
         self.pending.set(to_gauge(counts.pending));
         self.dead_letters.set(to_gauge(counts.dead_letters));
         self.silences.set(to_gauge(counts.silences_active));
+        self.hidden.set(to_gauge(counts.findings_hidden));
+        self.sources.set(to_gauge(counts.inhibition_sources));
+        self.sources_refused.set(to_gauge(counts.inhibition_sources_refused));
     }
     pub(crate) fn config_refused(&self, refused: bool) {
         self.config_refused.set(i64::from(refused));

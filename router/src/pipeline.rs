@@ -1,8 +1,8 @@
 //! Decides what becomes of every alert. A value without I/O, clock or randomness: its state is a
 //! function of the journal's records in their order.
 //!
-//! An alert is fingerprinted, counted in its finding and scored (`arrival`), then silenced or taken
-//! by routes into groups. As time passes (`lifecycle`), groups make notifications (`telling`), whose
+//! An alert is fingerprinted, counted in its finding and scored (`arrival`), then hidden (`hide`) or
+//! taken by routes into groups. As time passes (`lifecycle`), groups make notifications (`telling`), whose
 //! outcomes (`outcome`) complete the ledger. Maps are only looked into, never walked, where their
 //! order could show.
 
@@ -23,6 +23,8 @@ mod facts;
 mod finding;
 mod fingerprint;
 mod group;
+mod hide;
+mod inhibit;
 mod interval;
 mod judge;
 mod ledger;
@@ -51,8 +53,9 @@ pub(crate) mod tests;
 pub use config::{Criticality, FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig};
 pub use decision::{
     AlertDecision, CloseReason, Decision, DecisionKind, Notified, NotifyReason, Reason, ReasonKind,
-    Routing, Verdict,
+    Routing, Verdict, Withheld,
 };
+pub use inhibit::{Inhibition, Inhibitor};
 pub use interval::{DaysOfMonth, Interval, Intervals, Months, TimeOfDay, Times, Weekdays, Years};
 pub use judge::Judged;
 pub use ledger::{Ledger, OutputLedger};
@@ -95,6 +98,8 @@ pub struct Pipeline {
     // What follows from the above.
     routes: route::Routes,
     fingerprints: fingerprint::Fingerprints,
+    inhibitions: inhibit::Inhibitions,
+    hidden_by: hide::HiddenBy,
     timers: timer::Timers,
     by_fingerprint: HashMap<Fingerprint, u32>,
     by_group: HashMap<GroupId, u32>,

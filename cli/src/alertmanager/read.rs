@@ -17,7 +17,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) receivers: Vec<Receiver>,
     #[serde(default)]
-    pub(super) inhibit_rules: Vec<IgnoredAny>,
+    pub(super) inhibit_rules: Vec<InhibitRule>,
     #[serde(default)]
     pub(super) time_intervals: Vec<NamedIntervals>,
     /// Their name before version 0.24.
@@ -64,6 +64,25 @@ pub(super) struct Route {
     pub(super) routes: Vec<Route>,
 }
 
+#[derive(Deserialize)]
+pub(super) struct InhibitRule {
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    source_matchers: Matchers,
+    #[serde(default)]
+    source_match: BTreeMap<String, String>,
+    #[serde(default)]
+    source_match_re: BTreeMap<String, String>,
+    #[serde(default)]
+    target_matchers: Matchers,
+    #[serde(default)]
+    target_match: BTreeMap<String, String>,
+    #[serde(default)]
+    target_match_re: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) equal: Vec<String>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(untagged)]
 enum Matchers {
@@ -76,17 +95,37 @@ enum Matchers {
 impl Route {
     /// Returns all that must match, of each of the three ways to write it.
     pub(super) fn matchers(&self) -> Result<Vec<Matcher>, String> {
-        let texts = match &self.matchers {
-            Matchers::None => &[][..],
-            Matchers::One(text) => std::slice::from_ref(text),
-            Matchers::Many(texts) => texts,
-        };
-        let mut matchers = Vec::new();
-        for text in texts {
-            matchers.extend(Matcher::parse_all(text)?);
-        }
-        matchers.extend(self.equal.iter().map(|(name, value)| Matcher::equal(name, value)));
-        matchers.extend(self.regex.iter().map(|(name, value)| Matcher::regex(name, value)));
-        Ok(matchers)
+        matchers(&self.matchers, &self.equal, &self.regex)
     }
+}
+
+impl InhibitRule {
+    /// As [`Route::matchers`], of what hides.
+    pub(super) fn source(&self) -> Result<Vec<Matcher>, String> {
+        matchers(&self.source_matchers, &self.source_match, &self.source_match_re)
+    }
+
+    /// As [`Route::matchers`], of what is hidden.
+    pub(super) fn target(&self) -> Result<Vec<Matcher>, String> {
+        matchers(&self.target_matchers, &self.target_match, &self.target_match_re)
+    }
+}
+
+fn matchers(
+    written: &Matchers,
+    equal: &BTreeMap<String, String>,
+    regex: &BTreeMap<String, String>,
+) -> Result<Vec<Matcher>, String> {
+    let texts = match written {
+        Matchers::None => &[][..],
+        Matchers::One(text) => std::slice::from_ref(text),
+        Matchers::Many(texts) => texts,
+    };
+    let mut matchers = Vec::new();
+    for text in texts {
+        matchers.extend(Matcher::parse_all(text)?);
+    }
+    matchers.extend(equal.iter().map(|(name, value)| Matcher::equal(name, value)));
+    matchers.extend(regex.iter().map(|(name, value)| Matcher::regex(name, value)));
+    Ok(matchers)
 }

@@ -181,6 +181,10 @@ time_intervals:
       - { months: [december], days_of_month: ["24:31"], location: Europe/Berlin }
 inhibit_rules:
   - { source_matchers: [severity="page"], target_matchers: [severity="warn"], equal: [host] }
+  - source_match: { alertname: Down }
+    target_match_re: { alertname: "Slow|Late" }
+    target_match: { job: backup }
+  - { name: all, source_matchers: ['alertname = Lost'], equal: [cluster, zone] }
 receivers:
   - name: team
     slack_configs: [{ channel: "#soc", send_resolved: true }]
@@ -237,10 +241,22 @@ receivers:
             group_wait: 1m30s
             active:
             - holidays
+        inhibitions:
+        - source: label.severity = "page"
+          target: label.severity = "warn"
+          equal:
+          - label.host
+        - source: label.alertname = "Down"
+          target: label.job = "backup" and label.alertname regex "Slow|Late"
+        - name: all
+          source: label.alertname = "Lost"
+          target: priority exists
+          equal:
+          - label.cluster
+          - label.zone
         ---
         receivers[1].pagerduty_configs[0]: there is no output of this kind yet
         receivers[2]: it tells nobody, and so its routes do not
-        inhibit_rules[0]: inhibition is not there yet
         templates[0]: Saker's templates are written in another language: see docs/templates.md"#]]
     .assert_eq(&format!("{}---\n{}", imported.text, imported.remarks.join("\n")));
 }

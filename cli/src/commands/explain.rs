@@ -80,6 +80,11 @@ fn sentences(decision: &Decision) -> Vec<String> {
                 format!("{:?}", made.why).to_lowercase(),
             )]
         }
+        DecisionKind::Withheld(withheld) => vec![format!(
+            "withheld   {at} from {}: {}",
+            print::plain(&withheld.output),
+            print::plain(&withheld.reason.to_string())
+        )],
         DecisionKind::Delivered { notification, output, attempts, remote_id, .. } => {
             let remote =
                 remote_id.as_deref().map(|id| format!(", there known as {}", print::plain(id)));

@@ -34,14 +34,20 @@ fn text(ledger: &Ledger) -> String {
         .outputs
         .iter()
         .map(|(name, output)| {
-            let counts = [output.routed, output.pending, output.delivered, output.dead_lettered];
+            let counts = [
+                output.routed,
+                output.pending,
+                output.delivered,
+                output.dead_lettered,
+                output.suppressed,
+            ];
             std::iter::once(name.clone()).chain(counts.iter().map(u64::to_string)).collect()
         })
         .collect();
     if !rows.is_empty() {
         lines.push(String::new());
         lines.push(print::table(
-            &["output", "routed", "pending", "delivered", "dead-lettered"],
+            &["output", "routed", "pending", "delivered", "dead-lettered", "suppressed"],
             &rows,
         ));
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alert::{Alert, AlertId, GroupId, NotificationId};
+use alert::{Alert, AlertId, Fingerprint, GroupId, NotificationId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -70,6 +70,7 @@ struct Search<'a> {
     decisions: Vec<Decision>,
     /// Journal sequence of the alert that was decided first.
     sequence: Option<u64>,
+    fingerprint: Option<Fingerprint>,
     /// What must still tell of the alert, and the notification that will.
     owed: BTreeMap<(GroupId, Arc<str>), Option<NotificationId>>,
     incomplete: bool,
@@ -85,6 +86,7 @@ impl<'a> Search<'a> {
             known_since: None,
             decisions: Vec::new(),
             sequence: None,
+            fingerprint: None,
             owed: BTreeMap::new(),
             incomplete: false,
         }
@@ -162,6 +164,7 @@ impl<'a> Search<'a> {
             DecisionKind::Alert(of) if of.alert == self.alert => {
                 if self.sequence.is_none() {
                     self.sequence = Some(decision.sequence);
+                    self.fingerprint = Some(of.fingerprint);
                     self.owes(&decision);
                 }
                 true
@@ -177,6 +180,16 @@ impl<'a> Search<'a> {
                     }
                     _ => false,
                 }
+            }
+            DecisionKind::Withheld(withheld) => {
+                let key = (withheld.group, Arc::clone(&withheld.output));
+                let is_ours = self.fingerprint == Some(withheld.fingerprint)
+                    && self.sequence.is_some_and(|at| withheld.first <= at && at <= withheld.last)
+                    && self.owed.get(&key) == Some(&None);
+                if is_ours {
+                    self.owed.remove(&key);
+                }
+                is_ours
             }
             DecisionKind::Delivered { notification, .. } => {
                 let before = self.owed.len();

@@ -10,7 +10,7 @@ use super::{
     facts::{self, Facts},
     finding::{Live, Membership},
     fingerprint::Identity,
-    group::{self, Group},
+    group::{self, Group, Untold},
     route::Settings,
     sample, score,
     timer::Timer,
@@ -102,7 +102,8 @@ impl Pipeline {
             fields: identity.fields.clone(),
             rule: facts::cut(&alert.rule, RULE_BYTES_MAX).into(),
             priority: alert.priority,
-            silenced: false,
+            hidden: None,
+            parts: None,
             rare,
             tactics: tactics as u8,
             count: 1,
@@ -116,7 +117,7 @@ impl Pipeline {
         }
     }
 
-    /// Decides whether the alert is silenced, and if not, which groups it joins.
+    /// Decides whether the alert is hidden, and if not, which groups it joins.
     fn judge(
         &mut self,
         sequence: u64,
@@ -125,18 +126,17 @@ impl Pipeline {
         slot: u32,
         effects: &mut Vec<Effect>,
     ) -> (Verdict, Vec<Routing>) {
-        let Some(live) = self.findings.get_mut(slot) else {
+        let Some(live) = self.findings.get(slot) else {
             return (Verdict::Suppressed(Reason::NoRoute), Vec::new());
         };
         let subject = Subject {
             score: Some(live.score.points),
             ..subject(alert, live.fingerprint, live.count)
         };
-        if let Some(silence) = self.silences.hit(&subject, self.clock.wall(self.clock.now())) {
-            live.silenced = true;
-            return (Verdict::Suppressed(Reason::Silence(silence)), Vec::new());
-        }
-        let was_silenced = mem::take(&mut live.silenced);
+        let was_hidden = match self.hide(alert, facts, &subject, slot) {
+            Ok(was_hidden) => was_hidden,
+            Err(reason) => return (Verdict::Suppressed(reason), Vec::new()),
+        };
         let mut taken = mem::take(&mut self.taken);
         self.routes.take(&subject, &mut taken);
         let wall = self.clock.wall(self.clock.now());
@@ -161,7 +161,7 @@ impl Pipeline {
                 }
                 continue;
             }
-            let joining = Joining { sequence, alert, facts, slot, was_silenced };
+            let joining = Joining { sequence, alert, facts, slot, was_hidden, returns: None };
             let (group, is_told) = self.join(&joining, &settings, effects);
             let outputs = if is_told { &settings.output_names } else { &self.no_outputs };
             if is_told {
@@ -181,9 +181,9 @@ impl Pipeline {
     }
 
     /// Counts the alert in its group of a route; returns the group and whether it is to be told of
-    /// the alert: the first of its finding, the first since a silence, or one after the repeat
-    /// interval.
-    fn join(
+    /// the alert: the first of its finding, the first since it was hidden, or one after the
+    /// repeat interval.
+    pub(super) fn join(
         &mut self,
         joining: &Joining<'_>,
         settings: &Arc<Settings>,
@@ -197,7 +197,7 @@ impl Pipeline {
         else {
             return (GroupId(0), false);
         };
-        group.alerts += 1;
+        group.alerts += joining.returns.unwrap_or(1);
         group.last_seen = now;
         group.priority = group.priority.max(joining.alert.priority);
         group.score = group.score.max(live.score.points);
@@ -212,19 +212,23 @@ impl Pipeline {
             }
             Some(membership) => {
                 let repeats = clock::after(membership.routed, settings.repeat_interval) <= now;
-                if repeats || joining.was_silenced {
+                if repeats || joining.was_hidden {
                     membership.routed = now;
                 }
-                repeats || joining.was_silenced
+                repeats || joining.was_hidden
             }
         };
         if is_told {
             for &output in settings.outputs.iter() {
-                let ledger = self.destinations.ledger(output);
-                ledger.routed += 1;
-                ledger.pending += 1;
-                let lane = group.lane(output);
-                lane.route(joining.sequence, joining.alert.priority, now, settings);
+                let is_alert = joining.returns.is_none();
+                if is_alert {
+                    let ledger = self.destinations.ledger(output);
+                    ledger.routed += 1;
+                    ledger.pending += 1;
+                }
+                let untold =
+                    Untold { finding: live.fingerprint, sequence: joining.sequence, is_alert };
+                group.lane(output).route(untold, joining.alert.priority, now, settings);
             }
         } else {
             for lane in &mut group.lanes {
@@ -297,13 +301,16 @@ impl Pipeline {
 }
 
 /// An alert on its way into a group.
-struct Joining<'a> {
-    sequence: u64,
-    alert: &'a Alert,
-    facts: &'a Facts<'a>,
+pub(super) struct Joining<'a> {
+    pub(super) sequence: u64,
+    pub(super) alert: &'a Alert,
+    pub(super) facts: &'a Facts<'a>,
     /// Slot of its finding.
-    slot: u32,
-    was_silenced: bool,
+    pub(super) slot: u32,
+    pub(super) was_hidden: bool,
+    /// It is no new alert but stands for a finding that is hidden no longer, with so many alerts
+    /// that were.
+    pub(super) returns: Option<u64>,
 }
 
 pub(super) fn subject(alert: &Alert, fingerprint: Fingerprint, count: u64) -> Subject<'_> {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration};
 
-use super::{interval::Intervals, silence::Silence};
+use super::{inhibit::Inhibition, interval::Intervals, silence::Silence};
 
 /// The part of the router's configuration the pipeline reads. Appended to the journal when it
 /// changes, so that a replay decides as it was decided then.
@@ -24,6 +24,9 @@ pub struct PipelineConfig {
     #[serde(skip_serializing_if = "Intervals::is_empty")]
     pub intervals: Intervals,
     pub silences: Vec<Silence>,
+    /// What hides other findings while it is active.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inhibitions: Vec<Inhibition>,
     /// Fingerprints of particular rules.
     pub fingerprints: Vec<FingerprintRule>,
     pub score: ScoreConfig,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::interval::Closed;
-use crate::pipeline::SilenceId;
+use crate::pipeline::{Inhibitor, SilenceId};
 
 /// One thing the pipeline decided, with the journal record that made it decide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,18 @@ pub enum DecisionKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
+    /// Alerts that were routed are hidden by the time they would be told of.
+    Withheld(Withheld),
+    /// What hid an active finding is gone: people are told of it.
+    Returned {
+        fingerprint: Fingerprint,
+        /// What hid it.
+        reason: Reason,
+        /// Its alerts that were hidden.
+        alerts: u64,
+        /// Who is told; nobody when no route with outputs takes it at this time.
+        routes: Vec<Routing>,
+    },
     /// There was no room for this finding; its alerts stay counted, its next one starts a new one.
     FindingEvicted {
         fingerprint: Fingerprint,
@@ -163,7 +175,7 @@ impl Verdict {
 }
 
 /// Why nobody is told of an alert. It is counted all the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// This very alert came before.
@@ -171,6 +183,8 @@ pub enum Reason {
     /// Its groups were told of its finding, or are about to be.
     Duplicate,
     Silence(SilenceId),
+    /// Another finding is active that hides this one.
+    Inhibited(Inhibitor),
     /// No route's condition holds.
     NoRoute,
     /// Every route that took it has an empty list of outputs.
@@ -200,6 +214,7 @@ impl Reason {
             Self::NoOutput => ReasonKind::NoOutput,
             Self::Muted(_) => ReasonKind::Muted,
             Self::Inactive => ReasonKind::Inactive,
+            Self::Inhibited(_) => ReasonKind::Inhibited,
         }
     }
 }
@@ -209,6 +224,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Silence(id) => write!(f, "silence:{id}"),
             Self::Muted(interval) => write!(f, "muted:{interval}"),
+            Self::Inhibited(by) => write!(f, "inhibited:{} by finding {}", by.rule, by.source),
             reason => f.write_str(reason.kind().name()),
         }
     }
@@ -225,10 +241,11 @@ pub enum ReasonKind {
     NoOutput,
     Muted,
     Inactive,
+    Inhibited,
 }
 
 impl ReasonKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Redelivered,
         Self::Duplicate,
         Self::Silence,
@@ -236,6 +253,7 @@ impl ReasonKind {
         Self::NoOutput,
         Self::Muted,
         Self::Inactive,
+        Self::Inhibited,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -247,6 +265,7 @@ impl ReasonKind {
             Self::NoOutput => "no_output",
             Self::Muted => "muted",
             Self::Inactive => "inactive",
+            Self::Inhibited => "inhibited",
         }
     }
 }
@@ -271,6 +290,20 @@ pub struct Notified {
     /// The older, undelivered notification of the same group and output it takes the place of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<NotificationId>,
+}
+
+/// Routed alerts of one finding that an output is not told of, as they were hidden by the time its
+/// group's notification was due.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Withheld {
+    pub group: GroupId,
+    pub output: Arc<str>,
+    pub fingerprint: Fingerprint,
+    /// Journal sequences of the first and last of them.
+    pub first: u64,
+    pub last: u64,
+    pub alerts: u64,
+    pub reason: Reason,
 }
 
 /// What made the pipeline notify.

@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 
 use super::{
     clock::{self, Clock},
+    hide::{self, Hidden},
+    inhibit::Parts,
     route::QUIET,
     score::Score,
 };
@@ -20,8 +22,12 @@ pub(super) struct Live {
     pub(super) fields: Arc<[Box<str>]>,
     pub(super) rule: Box<str>,
     pub(super) priority: Priority,
-    /// Its last alert was silenced, so nobody may have heard of it.
-    pub(super) silenced: bool,
+    /// Why nobody was told of its last alert, so that nobody may have heard of it.
+    #[serde(default, rename = "silenced", deserialize_with = "hide::read_hidden")]
+    pub(super) hidden: Option<Box<Hidden>>,
+    /// Its part in inhibitions, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) parts: Option<Box<Parts>>,
     /// It was not seen before it opened.
     pub(super) rare: bool,
     /// ATT&CK tactics its workload had shown when it opened.

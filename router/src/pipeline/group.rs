@@ -58,10 +58,23 @@ pub(super) struct Lane {
     pub(super) waiting: u64,
     pub(super) first: u64,
     pub(super) last: u64,
+    /// The same one by one, and findings that are to be told of again. What an earlier version
+    /// wrote has none of the alerts it counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) untold: Vec<Untold>,
     /// Alerts of the group at the last notification.
     pub(super) told: u64,
     /// Receipt of the last delivered notification.
     pub(super) receipt: Option<Box<Receipt>>,
+}
+
+/// What an output is to be told of: an alert that was routed, or a finding that was hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Untold {
+    pub(super) finding: Fingerprint,
+    pub(super) sequence: u64,
+    /// It is a routed alert, and so counts.
+    pub(super) is_alert: bool,
 }
 
 impl Lane {
@@ -75,24 +88,28 @@ impl Lane {
             waiting: 0,
             first: 0,
             last: 0,
+            untold: Vec::new(),
             told: 0,
             receipt: None,
         }
     }
 
-    /// Notes an alert its output is to be told of, and decides when.
+    /// Notes what its output is to be told of, and decides when.
     pub(super) fn route(
         &mut self,
-        sequence: u64,
+        untold: Untold,
         priority: Priority,
         now: Timestamp,
         settings: &Settings,
     ) {
-        if self.waiting == 0 {
-            self.first = sequence;
+        self.untold.push(untold);
+        if untold.is_alert {
+            if self.waiting == 0 {
+                self.first = untold.sequence;
+            }
+            self.waiting += 1;
+            self.last = untold.sequence;
         }
-        self.waiting += 1;
-        self.last = sequence;
         let urgent = priority >= Priority::Critical;
         let due = match self.notified_at {
             None if urgent => (now, NotifyReason::Opened),
@@ -132,6 +149,19 @@ impl Group {
             }
         };
         &mut self.lanes[index]
+    }
+
+    /// Makes what is due of a lane no longer due, when all that it waits to tell was withheld;
+    /// `returns` when it is to tell of a finding again.
+    pub(super) fn settle(&mut self, index: usize, returns: bool) {
+        let ends = self.settings.notify_close;
+        let lane = &mut self.lanes[index];
+        let is_left = lane.waiting > 0 || returns;
+        lane.due = lane.due.filter(|(_, why)| match why {
+            NotifyReason::Counted => true,
+            NotifyReason::Closed => is_left || ends && lane.number > 0,
+            NotifyReason::Opened | NotifyReason::Updated | NotifyReason::Escalated => is_left,
+        });
     }
 
     /// Returns when something is next to be told.

@@ -29,6 +29,9 @@ pub struct OutputLedger {
     pub delivered: u64,
     /// Also those no longer kept for a replay.
     pub dead_lettered: u64,
+    /// Routed, but hidden by the time they would have been told.
+    #[serde(default)]
+    pub suppressed: u64,
 }
 
 impl Ledger {
@@ -42,11 +45,11 @@ impl Ledger {
             ));
         }
         for (name, output) in &self.outputs {
-            let OutputLedger { routed, pending, delivered, dead_lettered } = *output;
-            if routed != pending + delivered + dead_lettered {
+            let OutputLedger { routed, pending, delivered, dead_lettered, suppressed } = *output;
+            if routed != pending + delivered + dead_lettered + suppressed {
                 return Err(format!(
                     "output `{name}`: routed {routed} is not pending {pending} + delivered \
-                     {delivered} + dead-lettered {dead_lettered}"
+                     {delivered} + dead-lettered {dead_lettered} + suppressed {suppressed}"
                 ));
             }
         }

@@ -4,7 +4,7 @@ use alert::{GroupState, Priority};
 use jiff::Timestamp;
 
 use super::{
-    CloseReason, Decision, DecisionKind, Effect, Pipeline, SilenceId, clock, timer::Timer,
+    CloseReason, Decision, DecisionKind, Effect, Pipeline, Reason, SilenceId, clock, timer::Timer,
 };
 
 impl Pipeline {
@@ -32,6 +32,7 @@ impl Pipeline {
                         self.close_finding_if_quiet(slot);
                     }
                 }
+                Timer::Judge(fingerprint) => self.judge_hidden(sequence, fingerprint, effects),
                 Timer::Silence(id) => self.end_silence_if_over(sequence, &id, effects),
             }
         }
@@ -78,7 +79,8 @@ impl Pipeline {
         if let Some(group) = self.groups.get_mut(slot) {
             let tells_end = why == CloseReason::Quiet && group.settings.notify_close;
             for lane in &mut group.lanes {
-                let is_due = lane.waiting > 0 || tells_end && lane.number > 0;
+                let is_due =
+                    lane.waiting > 0 || !lane.untold.is_empty() || tells_end && lane.number > 0;
                 lane.due = is_due.then_some((now, super::NotifyReason::Closed));
             }
         }
@@ -119,10 +121,16 @@ impl Pipeline {
 
     fn close_finding_if_quiet(&mut self, slot: u32) {
         let now = self.clock.now();
+        let due = self.findings.get(slot).and_then(|live| live.close_at);
+        let waits = due.and_then(|due| self.source_waits(slot, due));
         let Some(live) = self.findings.get_mut(slot) else { return };
         live.close_at = None;
         let mut at = live.closes_at();
         let mut is_untold = false;
+        if let Some(until) = waits {
+            is_untold = true;
+            at = at.max(until);
+        }
         for membership in &live.memberships {
             let group = self.groups.get(membership.group);
             if let Some(due) = group.and_then(|group| group.tells_of(membership.routed)) {
@@ -150,6 +158,7 @@ impl Pipeline {
     }
 
     fn forget_finding(&mut self, slot: u32) {
+        self.forget_hidden(slot);
         let Some(live) = self.findings.remove(slot) else { return };
         self.by_fingerprint.remove(&live.fingerprint);
         self.known.insert(live.fingerprint.0);
@@ -212,6 +221,7 @@ impl Pipeline {
         self.unschedule_silence(id);
         let hits = self.silences.end(id, self.clock.now()).unwrap_or_default();
         self.schedule_silence(id);
+        self.reconsider(&Reason::Silence(id.clone()));
         let expired = DecisionKind::SilenceExpired { silence: id.clone(), hits, by };
         self.decide(sequence, expired, effects);
     }

@@ -1,7 +1,9 @@
 //! Takes over configurations and silences.
 
+use std::mem;
+
 use super::{
-    CloseReason, DecisionKind, Effect, Pipeline, PipelineConfig, Silence,
+    CloseReason, DecisionKind, Effect, Pipeline, PipelineConfig, Reason, Silence,
     fingerprint::Fingerprints, route::Routes, timer::Timer,
 };
 
@@ -15,11 +17,12 @@ impl Pipeline {
         config: &PipelineConfig,
         effects: &mut Vec<Effect>,
     ) {
-        self.config = config.clone();
+        let before = mem::replace(&mut self.config, config.clone());
         self.destinations.configure(&config.outputs, &config.outputs_updated_in_place);
         self.compile();
         self.seen.resize(config.limits.seen_alerts_max);
         self.known.resize(config.limits.seen_alerts_max);
+        self.take_over_inhibitions(&before.inhibitions);
         self.take_over_silences(sequence, &config.silences, effects);
         self.drop_removed_outputs(sequence, effects);
         self.rehome_groups(sequence, effects);
@@ -80,8 +83,10 @@ impl Pipeline {
             return;
         }
         self.unschedule_silence(&id);
-        self.silences.add(silence.clone(), configured);
+        self.silences.add(silence.clone(), configured, &self.clock);
         self.schedule_silence(&id);
+        // It may have taken the place of one that hid more.
+        self.reconsider(&Reason::Silence(id.clone()));
         let added = DecisionKind::SilenceAdded { silence: id, author, ends: silence.ends };
         self.decide(sequence, added, effects);
     }

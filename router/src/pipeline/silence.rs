@@ -128,6 +128,9 @@ pub(super) struct Entry {
 pub(super) struct Silences {
     current: BTreeMap<SilenceId, Entry>,
     ended: BTreeMap<SilenceId, Entry>,
+    /// When one last began to count, in the pipeline's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    began: Option<Timestamp>,
 }
 
 impl Silences {
@@ -145,8 +148,10 @@ impl Silences {
     }
 
     /// Adds it, in place of one with the same id, whose hits it inherits.
-    pub(super) fn add(&mut self, silence: Silence, configured: bool) {
+    pub(super) fn add(&mut self, silence: Silence, configured: bool, clock: &Clock) {
         let id = silence.id.clone();
+        let starts = silence.starts.map(|starts| clock.at_wall(starts)).unwrap_or(clock.now());
+        self.began = self.began.max(Some(starts));
         let previous = self.current.remove(&id).or_else(|| self.ended.remove(&id));
         let hits = previous.map_or(0, |entry| entry.hits);
         self.current.insert(id, Entry { silence, hits, configured, ended: None, timer: None });
@@ -164,6 +169,11 @@ impl Silences {
     pub(super) fn find(&self, subject: &Subject<'_>, now: Timestamp) -> Option<&SilenceId> {
         let mut current = self.current.values();
         current.find(|entry| entry.silence.covers(subject, now)).map(|entry| &entry.silence.id)
+    }
+
+    /// Returns whether one may count now that did not at `time`.
+    pub(super) fn began_since(&self, time: Timestamp) -> bool {
+        !self.current.is_empty() && self.began.is_some_and(|began| began >= time)
     }
 
     /// Ends a silence; returns its hits, or `None` when it is not there or ended before.

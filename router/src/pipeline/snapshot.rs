@@ -17,6 +17,7 @@ use super::{
     destination::Destinations,
     finding::{Live, Membership},
     group::Group,
+    inhibit::Inhibitions,
     score::Chains,
     seen::Seen,
     shelf::Letter,
@@ -131,6 +132,7 @@ impl Pipeline {
             return Err(RestoreError::Contradiction("a notification has no output"));
         }
         pipeline.compile();
+        pipeline.inhibitions = Inhibitions::new(&pipeline.config.inhibitions);
         pipeline.restore_groups(read.groups)?;
         pipeline.restore_findings(read.findings)?;
         for entry in pipeline.silences.all() {
@@ -176,6 +178,7 @@ impl Pipeline {
             }
             let slot = self.findings.insert(live);
             self.by_fingerprint.insert(fingerprint, slot);
+            self.restore_hidden(slot);
             for (id, routed) in memberships {
                 let group = self.by_group.get(&id).copied();
                 let Some((at, group)) = group.and_then(|at| Some((at, self.groups.get_mut(at)?)))

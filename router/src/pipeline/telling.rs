@@ -3,10 +3,11 @@
 use std::{cmp::Reverse, mem, sync::Arc};
 
 use alert::{Finding, GroupState, Notification, NotificationId};
+use jiff::Timestamp;
 
 use super::{
     DecisionKind, Effect, Notified, NotifyReason, Pipeline,
-    group::{self, Group},
+    group::{self, Group, Lane},
     shelf::Letter,
 };
 
@@ -23,11 +24,13 @@ impl Pipeline {
         effects: &mut Vec<Effect>,
     ) {
         let now = self.clock.now();
+        for index in self.due(slot, now) {
+            self.withhold(sequence, slot, index, effects);
+        }
+        let due = self.due(slot, now);
         let Some(group) = self.groups.get(slot) else { return };
-        let is_due = |index: &usize| group.lanes[*index].due.is_some_and(|(at, _)| at <= now);
-        let due: Vec<usize> = (0..group.lanes.len()).filter(is_due).collect();
         if !due.is_empty() {
-            let mut findings = self.listed(group);
+            let mut findings = self.listed(slot, group);
             for (left, index) in
                 due.iter().enumerate().map(|(done, index)| (due.len() - done, index))
             {
@@ -38,13 +41,25 @@ impl Pipeline {
         self.schedule(slot);
     }
 
-    /// Returns the group's active findings with the highest scores, the newest of equals first.
-    fn listed(&self, group: &Group) -> Vec<Finding> {
+    /// Returns which outputs of a group are to be told now.
+    fn due(&self, slot: u32, now: Timestamp) -> Vec<usize> {
+        let lanes = self.groups.get(slot).map_or(&[][..], |group| &group.lanes);
+        let is_due = |lane: &Lane| lane.due.is_some_and(|(at, _)| at <= now);
+        (0..lanes.len()).filter(|index| is_due(&lanes[*index])).collect()
+    }
+
+    /// Returns the group's active findings with the highest scores, the newest of equals first; those
+    /// that are hidden are left out.
+    fn listed(&self, at: u32, group: &Group) -> Vec<Finding> {
         let rank = |slot: &u32| {
             let live = self.findings.get(*slot)?;
             Some((Reverse(live.score.points), Reverse(live.first_seen), live.fingerprint, *slot))
         };
-        let mut ranked: Vec<_> = group.members.iter().filter_map(rank).collect();
+        let mut ranked: Vec<_> = {
+            let left_out = |slot: &&u32| self.is_left_out(group, at, **slot);
+            let shown = group.members.iter().filter(|slot| !left_out(slot));
+            shown.filter_map(rank).collect()
+        };
         if ranked.len() > FINDINGS_LISTED_MAX {
             ranked.select_nth_unstable(FINDINGS_LISTED_MAX);
             ranked.truncate(FINDINGS_LISTED_MAX);

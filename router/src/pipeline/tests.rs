@@ -1,6 +1,7 @@
 //! The pipeline's promises, as sentences. The little language they are told in is in `script`.
 
 mod deliveries;
+mod inhibition;
 mod properties;
 mod reload;
 mod routing;
@@ -8,5 +9,6 @@ mod script;
 mod silences;
 mod speed;
 mod telling;
+mod versions;
 
 pub(crate) use script::alert_with;

@@ -13,6 +13,8 @@ use super::SilenceId;
 pub(super) enum Timer {
     /// A silence ends, or was kept for long enough after its end.
     Silence(SilenceId),
+    /// A hidden finding may no longer be.
+    Judge(Fingerprint),
     /// A group has something to tell.
     Flush(GroupId),
     /// A group may have been quiet for long enough.

@@ -15,6 +15,9 @@ pub(super) struct Totals {
     pub(super) findings_evicted: u64,
     pub(super) groups_evicted: u64,
     pub(super) dead_letters_dropped: u64,
+    /// Sources of inhibitions there was no room for.
+    #[serde(default)]
+    pub(super) sources_refused: u64,
 }
 
 /// Reads counts of which earlier versions had fewer.
@@ -36,6 +39,6 @@ mod tests {
         let text = r#"{"accepted":9,"suppressed":[1,2,3,4,5],"routed":4,"notifications":1,
             "findings_evicted":0,"groups_evicted":0,"dead_letters_dropped":0}"#;
         let totals: Totals = serde_json::from_str(text).unwrap();
-        assert_eq!(totals.suppressed, [1, 2, 3, 4, 5, 0, 0]);
+        assert_eq!(totals.suppressed, [1, 2, 3, 4, 5, 0, 0, 0]);
     }
 }

@@ -6,8 +6,9 @@ use serde::Serialize;
 use service::config::HumanBytes;
 
 use super::{
-    PipelineConfig, Route,
+    Inhibition, PipelineConfig, Route,
     fingerprint::OWN_FIELDS_MAX,
+    inhibit,
     interval::Intervals,
     route::{self, DEPTH_MAX},
 };
@@ -15,6 +16,9 @@ use super::{
 /// Two notifications of a group closer than this are one's own denial of service.
 const GROUP_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const QUIET_MIN: Duration = Duration::from_secs(10);
+/// Each is asked about every alert.
+const INHIBITIONS_MAX: usize = 1000;
+const NAME_BYTES_MAX: usize = 128;
 
 /// One thing wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +37,7 @@ impl PipelineConfig {
         problems.intervals(&self.intervals);
         problems.routes("routes", &self.routes, 1);
         problems.silences(self);
+        problems.inhibitions(&self.inhibitions);
         problems.fingerprints(self);
         problems.score(self);
         problems.limits(self);
@@ -163,6 +168,37 @@ impl Problems<'_> {
         }
         if config.silences.len() > config.limits.silences_max {
             self.add("silences".to_owned(), "more silences than limits.silences_max", None);
+        }
+    }
+
+    fn inhibitions(&mut self, inhibitions: &[Inhibition]) {
+        if inhibitions.len() > INHIBITIONS_MAX {
+            let message = format!("more than {INHIBITIONS_MAX} inhibitions");
+            self.add("inhibitions".to_owned(), message, None);
+        }
+        let mut names = HashSet::new();
+        for (index, inhibition) in inhibitions.iter().enumerate() {
+            let path = format!("inhibitions[{index}]");
+            let name = inhibit::name(inhibition, index);
+            if name.trim() != name || name.is_empty() || name.len() > NAME_BYTES_MAX {
+                let message =
+                    format!("a name has 1 to {NAME_BYTES_MAX} bytes without blanks around it");
+                self.add(format!("{path}.name"), message, None);
+            }
+            if !names.insert(name.clone()) {
+                let hint = Some("explanations name inhibitions by it".to_owned());
+                self.add(
+                    format!("{path}.name"),
+                    format!("two inhibitions are named `{name}`"),
+                    hint,
+                );
+            }
+            for (field, name) in inhibition.equal.iter().enumerate() {
+                if name.trim() != name || name.is_empty() {
+                    let path = format!("{path}.equal[{field}]");
+                    self.add(path, "a field has a name without blanks around it", None);
+                }
+            }
         }
     }
 

@@ -99,6 +99,15 @@ pub struct Counts {
     pub silences_active: u64,
     pub notifications: u64,
     pub timers: u64,
+    /// Active findings that people do not hear of: silenced or inhibited.
+    #[serde(default)]
+    pub findings_hidden: u64,
+    /// Inhibitions that have a source now, once for each set of values of their `equal`.
+    #[serde(default)]
+    pub inhibition_sources: u64,
+    /// Sources of inhibitions there was no room for: a finding is one for 16 sets of values at most.
+    #[serde(default)]
+    pub inhibition_sources_refused: u64,
 }
 
 impl Pipeline {
@@ -129,6 +138,9 @@ impl Pipeline {
             silences_active: self.silences.current_len() as u64,
             notifications: self.totals.notifications,
             timers: self.timers.len() as u64,
+            findings_hidden: self.hidden_by.len() as u64,
+            inhibition_sources: self.inhibitions.sources_len() as u64,
+            inhibition_sources_refused: self.totals.sources_refused,
         }
     }
 

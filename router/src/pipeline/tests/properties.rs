@@ -37,7 +37,14 @@ fn configs() -> Vec<Value> {
              "notify_close": true, "quiet": "2m", "group_interval": "30s"},
             {"name": "rest", "group_by": ["source"], "quiet": "20s", "repeat_interval": "40s"},
         ]}),
-        json!({"outputs": ["soc"], "routes": [
+        json!({"outputs": ["soc", "stream"], "inhibitions": [
+            {"name": "b", "source": "rule = b", "target": "rule = a"},
+            {"source": "rule = c and priority >= critical", "target": "rule in (a, b, c)",
+             "equal": ["k8s.ns.name"]},
+        ]}),
+        json!({"outputs": ["soc"], "inhibitions": [
+            {"name": "b", "source": "rule = b", "target": "rule = a"},
+        ], "routes": [
             {"name": "loud", "match": "rule = a", "group_wait": "0s"},
             {"name": "nowhere", "match": "rule = b", "outputs": []},
         ], "limits": {"findings_max": 3, "groups_max": 2, "pending_max": 2, "dead_letters_max": 1,
@@ -59,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..ALERTS.len(), 1_i64..120)
             .prop_map(|(what, seconds)| Step::Silence { what, seconds }),
         1 => (0..ALERTS.len()).prop_map(|what| Step::Expire { what }),
-        1 => (0..3_usize).prop_map(|which| Step::Configure { which }),
+        1 => (0..4_usize).prop_map(|which| Step::Configure { which }),
     ]
 }
 
@@ -200,12 +207,14 @@ proptest! {
             world.step(step);
         }
         let (mut routed, mut covered, mut ended) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let mut withheld = Vec::new();
         for decision in decisions(&world.effects) {
             match &decision.kind {
                 DecisionKind::Alert(alert) if alert.verdict == Verdict::Routed => {
                     for routing in &alert.routes {
                         for output in routing.outputs.iter() {
-                            routed.push((decision.sequence, routing.group.unwrap(), output.clone()));
+                            let key = (routing.group.unwrap(), output.clone(), alert.fingerprint);
+                            routed.push((decision.sequence, key));
                         }
                     }
                 }
@@ -223,6 +232,7 @@ proptest! {
                     Some(into) => { ended.insert(*notification, Some(*into)); }
                     None => { ended.remove(notification); }
                 },
+                DecisionKind::Withheld(some) => withheld.push(some.clone()),
                 DecisionKind::Superseded { notification, by } => {
                     ended.insert(*notification, Some(*by));
                 }
@@ -234,7 +244,14 @@ proptest! {
             let lanes = group.lanes.iter().filter(|lane| lane.waiting > 0);
             lanes.map(move |lane| (group.id, name(lane.output)))
         }).collect();
-        for (sequence, group, output) in routed {
+        for (sequence, (group, output, fingerprint)) in routed {
+            let is_withheld = withheld.iter().any(|some| {
+                (some.group, &some.output, some.fingerprint) == (group, &output, fingerprint)
+                    && (some.first..=some.last).contains(&sequence)
+            });
+            if is_withheld {
+                continue;
+            }
             let first = covered.iter().find(|notified| {
                 notified.group == group && notified.output == output
                     && (notified.first..=notified.last).contains(&sequence)

@@ -27,7 +27,10 @@ use outputs::Receipt;
 use serde_json::{Value, json};
 
 use crate::{
-    pipeline::{DecisionKind, Effect, Page, Pipeline, PipelineConfig, Silence, SilenceId, Verdict},
+    pipeline::{
+        DecisionKind, Effect, Page, Pipeline, PipelineConfig, Reason, Silence, SilenceId, Verdict,
+        Withheld,
+    },
     record::Record,
 };
 
@@ -218,7 +221,7 @@ impl Run {
         assert_eq!(serde_json::from_str::<crate::pipeline::Decision>(&json).unwrap(), *decision);
         Some(match &decision.kind {
             DecisionKind::Alert(alert) => match &alert.verdict {
-                Verdict::Suppressed(reason) => reason.to_string(),
+                Verdict::Suppressed(reason) => shown(reason),
                 Verdict::Routed => {
                     let told = alert.routes.iter().filter(|routing| !routing.outputs.is_empty());
                     let path = |routing: &crate::pipeline::Routing| {
@@ -252,6 +255,14 @@ impl Run {
                 format!("{} superseded by {}", self.name(*notification), self.name(*by))
             }
             DecisionKind::ReplayRefused { reason, .. } => format!("replay refused: {reason}"),
+            DecisionKind::Withheld(Withheld { output, alerts, reason, .. }) => {
+                format!("{output} not told of {alerts}: {}", shown(reason))
+            }
+            DecisionKind::Returned { reason, alerts, routes, .. } => {
+                let told = routes.iter().map(|at| format!("{}→{}", at.route, at.outputs.join("+")));
+                let told = told.collect::<Vec<_>>().join(" ");
+                format!("{alerts} hidden by {} back to {told}", shown(reason))
+            }
             DecisionKind::SilenceAdded { silence, .. } => format!("silence {silence} added"),
             DecisionKind::SilenceRefused { silence, reason, .. } => {
                 format!("silence {silence} refused: {reason}")
@@ -266,6 +277,14 @@ impl Run {
             }
             DecisionKind::Configured { .. } => "configured".to_owned(),
         })
+    }
+}
+
+/// Fingerprints say nothing to who reads a test.
+fn shown(reason: &Reason) -> String {
+    match reason {
+        Reason::Inhibited(by) => format!("inhibited:{}", by.rule),
+        reason => reason.to_string(),
     }
 }
 
@@ -355,6 +374,8 @@ impl Pipeline {
             for lane in &group.lanes {
                 pending[usize::from(lane.output)] += lane.waiting;
                 assert!(lane.waiting == 0 || lane.due.is_some(), "waiting, but never due");
+                let alerts = lane.untold.iter().filter(|untold| untold.is_alert).count() as u64;
+                assert_eq!(lane.waiting, alerts);
             }
             assert_eq!(group.flush_at, group.due());
         }
@@ -366,11 +387,14 @@ impl Pipeline {
         for (number, output) in self.destinations.iter().enumerate() {
             assert_eq!(output.ledger.pending, pending[number], "pending of {}", output.name);
         }
+        let mut hidden = 0;
         for (slot, live) in self.findings.iter() {
+            hidden += usize::from(live.hidden.as_ref().is_some_and(|it| it.judge_at.is_none()));
             for membership in &live.memberships {
                 let group = self.groups.get(membership.group).unwrap();
                 assert_eq!(group.members[membership.index as usize], slot);
             }
         }
+        assert_eq!(self.hidden_by.len(), hidden);
     }
 }

@@ -10,25 +10,25 @@ fn a_silence_hides_what_it_matches_until_it_ends() {
     check(
         "silence:a:60@0 a@1 b@1 a@59 a@60",
         expect![[r#"
-        silence:a:60@0: silence a added
-        a@1: silence:a
-        b@1: default→soc
-        a@59: N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1; silence:a
-        a@60: silence a expired after 2; default→soc"#]],
+            silence:a:60@0: silence a added
+            a@1: silence:a
+            b@1: default→soc
+            a@59: N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1; silence:a
+            a@60: silence a expired after 2; 2 hidden by silence:a back to default→soc; duplicate"#]],
     );
 }
 
 #[test]
-fn a_silenced_finding_is_told_of_with_its_next_alert() {
+fn a_silenced_finding_that_is_still_active_is_told_of_when_the_silence_ends() {
     check(
         "a@0 tick@2 silence:a:60@3 a@4 a@61 a@62",
         expect![[r#"
-        a@0: default→soc
-        tick@2: N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1
-        silence:a:60@3: silence a added
-        a@4: silence:a
-        a@61: silence a expired after 1; default→soc
-        a@62: N2 updated soc with 2 for N1; N2 is soc#2 [a×3] 1/2 new 2; duplicate"#]],
+            a@0: default→soc
+            tick@2: N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1
+            silence:a:60@3: silence a added
+            a@4: silence:a
+            a@61: silence a expired after 1; 1 hidden by silence:a back to default→soc; duplicate
+            a@62: N2 updated soc with 1 for N1; N2 is soc#2 [a×3] 1/3 new 3; duplicate"#]],
     );
 }
 
@@ -37,10 +37,10 @@ fn a_person_may_end_a_silence() {
     check(
         "silence:a:60@0 a@1 expire:a@2 expire:a@3 a@4",
         expect![[r#"
-        silence:a:60@0: silence a added
-        a@1: silence:a
-        expire:a@2: silence a expired by ann after 1
-        a@4: default→soc"#]],
+            silence:a:60@0: silence a added
+            a@1: silence:a
+            expire:a@2: silence a expired by ann after 1; 1 hidden by silence:a back to default→soc
+            a@4: N1 opened soc with 0; N1 is soc#1 [a×1] 1/1 new 1; duplicate"#]],
     );
 }
 
@@ -60,11 +60,11 @@ fn a_silence_with_the_id_of_another_takes_its_place_and_its_hits() {
     check(
         "silence:a:60@0 a@1 silence:a:90@2 a@70 tick@90",
         expect![[r#"
-        silence:a:60@0: silence a added
-        a@1: silence:a
-        silence:a:90@2: silence a added
-        a@70: silence:a
-        tick@90: silence a expired after 2"#]],
+            silence:a:60@0: silence a added
+            a@1: silence:a
+            silence:a:90@2: silence a added
+            a@70: silence:a
+            tick@90: silence a expired after 2; 2 hidden by silence:a back to default→soc"#]],
     );
 }
 
@@ -78,11 +78,11 @@ fn a_silence_may_begin_later() {
         &[json!({"silences": [silence]})],
         "a@9 a@10 a@19 a@20 a@21",
         expect![[r#"
-        a@9: default→soc
-        a@10: silence:window
-        a@19: N1 opened soc with 1; N1 is soc#1 [a×2] 1/1 new 1; silence:window
-        a@20: silence window expired after 2; default→soc
-        a@21: duplicate"#]],
+            a@9: default→soc
+            a@10: silence:window
+            a@19: soc not told of 1: silence:window; silence:window
+            a@20: silence window expired after 2; 3 hidden by silence:window back to default→soc; duplicate
+            a@21: duplicate"#]],
     );
 }
 
@@ -106,11 +106,11 @@ fn a_silence_survives_a_restart() {
     check(
         "silence:a:60@0 a@1 restart a@2 tick@60 restart a@61",
         expect![[r#"
-        silence:a:60@0: silence a added
-        a@1: silence:a
-        a@2: silence:a
-        tick@60: silence a expired after 2
-        a@61: default→soc"#]],
+            silence:a:60@0: silence a added
+            a@1: silence:a
+            a@2: silence:a
+            tick@60: silence a expired after 2; 2 hidden by silence:a back to default→soc
+            a@61: duplicate"#]],
     );
 }
 
@@ -127,7 +127,7 @@ fn silences_of_the_configuration_come_and_go_with_it() {
             a@1: silence:known
             config:0@2: configured
             a@3: silence:known
-            config:1@4: silence known expired by configuration after 2; configured
-            a@5: default→soc"#]],
+            config:1@4: silence known expired by configuration after 2; configured; 2 hidden by silence:known back to default→soc
+            a@5: duplicate"#]],
     );
 }

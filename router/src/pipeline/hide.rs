@@ -1,0 +1,417 @@
+//! What hides active findings from people, and how they come back when it no longer does.
+//!
+//! A finding is hidden when its last alert is, or when what it waits to tell is hidden at the flush of
+//! its group. What hides it is kept with it, so that the end of a silence or of an inhibiting source
+//! has exactly its own findings judged again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    time::Duration,
+};
+
+use alert::{Alert, Fingerprint};
+use hashbrown::HashMap;
+use jiff::Timestamp;
+use rules::Subject;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{
+    DecisionKind, Effect, Inhibition, Pipeline, Reason, Routing, SilenceId,
+    arrival::{self, Joining},
+    clock,
+    decision::Withheld,
+    facts::Facts,
+    group::{Group, Lane, Untold},
+    inhibit::{Inhibitions, Inhibitor, Moved, Parts},
+    timer::Timer,
+};
+
+/// Findings judged again in one second, so that the end of what hid very many stops nothing else.
+const JUDGED_PER_SECOND_MAX: usize = 1000;
+/// A source whose quiet time ended this long ago, unnoticed, ended while nothing was running.
+const ABSENCE: Duration = Duration::from_secs(60);
+/// How long such a source still counts, so that its sender can tell of it again.
+const SOURCES_WAIT: Duration = Duration::from_secs(300);
+
+/// Why people do not hear of a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hidden {
+    pub(super) reason: Reason,
+    /// Its alerts that nobody was told of for this.
+    pub(super) alerts: u64,
+    /// When it is judged again, as what hid it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) judge_at: Option<Timestamp>,
+}
+
+/// Reads what was a yes or no when only silences hid findings.
+pub(super) fn read_hidden<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<Hidden>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Silenced(bool),
+        Hidden(Option<Box<Hidden>>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Hidden(hidden) => hidden,
+        Written::Silenced(false) => None,
+        // Which silence it was is not known: its next alert tells of it.
+        Written::Silenced(true) => {
+            let reason = Reason::Silence(SilenceId(String::new()));
+            Some(Box::new(Hidden { reason, alerts: 0, judge_at: None }))
+        }
+    })
+}
+
+/// Hidden findings by what hides them. Follows from the findings.
+#[derive(Debug, Default)]
+pub(super) struct HiddenBy {
+    by_reason: HashMap<Reason, BTreeSet<Fingerprint>>,
+    count: usize,
+}
+
+impl HiddenBy {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    fn insert(&mut self, reason: &Reason, fingerprint: Fingerprint) {
+        let findings = match self.by_reason.get_mut(reason) {
+            Some(findings) => findings,
+            None => self.by_reason.entry(reason.clone()).or_default(),
+        };
+        if findings.insert(fingerprint) {
+            self.count += 1;
+        }
+    }
+
+    fn remove(&mut self, reason: &Reason, fingerprint: Fingerprint) {
+        let Some(findings) = self.by_reason.get_mut(reason) else { return };
+        if findings.remove(&fingerprint) {
+            self.count -= 1;
+        }
+        if findings.is_empty() {
+            self.by_reason.remove(reason);
+        }
+    }
+
+    fn take(&mut self, reason: &Reason) -> impl Iterator<Item = Fingerprint> + use<> {
+        let findings = self.by_reason.remove(reason).unwrap_or_default();
+        self.count -= findings.len();
+        findings.into_iter()
+    }
+}
+
+/// Routed alerts of one finding that wait to be told of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    alerts: u64,
+    first: u64,
+    last: u64,
+}
+
+impl Span {
+    fn add(&mut self, entry: &Untold) {
+        let Untold { sequence, is_alert, .. } = *entry;
+        if !is_alert {
+            return;
+        }
+        if self.alerts == 0 {
+            self.first = sequence;
+        }
+        self.alerts += 1;
+        self.last = sequence;
+    }
+}
+
+impl Pipeline {
+    /// Takes the parts of a finding's new alert in, and returns what hides it, if something does;
+    /// otherwise whether it was hidden before.
+    pub(super) fn hide(
+        &mut self,
+        alert: &Alert,
+        facts: &Facts<'_>,
+        subject: &Subject<'_>,
+        slot: u32,
+    ) -> Result<bool, Reason> {
+        if !self.inhibitions.is_empty() {
+            let parts = self.inhibitions.parts(alert, facts, subject, |_| true);
+            self.take_parts(slot, parts);
+        }
+        let wall = self.wall();
+        let silence = self.silences.hit(subject, wall).map(Reason::Silence);
+        let reason = silence.or_else(|| self.inhibitor(slot).map(Reason::Inhibited));
+        match reason {
+            Some(reason) => {
+                self.set_hidden(slot, &reason, 1);
+                Err(reason)
+            }
+            None => Ok(self.unhide(slot).is_some()),
+        }
+    }
+
+    fn take_parts(&mut self, slot: u32, parts: Parts) {
+        let Some(live) = self.findings.get_mut(slot) else { return };
+        if parts.is_empty() && live.parts.is_none() {
+            return;
+        }
+        let held = live.parts.get_or_insert_default();
+        self.totals.sources_refused += self.inhibitions.take(live.fingerprint, held, parts);
+    }
+
+    fn inhibitor(&self, slot: u32) -> Option<Inhibitor> {
+        let live = self.findings.get(slot)?;
+        self.inhibitions.inhibitor(live.fingerprint, live.parts.as_ref()?)
+    }
+
+    /// Notes that a finding is hidden, with so many more alerts of it.
+    fn set_hidden(&mut self, slot: u32, reason: &Reason, alerts: u64) {
+        let before = self.unhide(slot).map_or(0, |hidden| hidden.alerts);
+        let Some(live) = self.findings.get_mut(slot) else { return };
+        let hidden = Hidden { reason: reason.clone(), alerts: before + alerts, judge_at: None };
+        live.hidden = Some(Box::new(hidden));
+        self.hidden_by.insert(reason, live.fingerprint);
+    }
+
+    /// Notes that a finding is not hidden, and returns what hid it.
+    fn unhide(&mut self, slot: u32) -> Option<Box<Hidden>> {
+        let live = self.findings.get_mut(slot)?;
+        let hidden = live.hidden.take()?;
+        match hidden.judge_at {
+            Some(at) => self.timers.clear(at, Timer::Judge(live.fingerprint)),
+            None => self.hidden_by.remove(&hidden.reason, live.fingerprint),
+        }
+        Some(hidden)
+    }
+
+    /// Has what was hidden for this reason judged again, now or, of very many, soon.
+    pub(super) fn reconsider(&mut self, reason: &Reason) {
+        let now = self.clock.now();
+        for (index, fingerprint) in self.hidden_by.take(reason).enumerate() {
+            let wait = Duration::from_secs((index / JUDGED_PER_SECOND_MAX) as u64);
+            self.judge_later(fingerprint, clock::after(now, wait));
+        }
+    }
+
+    fn judge_later(&mut self, fingerprint: Fingerprint, at: Timestamp) {
+        let slot = self.by_fingerprint.get(&fingerprint);
+        let live = slot.and_then(|slot| self.findings.get_mut(*slot));
+        if let Some(hidden) = live.and_then(|live| live.hidden.as_mut()) {
+            hidden.judge_at = Some(at);
+            self.timers.set(at, Timer::Judge(fingerprint));
+        }
+    }
+
+    /// Notes what a finding was that is about to be forgotten.
+    pub(super) fn forget_hidden(&mut self, slot: u32) {
+        self.unhide(slot);
+        let Some(live) = self.findings.get_mut(slot) else { return };
+        let (fingerprint, parts) = (live.fingerprint, live.parts.take());
+        for rule in
+            parts.map(|parts| self.inhibitions.forget(fingerprint, &parts)).into_iter().flatten()
+        {
+            self.reconsider(&Reason::Inhibited(Inhibitor { rule, source: fingerprint }));
+        }
+    }
+
+    /// Returns until when a finding still counts as a source although its quiet time ended at `end`:
+    /// nothing was running then, and nobody could tell of it.
+    pub(super) fn source_waits(&self, slot: u32, end: Timestamp) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let is_source = self.findings.get(slot)?.parts.as_ref()?.is_source();
+        let missed = clock::after(end, ABSENCE) < now;
+        (is_source && missed).then(|| clock::whole_second(clock::after(now, SOURCES_WAIT)))
+    }
+
+    /// Judges a hidden finding again, as what hid it is gone: hidden by something else, or told of.
+    pub(super) fn judge_hidden(
+        &mut self,
+        sequence: u64,
+        fingerprint: Fingerprint,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(&slot) = self.by_fingerprint.get(&fingerprint) else { return };
+        let Some(hidden) = self.unhide(slot) else { return };
+        let Some(live) = self.findings.get(slot) else { return };
+        let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get()) else { return };
+        let alert = Alert { priority: live.priority, ..sample };
+        let (count, score) = (live.count, live.score.points);
+        let subject =
+            Subject { score: Some(score), ..arrival::subject(&alert, fingerprint, count) };
+        if let Some(reason) = self.hides(slot, &subject) {
+            self.set_hidden(slot, &reason, hidden.alerts);
+            return;
+        }
+        let mut taken = mem::take(&mut self.taken);
+        self.routes.take(&subject, &mut taken);
+        let wall = self.wall();
+        let mut routes = Vec::new();
+        let facts = Facts::of(&alert);
+        for settings in taken.drain(..) {
+            if settings.outputs.is_empty() || settings.hours.closed(wall).is_some() {
+                continue;
+            }
+            let joining = Joining {
+                sequence,
+                alert: &alert,
+                facts: &facts,
+                slot,
+                was_hidden: true,
+                returns: Some(hidden.alerts),
+            };
+            let (group, _) = self.join(&joining, &settings, effects);
+            let (route, outputs) = (settings.route.clone(), settings.output_names.clone());
+            routes.push(Routing { route, group: Some(group), outputs, closed: None });
+        }
+        self.taken = taken;
+        let (reason, alerts) = (hidden.reason, hidden.alerts);
+        let returned = DecisionKind::Returned { fingerprint, reason, alerts, routes };
+        self.decide(sequence, returned, effects);
+    }
+
+    /// Returns what hides a finding now.
+    fn hides(&self, slot: u32, subject: &Subject<'_>) -> Option<Reason> {
+        let silence = self.silences.find(subject, self.wall()).cloned().map(Reason::Silence);
+        silence.or_else(|| self.inhibitor(slot).map(Reason::Inhibited))
+    }
+
+    /// As [`Self::hides`], of a finding that was last judged when its last alert came.
+    fn hides_since(&self, slot: u32) -> Option<Reason> {
+        let live = self.findings.get(slot)?;
+        if let Some(hidden) = live.hidden.as_ref().filter(|hidden| hidden.judge_at.is_none()) {
+            return Some(hidden.reason.clone());
+        }
+        if self.silences.began_since(live.last_seen)
+            && let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get())
+        {
+            let alert = Alert { priority: live.priority, ..sample };
+            let subject = arrival::subject(&alert, live.fingerprint, live.count);
+            return self.hides(slot, &Subject { score: Some(live.score.points), ..subject });
+        }
+        self.inhibitor(slot).map(Reason::Inhibited)
+    }
+
+    /// Returns whether a notification of a group is not to list this finding. One that is in a
+    /// notification nobody has taken yet is told of in the one that takes its place.
+    pub(super) fn is_left_out(&self, group: &Group, at: u32, slot: u32) -> bool {
+        let Some(live) = self.findings.get(slot) else { return true };
+        if live.hidden.is_none() && self.inhibitor(slot).is_none() {
+            return false;
+        }
+        let routed = live.memberships.iter().find(|joined| joined.group == at);
+        let is_owed = |lane: &Lane| {
+            let was_told = routed.is_some_and(|joined| Some(joined.routed) < lane.notified_at);
+            was_told && self.pending.current(group.id, lane.output).is_some()
+        };
+        !group.lanes.iter().any(is_owed)
+    }
+
+    /// Takes out of what an output is about to be told whatever is hidden by now. What is left
+    /// decides whether there is something to tell at all.
+    pub(super) fn withhold(
+        &mut self,
+        sequence: u64,
+        slot: u32,
+        index: usize,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        let (id, output) = (group.id, group.lanes[index].output);
+        let untold = mem::take(&mut group.lanes[index].untold);
+        if self.inhibitions.is_empty() && self.silences.current_len() == 0 {
+            return;
+        }
+        let mut by_finding: BTreeMap<Fingerprint, Span> = BTreeMap::new();
+        for entry in &untold {
+            by_finding.entry(entry.finding).or_default().add(entry);
+        }
+        let mut returns = false;
+        for (fingerprint, span) in by_finding {
+            let Span { alerts, first, last } = span;
+            let member = self.by_fingerprint.get(&fingerprint).copied();
+            let hidden = member.and_then(|slot| Some((slot, self.hides_since(slot)?)));
+            let Some((member, reason)) = hidden else {
+                returns |= alerts == 0;
+                continue;
+            };
+            self.set_hidden(member, &reason, alerts);
+            if alerts == 0 {
+                continue;
+            }
+            if let Some(group) = self.groups.get_mut(slot) {
+                group.lanes[index].waiting -= alerts;
+            }
+            let ledger = self.destinations.ledger(output);
+            ledger.pending -= alerts;
+            ledger.suppressed += alerts;
+            let output = self.destinations.name(output);
+            let withheld = Withheld { group: id, output, fingerprint, first, last, alerts, reason };
+            self.decide(sequence, DecisionKind::Withheld(withheld), effects);
+        }
+        if let Some(group) = self.groups.get_mut(slot) {
+            group.settle(index, returns);
+        }
+    }
+
+    /// Takes the inhibitions of a new configuration over: what findings are in rules that stay is
+    /// kept, what they are in new ones is told by their samples.
+    pub(super) fn take_over_inhibitions(&mut self, before: &[Inhibition]) {
+        if *before == self.config.inhibitions {
+            return;
+        }
+        let moved = Moved::new(before, &self.config.inhibitions);
+        self.inhibitions = Inhibitions::new(&self.config.inhibitions);
+        let slots: Vec<u32> = self.findings.iter().map(|(slot, _)| slot).collect();
+        for slot in &slots {
+            let Some(live) = self.findings.get_mut(*slot) else { continue };
+            if let Some(held) = &mut live.parts {
+                moved.renumber(held);
+                self.inhibitions.restore(live.fingerprint, held);
+            }
+            let Ok(alert) = serde_json::from_str::<Alert>(live.sample.get()) else { continue };
+            let alert = Alert { priority: live.priority, ..alert };
+            let subject = arrival::subject(&alert, live.fingerprint, live.count);
+            let subject = Subject { score: Some(live.score.points), ..subject };
+            let facts = Facts::of(&alert);
+            let parts = self.inhibitions.parts(&alert, &facts, &subject, |rule| moved.is_new(rule));
+            if parts.is_empty() && live.parts.as_ref().is_none_or(|held| held.is_empty()) {
+                live.parts = None;
+                continue;
+            }
+            let held = live.parts.get_or_insert_default();
+            self.totals.sources_refused += self.inhibitions.add(live.fingerprint, held, parts);
+        }
+        self.reconsider_inhibited(&slots);
+    }
+
+    /// Has those judged again that were hidden by what is no source any more.
+    fn reconsider_inhibited(&mut self, slots: &[u32]) {
+        for slot in slots {
+            let Some(live) = self.findings.get(*slot) else { continue };
+            let Some(hidden) = &live.hidden else { continue };
+            let reason = &hidden.reason;
+            let Reason::Inhibited(by) = reason else { continue };
+            if hidden.judge_at.is_none() && self.inhibitor(*slot).as_ref() != Some(by) {
+                let reason = reason.clone();
+                self.reconsider(&reason);
+            }
+        }
+    }
+
+    /// Notes again what follows from a finding that was restored.
+    pub(super) fn restore_hidden(&mut self, slot: u32) {
+        let Some(live) = self.findings.get(slot) else { return };
+        if let Some(parts) = &live.parts {
+            self.inhibitions.restore(live.fingerprint, parts);
+        }
+        if let Some(hidden) = &live.hidden {
+            match hidden.judge_at {
+                Some(at) => self.timers.set(at, Timer::Judge(live.fingerprint)),
+                None => self.hidden_by.insert(&hidden.reason, live.fingerprint),
+            }
+        }
+    }
+}
