@@ -1,16 +1,16 @@
 //! Named places in the journal, each a small checksummed file replaced as a whole.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use crate::{CursorError, OpenError, locked, log::Log, segment::sync_dir};
+use crate::{Access, CursorError, Disk, OpenError, locked, log::Log};
 
 const SUFFIX: &str = ".cursor";
 const MAGIC: [u8; 8] = *b"SAKERCUR";
+const FILE_BYTES: usize = 20;
 const NAME_BYTES_MAX: usize = 64;
 
 /// A place in the journal that survives a restart and keeps the records after it.
@@ -32,7 +32,7 @@ impl Cursor {
             // Held back from the start: what is there now must not be deleted under it.
             let first = log.first();
             locked(&log.state).cursors.insert(name.to_owned(), first);
-            store(&log.dir, name, first).inspect_err(|_| {
+            store(&*log.disk, &log.dir, name, first).inspect_err(|_| {
                 locked(&log.state).cursors.remove(name);
             })
         })?;
@@ -46,8 +46,9 @@ impl Cursor {
             if locked(&log.state).cursors.remove(name).is_none() {
                 return Ok(());
             }
-            fs::remove_file(&path)
-                .and_then(|()| sync_dir(&log.dir))
+            log.disk
+                .remove(&path)
+                .and_then(|()| log.disk.sync_dir(&log.dir))
                 .map_err(|source| CursorError::Io { action: "remove", path, source })
         })?;
         log.delete_passed();
@@ -71,7 +72,7 @@ impl Cursor {
             if sequence == position {
                 return Ok(());
             }
-            store(&self.log.dir, &self.name, sequence)?;
+            store(&*self.log.disk, &self.log.dir, &self.name, sequence)?;
             locked(&self.log.state).cursors.insert(self.name.clone(), sequence);
             Ok(())
         })?;
@@ -97,8 +98,8 @@ pub(crate) fn path_of(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}{SUFFIX}"))
 }
 
-fn encode(position: u64) -> [u8; 20] {
-    let mut bytes = [0; 20];
+fn encode(position: u64) -> [u8; FILE_BYTES] {
+    let mut bytes = [0; FILE_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..16].copy_from_slice(&position.to_le_bytes());
     let crc = crc32fast::hash(&bytes[..16]);
@@ -106,18 +107,21 @@ fn encode(position: u64) -> [u8; 20] {
     bytes
 }
 
-pub(crate) fn load(path: &Path) -> Result<u64, OpenError> {
-    let bytes = fs::read(path).map_err(|source| OpenError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<u64, OpenError> {
+    let mut bytes = [0; FILE_BYTES];
+    let mut read = || -> io::Result<bool> {
+        let file = disk.open(path, Access::Read)?;
+        if file.length()? != FILE_BYTES as u64 {
+            return Ok(false);
+        }
+        file.read_exact_at(&mut bytes, 0).map(|()| true)
+    };
+    let is_whole =
+        read().map_err(|source| OpenError::Io { action: "read", path: path.to_owned(), source })?;
     let mut word = [0; 8];
-    if bytes.len() == 20 {
-        word.copy_from_slice(&bytes[8..16]);
-    }
+    word.copy_from_slice(&bytes[8..16]);
     let position = u64::from_le_bytes(word);
-    if bytes != encode(position) {
+    if !is_whole || bytes != encode(position) {
         return Err(OpenError::Damaged {
             file: path.to_owned(),
             offset: 0,
@@ -136,15 +140,15 @@ pub(crate) fn ahead(path: &Path, position: u64, end: u64) -> OpenError {
     }
 }
 
-fn store(dir: &Path, name: &str, position: u64) -> Result<(), CursorError> {
+fn store(disk: &dyn Disk, dir: &Path, name: &str, position: u64) -> Result<(), CursorError> {
     let path = path_of(dir, name);
     let temporary = dir.join(format!("{name}{SUFFIX}.tmp"));
     let write = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&encode(position))?;
+        let file = disk.open(&temporary, Access::Create)?;
+        file.write_all_at(&encode(position), 0)?;
         file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        sync_dir(dir)
+        disk.rename(&temporary, &path)?;
+        disk.sync_dir(dir)
     };
     write().map_err(|source| CursorError::Io { action: "write", path: path.clone(), source })
 }

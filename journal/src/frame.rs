@@ -8,11 +8,11 @@
 //! The salt is drawn per segment: neither an old segment's bytes nor a record made to look like a
 //! frame can be taken for a frame of this one.
 
-use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+use std::{io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::FORMAT_VERSION;
+use crate::{DiskFile, FORMAT_VERSION};
 
 pub(crate) const HEADER_BYTES: u64 = 32;
 pub(crate) const FRAME_BYTES: usize = 16;
@@ -130,14 +130,14 @@ pub(crate) enum Step {
 /// Walks over the frames of one segment, checking each.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     salt: u64,
     offset: u64,
     ahead: BytesMut,
 }
 
 impl Frames {
-    pub(crate) fn new(file: Arc<File>, salt: u64, offset: u64) -> Self {
+    pub(crate) fn new(file: Arc<dyn DiskFile>, salt: u64, offset: u64) -> Self {
         Self { file, salt, offset, ahead: BytesMut::new() }
     }
 
@@ -201,13 +201,13 @@ pub(crate) struct Remainder {
 
 /// Looks at the rest of a segment from `offset` on, where record `expected` should have been.
 pub(crate) fn remainder(
-    file: &File,
+    file: &dyn DiskFile,
     salt: u64,
     offset: u64,
     expected: u64,
 ) -> io::Result<Remainder> {
     let mut rest = Vec::new();
-    let end = file.metadata()?.len();
+    let end = file.length()?;
     rest.resize(usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX), 0);
     file.read_exact_at(&mut rest, offset)?;
     let written = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);

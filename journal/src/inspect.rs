@@ -1,7 +1,7 @@
 //! Looks at a journal's files from outside: nothing is changed, and a process may be using them.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
     ops::Range,
     path::{Path, PathBuf},
@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    OpenError, ReadError, cursor,
+    Access, FileSystem, OpenError, ReadError, cursor,
     frame::{Flags, Frames, Step},
     log::Files,
     segment::{self, End, Scan, Segment},
@@ -51,7 +51,7 @@ pub struct SegmentView {
 
 /// Returns whether a folder holds a journal.
 pub fn is_journal(dir: &Path) -> Result<bool, OpenError> {
-    Files::list(dir).map(|files| !files.segments.is_empty())
+    Files::list(&FileSystem, dir).map(|files| !files.segments.is_empty())
 }
 
 impl Inspection {
@@ -59,7 +59,7 @@ impl Inspection {
     /// says that the folder itself could not be read.
     pub fn of(dir: &Path) -> Result<Self, OpenError> {
         let in_use = in_use(dir)?;
-        let files = Files::list(dir)?;
+        let files = Files::list(&FileSystem, dir)?;
         let mut found = Self {
             dir: dir.to_owned(),
             in_use,
@@ -73,7 +73,7 @@ impl Inspection {
             found.look(path, *first, index == 0, index + 1 == files.segments.len());
         }
         for (name, path) in files.cursors {
-            let position = match cursor::load(&path) {
+            let position = match cursor::load(&FileSystem, &path) {
                 Ok(position) => position,
                 Err(error) => {
                     found.problems.push(error);
@@ -151,7 +151,7 @@ impl Inspection {
         let mut looks = if self.in_use && newest { LOOKS_MAX } else { 1 };
         loop {
             looks -= 1;
-            let scan = segment::scan(path, first, OpenOptions::new().read(true));
+            let scan = segment::scan(&FileSystem, path, first, Access::Read);
             let moved = match &scan {
                 Ok(scan) => matches!(scan.end, End::Damaged { .. }),
                 Err(OpenError::Io { source, .. }) => source.kind() == io::ErrorKind::UnexpectedEof,

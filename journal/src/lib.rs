@@ -2,6 +2,7 @@
 //! slowest cursor. The format and its guarantees are in `docs/journal.md`.
 
 mod cursor;
+mod disk;
 mod error;
 mod frame;
 pub mod inspect;
@@ -25,10 +26,12 @@ use tokio::sync::watch;
 
 pub use crate::{
     cursor::Cursor,
+    disk::{Access, Disk, DiskFile, FileSystem, Lock},
     error::{AppendError, CursorError, OpenError, ReadError},
     reader::Reader,
+    writer::Writer,
 };
-use crate::{log::Log, queue::Queue, writer::Writer};
+use crate::{log::Log, queue::Queue};
 
 /// Version in every segment's header.
 pub const FORMAT_VERSION: u32 = 1;
@@ -155,7 +158,27 @@ impl Journal {
     ///
     /// Every record is read and checked. One process has it open at a time.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), OpenError> {
-        let (log, recovery) = Log::open(dir, options)?;
+        let (journal, recovery, writer) = Self::open_on(Arc::new(FileSystem), dir, options)?;
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(|| block_on(writer.run()))
+            .map_err(|source| OpenError::Io {
+                action: "start the writer of",
+                path: dir.to_owned(),
+                source,
+            })?;
+        *locked(&journal.open.thread) = Some(thread);
+        Ok((journal, recovery))
+    }
+
+    /// As [`Self::open`], on any disk, and without a thread: who opens it so runs the writer, and
+    /// waits for its end before the journal is opened again.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovery, Writer), OpenError> {
+        let (log, recovery) = Log::open(disk, dir, options)?;
         let queue_bytes_max =
             log.options.queue_bytes_max.min(writer::call_bytes_max(log.options.segment_bytes));
         let queue = Arc::new(Queue::new(
@@ -165,19 +188,9 @@ impl Journal {
         ));
         let log = Arc::new(log);
         let writer = Writer::new(Arc::clone(&log), Arc::clone(&queue));
-        let thread = thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(|| writer.run())
-            .map_err(|source| OpenError::Io {
-                action: "start the writer of",
-                path: dir.to_owned(),
-                source,
-            })?;
         log.delete_passed();
-        Ok((
-            Self { open: Arc::new(Open { log, queue, thread: Mutex::new(Some(thread)) }) },
-            recovery,
-        ))
+        let open = Open { log, queue, thread: Mutex::new(None) };
+        Ok((Self { open: Arc::new(open) }, recovery, writer))
     }
 
     /// Appends all records or none, and returns their sequences once they are durable.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -12,21 +11,26 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::{
-    CursorError, OpenError, Options, ReadError, Recovery, cursor, locked,
-    segment::{self, Place, Segment, sync_dir},
+    Access, CursorError, Disk, DiskFile, Lock, OpenError, Options, ReadError, Recovery, cursor,
+    locked,
+    segment::{self, Place, Segment},
 };
 
 #[derive(Debug)]
 pub(crate) struct Log {
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
     pub(crate) durable: watch::Sender<u64>,
     pub(crate) state: Mutex<State>,
     /// Held while cursor files change; `None` once the journal is closed. Keeps other processes out.
-    pub(crate) lock: Mutex<Option<File>>,
+    pub(crate) lock: Mutex<Option<Lock>>,
     /// Held while segments are deleted, so that the oldest always goes first. Taken before `state`.
     retention: Mutex<()>,
 }
+
+/// A segment, and its file as a reader opened it.
+pub(crate) type OpenSegment = (Arc<Segment>, Arc<dyn DiskFile>);
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -60,11 +64,10 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn list(dir: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io { action: "list", path: dir.to_owned(), source };
         let mut files = Self::default();
-        for entry in fs::read_dir(dir).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
+        for path in disk.list(dir).map_err(failed)? {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if let Some(first) = segment::first_of(name) {
                 files.segments.push((first, path));
@@ -82,28 +85,29 @@ impl Files {
 
 impl Log {
     /// Reads the directory and makes good what a crash left.
-    pub(crate) fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), OpenError> {
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovery), OpenError> {
         options.check().map_err(OpenError::Options)?;
         let failed = |action, path: &Path| {
             let path = path.to_owned();
             move |source| OpenError::Io { action, path, source }
         };
-        fs::create_dir_all(dir).map_err(failed("make", dir))?;
+        disk.make_dir(dir).map_err(failed("make", dir))?;
         let lock_path = dir.join("lock");
-        let lock = File::create(&lock_path).map_err(failed("open", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::Locked(dir.to_owned())),
-            Err(fs::TryLockError::Error(source)) => return Err(failed("lock", &lock_path)(source)),
-        }
+        let Some(lock) = disk.lock(&lock_path).map_err(failed("lock", &lock_path))? else {
+            return Err(OpenError::Locked(dir.to_owned()));
+        };
 
-        let files = Files::list(dir)?;
+        let files = Files::list(&*disk, dir)?;
         for path in &files.unfinished {
-            fs::remove_file(path).map_err(failed("remove", path))?;
+            disk.remove(path).map_err(failed("remove", path))?;
         }
         let mut cursors = BTreeMap::new();
         for (name, path) in files.cursors {
-            cursors.insert(name, cursor::load(&path)?);
+            cursors.insert(name, cursor::load(&*disk, &path)?);
         }
         let firsts = files.segments;
 
@@ -114,7 +118,7 @@ impl Log {
                 return Err(segment::damaged(path, 0, "records before it are missing"));
             }
             let place = if index + 1 == firsts.len() { Place::Last } else { Place::Earlier };
-            let (segment, torn) = segment::recover(path, *first, place)?;
+            let (segment, torn) = segment::recover(&*disk, path, *first, place)?;
             torn_bytes += torn;
             next = Some(segment.next());
             segments.push_back(Arc::new(segment));
@@ -133,6 +137,7 @@ impl Log {
             info!(dir = %dir.display(), torn_bytes, "cut an unfinished commit from the journal");
         }
         let log = Self {
+            disk,
             dir: dir.to_owned(),
             options,
             durable: watch::Sender::new(next),
@@ -152,7 +157,7 @@ impl Log {
     }
 
     /// Returns the segment that holds, or will hold, record `sequence`, and its open file.
-    pub(crate) fn locate(&self, sequence: u64) -> Result<Option<(Arc<Segment>, File)>, ReadError> {
+    pub(crate) fn locate(&self, sequence: u64) -> Result<Option<OpenSegment>, ReadError> {
         // The lock is held until the file is open: retention cannot delete it in between.
         let state = locked(&self.state);
         let after = state.segments.partition_point(|segment| segment.first <= sequence);
@@ -162,7 +167,9 @@ impl Log {
                 None => Ok(None),
             };
         };
-        let file = File::open(&segment.path)
+        let file = self
+            .disk
+            .open(&segment.path, Access::Read)
             .map_err(|source| ReadError::Io { path: segment.path.clone(), source })?;
         Ok(Some((Arc::clone(segment), file)))
     }
@@ -203,14 +210,19 @@ impl Log {
                 let Some(segment) = state.segments.pop_front() else { return };
                 segment
             };
-            if let Err(error) = fs::remove_file(&segment.path).and_then(|()| sync_dir(&self.dir)) {
+            if let Err(error) = self.remove(&segment.path) {
                 warn!(file = %segment.path.display(), %error, "failed to delete a journal segment");
-                if segment.path.exists() {
+                if self.disk.exists(&segment.path) {
                     locked(&self.state).segments.push_front(segment);
                 }
                 return;
             }
         }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)?;
+        self.disk.sync_dir(&self.dir)
     }
 
     /// Stops the journal for good: after a failed write or sync nobody knows what the disk holds.

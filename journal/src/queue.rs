@@ -3,11 +3,11 @@
 use std::{
     collections::VecDeque,
     ops::Range,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{AppendError, frame::framed_bytes, locked};
 
@@ -25,7 +25,7 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
-    filled: Condvar,
+    filled: Notify,
     records: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     records_max: usize,
@@ -43,7 +43,7 @@ impl Queue {
     pub(crate) fn new(records_max: usize, bytes_max: usize, record_bytes_max: usize) -> Self {
         Self {
             waiting: Mutex::default(),
-            filled: Condvar::new(),
+            filled: Notify::new(),
             records: Arc::new(Semaphore::new(records_max)),
             bytes: Arc::new(Semaphore::new(bytes_max)),
             records_max,
@@ -81,13 +81,23 @@ impl Queue {
         answered.await.unwrap_or(Err(AppendError::Failed))
     }
 
-    /// Waits for at least one call and takes as many as fit one commit. Returns nothing when the
-    /// queue is closed and empty.
+    /// Waits for at least one call; returns false when the queue is closed and empty. Only one may
+    /// wait.
+    pub(crate) async fn wait(&self) -> bool {
+        loop {
+            {
+                let waiting = locked(&self.waiting);
+                if !waiting.calls.is_empty() || waiting.closed {
+                    return !waiting.calls.is_empty();
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Takes as many calls as fit one commit.
     pub(crate) fn take(&self, records_max: usize, bytes_max: usize) -> Vec<Call> {
         let mut waiting = locked(&self.waiting);
-        while waiting.calls.is_empty() && !waiting.closed {
-            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-        }
         let (mut taken, mut records, mut bytes) = (Vec::new(), 0, 0);
         while let Some(call) = waiting.calls.front() {
             records += call.records.len();
@@ -105,7 +115,7 @@ impl Queue {
         self.records.close();
         self.bytes.close();
         locked(&self.waiting).closed = true;
-        self.filled.notify_all();
+        self.filled.notify_one();
     }
 
     /// Returns the records and bytes waiting or being committed.

@@ -1,11 +1,11 @@
 //! Reads durable records, at its own pace.
 
-use std::{fs::File, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::{
-    ReadError,
+    DiskFile, ReadError,
     frame::{Frames, Step},
     log::Log,
     segment::Segment,
@@ -59,9 +59,9 @@ impl Reader {
     }
 
     /// Goes to the reader's position in `segment`.
-    fn enter(&mut self, segment: Arc<Segment>, file: File) -> Result<(), ReadError> {
+    fn enter(&mut self, segment: Arc<Segment>, file: Arc<dyn DiskFile>) -> Result<(), ReadError> {
         let (mut sequence, offset) = segment.seek(self.position);
-        let mut frames = Frames::new(Arc::new(file), segment.salt, offset);
+        let mut frames = Frames::new(file, segment.salt, offset);
         let end = segment.end();
         while sequence < self.position && read(&segment, &mut frames, sequence, end)?.is_some() {
             sequence += 1;

@@ -1,10 +1,7 @@
 //! One file of the log: made at its full size, filled, sealed, deleted.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    hash::{BuildHasher, RandomState},
     io,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -12,10 +9,8 @@ use std::{
     },
 };
 
-use rustix::fs::{FallocateFlags, fallocate};
-
 use crate::{
-    OpenError,
+    Access, Disk, DiskFile, OpenError,
     frame::{self, Flags, Frames, HEADER_BYTES, Header, HeaderError, Step, push, remainder},
     locked,
 };
@@ -101,7 +96,7 @@ fn path_of(dir: &Path, first: u64) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Active {
     pub(crate) segment: Arc<Segment>,
-    file: File,
+    file: Arc<dyn DiskFile>,
     /// Offset after the last record written.
     pub(crate) end: u64,
 }
@@ -109,29 +104,24 @@ pub(crate) struct Active {
 impl Active {
     /// Makes a segment whose space is on the disk before it takes a record. It appears under its
     /// name only when all of it is durable.
-    pub(crate) fn create(dir: &Path, first: u64, bytes: u64) -> io::Result<Self> {
-        let header = Header { first, salt: RandomState::new().hash_one(first) };
+    pub(crate) fn create(disk: &dyn Disk, dir: &Path, first: u64, bytes: u64) -> io::Result<Self> {
+        let header = Header { first, salt: disk.salt() };
         let temporary = dir.join("new.tmp");
         let path = path_of(dir, first);
         let made = (|| {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&temporary)?;
-            preallocate(&file, bytes)?;
+            let file = disk.open(&temporary, Access::Create)?;
+            file.reserve(bytes)?;
             file.write_all_at(&header.to_bytes(), 0)?;
             file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            sync_dir(dir)?;
+            disk.rename(&temporary, &path)?;
+            disk.sync_dir(dir)?;
             Ok(file)
         })();
         let file = match made {
             Ok(file) => file,
             Err(error) => {
                 // Gives the space back; if that fails too, the next attempt truncates the file.
-                drop(fs::remove_file(&temporary));
+                drop(disk.remove(&temporary));
                 return Err(error);
             }
         };
@@ -154,42 +144,21 @@ impl Active {
 
     /// Ends the segment: from now on anything wrong in it is damage.
     pub(crate) fn seal(self, next: u64) -> io::Result<()> {
-        seal(&self.file, &self.segment, next, self.end)
+        seal(&*self.file, &self.segment, next, self.end)
     }
 }
 
-fn seal(file: &File, segment: &Segment, next: u64, end: u64) -> io::Result<()> {
+fn seal(file: &dyn DiskFile, segment: &Segment, next: u64, end: u64) -> io::Result<()> {
     file.sync_data()?;
     let mut bytes = Vec::new();
     push(&mut bytes, segment.salt, next, Flags::SEAL.and(Flags::SYNCED), &[]);
     file.write_all_at(&bytes, end)?;
     file.sync_data()?;
     let length = end + bytes.len() as u64;
-    file.set_len(length)?;
+    file.set_length(length)?;
     file.sync_all()?;
     segment.bytes.store(length, Ordering::Relaxed);
     Ok(())
-}
-
-/// Reserves disk space, so that writing to it later cannot find the disk full.
-fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
-    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
-        Ok(()) => return Ok(()),
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let zeros = vec![0; 1 << 20];
-    let mut at = 0;
-    while at < bytes {
-        let step = (bytes - at).min(zeros.len() as u64);
-        file.write_all_at(&zeros[..step as usize], at)?;
-        at += step;
-    }
-    Ok(())
-}
-
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// Where a segment stands among its like.
@@ -202,7 +171,7 @@ pub(crate) enum Place {
 /// A segment that was read to its end.
 pub(crate) struct Scan {
     pub(crate) segment: Segment,
-    pub(crate) file: File,
+    pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) end: End,
 }
 
@@ -218,14 +187,18 @@ pub(crate) enum End {
 }
 
 /// Reads a whole segment and checks every record. Changes nothing.
-pub(crate) fn scan(path: &Path, first: u64, open: &OpenOptions) -> Result<Scan, OpenError> {
+pub(crate) fn scan(
+    disk: &dyn Disk,
+    path: &Path,
+    first: u64,
+    access: Access,
+) -> Result<Scan, OpenError> {
     let failed = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
-    let file = open.open(path).map_err(failed("open"))?;
-    let length = file.metadata().map_err(failed("inspect"))?.len();
-    let header = read_header(&file, path, first, length)?;
+    let file = disk.open(path, access).map_err(failed("open"))?;
+    let length = file.length().map_err(failed("inspect"))?;
+    let header = read_header(&*file, path, first, length)?;
     let segment = Segment::new(path.to_owned(), header, length);
-    let read = Arc::new(file.try_clone().map_err(failed("open"))?);
-    let mut frames = Frames::new(read, header.salt, HEADER_BYTES);
+    let mut frames = Frames::new(Arc::clone(&file), header.salt, HEADER_BYTES);
     let (mut sequence, mut call) = (first, (first, HEADER_BYTES));
     let bad = loop {
         let offset = frames.offset();
@@ -247,7 +220,7 @@ pub(crate) fn scan(path: &Path, first: u64, open: &OpenOptions) -> Result<Scan, 
         return Ok(Scan { segment, file, end: End::Sealed });
     };
     let offset = frames.offset();
-    let rest = remainder(&file, header.salt, offset, sequence).map_err(failed("read"))?;
+    let rest = remainder(&*file, header.salt, offset, sequence).map_err(failed("read"))?;
     let end = match rest.synced {
         true => End::Damaged { offset, reason },
         false => End::Open { offset, torn_bytes: offset - call.1 + rest.written_bytes, reason },
@@ -255,7 +228,12 @@ pub(crate) fn scan(path: &Path, first: u64, open: &OpenOptions) -> Result<Scan, 
     Ok(Scan { segment, file, end })
 }
 
-fn read_header(file: &File, path: &Path, first: u64, length: u64) -> Result<Header, OpenError> {
+fn read_header(
+    file: &dyn DiskFile,
+    path: &Path,
+    first: u64,
+    length: u64,
+) -> Result<Header, OpenError> {
     let damaged = |reason: &str| damaged(path, 0, reason);
     let mut header = [0; HEADER_BYTES as usize];
     if length < HEADER_BYTES {
@@ -282,12 +260,17 @@ pub(crate) fn damaged(path: &Path, offset: u64, reason: &str) -> OpenError {
 
 /// Reads a whole segment after a restart. The last one may end in a commit nobody was told of: that
 /// is cut off and the segment sealed. Returns it and the bytes cut.
-pub(crate) fn recover(path: &Path, first: u64, place: Place) -> Result<(Segment, u64), OpenError> {
-    let Scan { segment, file, end } = scan(path, first, OpenOptions::new().read(true).write(true))?;
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    path: &Path,
+    first: u64,
+    place: Place,
+) -> Result<(Segment, u64), OpenError> {
+    let Scan { segment, file, end } = scan(disk, path, first, Access::Write)?;
     match (end, place) {
         (End::Sealed, _) => Ok((segment, 0)),
         (End::Open { torn_bytes, .. }, Place::Last) => {
-            seal(&file, &segment, segment.next(), segment.end()).map_err(|source| {
+            seal(&*file, &segment, segment.next(), segment.end()).map_err(|source| {
                 OpenError::Io { action: "seal", path: path.to_owned(), source }
             })?;
             Ok((segment, torn_bytes))

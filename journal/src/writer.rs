@@ -1,4 +1,4 @@
-//! The one thread that writes: takes what waits, writes it, syncs once, answers.
+//! The one that writes: takes what waits, writes it, syncs once, answers.
 
 use std::{io, ops::Range, sync::Arc};
 
@@ -14,7 +14,9 @@ use crate::{
 /// Bytes one commit takes at most, unless a single call holds more.
 const GROUP_BYTES_MAX: usize = 4 << 20;
 
-pub(crate) struct Writer {
+/// Commits what is appended to one journal. Nothing is durable unless it runs.
+#[derive(Debug)]
+pub struct Writer {
     log: Arc<Log>,
     queue: Arc<Queue>,
     /// None after a start, and when there was no space for one.
@@ -29,26 +31,42 @@ impl Writer {
         Self { log, queue, active: None, next, buffer: Vec::new() }
     }
 
-    /// Returns when the queue is closed and all it held is answered.
-    pub(crate) fn run(mut self) {
-        let bytes_max = GROUP_BYTES_MAX.min(call_bytes_max(self.log.options.segment_bytes));
-        loop {
-            let calls = self.queue.take(self.log.options.group_records_max, bytes_max);
-            if calls.is_empty() {
-                break;
-            }
-            let result = self.commit(&calls);
-            let mut first = self.next;
-            if let Ok(range) = &result {
-                first = range.start;
-            }
-            for call in calls {
-                let range = first..first + call.records.len() as u64;
-                first = range.end;
-                // A caller that went away needs no answer.
-                drop(call.answer.send(result.clone().map(|_| range)));
-            }
+    /// Returns when the journal is closed and all it held is answered.
+    pub async fn run(mut self) {
+        while self.wait().await {
+            self.turn();
         }
+        self.finish();
+    }
+
+    /// Waits until something is to be committed; returns false when the journal is closed and
+    /// nothing is left.
+    pub async fn wait(&self) -> bool {
+        self.queue.wait().await
+    }
+
+    /// Commits some of what waits, and answers. Blocks as long as the disk takes.
+    pub fn turn(&mut self) {
+        let bytes_max = GROUP_BYTES_MAX.min(call_bytes_max(self.log.options.segment_bytes));
+        let calls = self.queue.take(self.log.options.group_records_max, bytes_max);
+        if calls.is_empty() {
+            return;
+        }
+        let result = self.commit(&calls);
+        let mut first = self.next;
+        if let Ok(range) = &result {
+            first = range.start;
+        }
+        for call in calls {
+            let range = first..first + call.records.len() as u64;
+            first = range.end;
+            // A caller that went away needs no answer.
+            drop(call.answer.send(result.clone().map(|_| range)));
+        }
+    }
+
+    /// Ends the last segment, after the journal was closed.
+    pub fn finish(mut self) {
         if self.failed() {
             return;
         }
@@ -136,7 +154,7 @@ impl Writer {
             self.log.set_full(true, "its size limit is reached and a cursor still needs the rest");
             return Err(AppendError::Full);
         }
-        match Active::create(&self.log.dir, self.next, segment_bytes) {
+        match Active::create(&*self.log.disk, &self.log.dir, self.next, segment_bytes) {
             Ok(active) => {
                 self.log.push(&active.segment);
                 self.log.set_full(false, "");
