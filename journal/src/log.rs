@@ -83,6 +83,22 @@ impl Files {
     }
 }
 
+/// Makes the folder of a new journal, durably, with those above it: what is synced in it must not
+/// vanish with it. An earlier start may have made them and got no further.
+fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    disk.make_dir(dir)?;
+    for above in dir.ancestors().skip(1) {
+        // A relative path's first folder is made in this one.
+        let above = if above == Path::new("") { Path::new(".") } else { above };
+        match disk.sync_dir(above) {
+            // Whoever may not look into a folder has made nothing in it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
 impl Log {
     /// Reads the directory and makes good what a crash left.
     pub(crate) fn open(
@@ -95,7 +111,10 @@ impl Log {
             let path = path.to_owned();
             move |source| OpenError::Io { action, path, source }
         };
-        disk.make_dir(dir).map_err(failed("make", dir))?;
+        let is_new = Files::list(&*disk, dir).map_or(true, |files| files.segments.is_empty());
+        if is_new {
+            make_dir(&*disk, dir).map_err(failed("make", dir))?;
+        }
         let lock_path = dir.join("lock");
         let Some(lock) = disk.lock(&lock_path).map_err(failed("lock", &lock_path))? else {
             return Err(OpenError::Locked(dir.to_owned()));
