@@ -150,11 +150,25 @@ impl Active {
 
 fn seal(file: &dyn DiskFile, segment: &Segment, next: u64, end: u64) -> io::Result<()> {
     file.sync_data()?;
+    let length = write_seal(file, segment, next, end)?;
+    file.sync_data()?;
+    file.set_length(length)?;
+    file.sync_all()?;
+    segment.bytes.store(length, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Writes the sealing frame and returns where it ends.
+fn write_seal(file: &dyn DiskFile, segment: &Segment, next: u64, end: u64) -> io::Result<u64> {
     let mut bytes = Vec::new();
     push(&mut bytes, segment.salt, next, Flags::SEAL.and(Flags::SYNCED), &[]);
     file.write_all_at(&bytes, end)?;
-    file.sync_data()?;
-    let length = end + bytes.len() as u64;
+    Ok(end + bytes.len() as u64)
+}
+
+/// Seals a segment that is sealed already: its records were synced before, but its end perhaps not.
+fn seal_again(file: &dyn DiskFile, segment: &Segment) -> io::Result<()> {
+    let length = write_seal(file, segment, segment.next(), segment.end())?;
     file.set_length(length)?;
     file.sync_all()?;
     segment.bytes.store(length, Ordering::Relaxed);
@@ -173,6 +187,8 @@ pub(crate) struct Scan {
     pub(crate) segment: Segment,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) end: End,
+    /// Offset up to which it was synced, as its frames tell.
+    proven: u64,
 }
 
 /// What stands after the last record of a segment.
@@ -199,10 +215,16 @@ pub(crate) fn scan(
     let header = read_header(&*file, path, first, length)?;
     let segment = Segment::new(path.to_owned(), header, length);
     let mut frames = Frames::new(Arc::clone(&file), header.salt, HEADER_BYTES);
-    let (mut sequence, mut call) = (first, (first, HEADER_BYTES));
+    let (mut sequence, mut call, mut proven) = (first, (first, HEADER_BYTES), HEADER_BYTES);
     let bad = loop {
         let offset = frames.offset();
-        match frames.next(sequence, length).map_err(failed("read"))? {
+        let step = frames.next(sequence, length).map_err(failed("read"))?;
+        if let Step::Frame { flags, .. } = &step
+            && flags.has(Flags::SYNCED)
+        {
+            proven = offset;
+        }
+        match step {
             Step::Frame { flags, .. } if flags.has(Flags::SEAL) => break None,
             Step::Frame { flags, .. } => {
                 segment.mark(sequence, offset);
@@ -217,7 +239,7 @@ pub(crate) fn scan(
     };
     segment.advance(call.0, call.1);
     let Some(reason) = bad else {
-        return Ok(Scan { segment, file, end: End::Sealed });
+        return Ok(Scan { segment, file, end: End::Sealed, proven });
     };
     let offset = frames.offset();
     let rest = remainder(&*file, header.salt, offset, sequence).map_err(failed("read"))?;
@@ -225,7 +247,7 @@ pub(crate) fn scan(
         true => End::Damaged { offset, reason },
         false => End::Open { offset, torn_bytes: offset - call.1 + rest.written_bytes, reason },
     };
-    Ok(Scan { segment, file, end })
+    Ok(Scan { segment, file, end, proven })
 }
 
 fn read_header(
@@ -266,16 +288,39 @@ pub(crate) fn recover(
     first: u64,
     place: Place,
 ) -> Result<(Segment, u64), OpenError> {
-    let Scan { segment, file, end } = scan(disk, path, first, Access::Write)?;
+    let Scan { segment, file, end, proven } = scan(disk, path, first, Access::Write)?;
+    let failed = |source| OpenError::Io { action: "seal", path: path.to_owned(), source };
+    // What was read may be in memory only: a killed process had not synced it, or a sync failed,
+    // after which the kernel takes for written what is not. So the last segment's end is written
+    // again.
     match (end, place) {
-        (End::Sealed, _) => Ok((segment, 0)),
+        (End::Sealed, Place::Earlier) => Ok((segment, 0)),
+        (End::Sealed, Place::Last) => {
+            seal_again(&*file, &segment).map_err(failed)?;
+            Ok((segment, 0))
+        }
         (End::Open { torn_bytes, .. }, Place::Last) => {
-            seal(&*file, &segment, segment.next(), segment.end()).map_err(|source| {
-                OpenError::Io { action: "seal", path: path.to_owned(), source }
-            })?;
+            write_again(&*file, proven, segment.end())
+                .and_then(|()| seal(&*file, &segment, segment.next(), segment.end()))
+                .map_err(failed)?;
             Ok((segment, torn_bytes))
         }
         (End::Open { offset, reason, .. }, Place::Earlier)
         | (End::Damaged { offset, reason }, _) => Err(damaged(path, offset, reason)),
     }
+}
+
+/// Has the disk write what a file holds already.
+fn write_again(file: &dyn DiskFile, start: u64, end: u64) -> io::Result<()> {
+    let mut bytes =
+        vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX).min(1 << 20)];
+    let mut at = start;
+    while at < end {
+        let step = (end - at).min(bytes.len() as u64);
+        let part = &mut bytes[..step as usize];
+        file.read_exact_at(part, at)?;
+        file.write_all_at(part, at)?;
+        at += step;
+    }
+    Ok(())
 }

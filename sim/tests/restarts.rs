@@ -10,7 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use journal::{AppendError, Journal, Options, Writer};
-use sim::{chance::Chance, disk::SimDisk};
+use sim::{
+    chance::Chance,
+    disk::{Faults, SimDisk},
+};
 
 fn open(disk: &SimDisk) -> (Journal, u64, Writer) {
     let options = Options { segment_bytes: 4096, bytes_max: 1 << 20, ..Options::default() };
@@ -45,4 +48,43 @@ fn a_new_journal_does_not_vanish_with_its_folder() {
     disk.power_cut_keeping(0);
     let (journal, ..) = open(&disk);
     assert_eq!(texts(&journal), ["first"]);
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_is_written_by_the_next_start() {
+    let disk = SimDisk::new(Chance::new(1));
+    let (journal, _, mut writer) = open(&disk);
+    append(&journal, &mut writer, "first").expect("taken");
+    disk.set_faults(Faults { sync: 1000, ..Faults::default() });
+    assert_eq!(append(&journal, &mut writer, "second"), Err(AppendError::Failed));
+    disk.heal();
+    disk.kill();
+
+    let (journal, found, mut writer) = open(&disk);
+    append(&journal, &mut writer, "third").expect("taken");
+    disk.power_cut_keeping(0);
+    let (journal, ..) = open(&disk);
+    assert_eq!(
+        (found, texts(&journal)),
+        (2, vec!["first".into(), "second".into(), "third".into()])
+    );
+}
+
+#[test]
+fn a_seal_that_a_killed_process_had_not_synced_is_there_after_a_power_cut() {
+    for operation in 1..12 {
+        let disk = SimDisk::new(Chance::new(1));
+        let (journal, _, mut writer) = open(&disk);
+        append(&journal, &mut writer, "first").expect("taken");
+        disk.crash_after(operation);
+        journal.close();
+        writer.finish();
+        disk.kill();
+
+        let (journal, _, mut writer) = open(&disk);
+        append(&journal, &mut writer, "second").expect("taken");
+        disk.power_cut_keeping(0);
+        let (journal, ..) = open(&disk);
+        assert_eq!(texts(&journal), ["first", "second"], "killed at operation {operation}");
+    }
 }
