@@ -121,6 +121,8 @@ impl Log {
         };
 
         let files = Files::list(&*disk, dir)?;
+        // What is built upon from here on must not be another after a power cut.
+        disk.sync_dir(dir).map_err(failed("sync", dir))?;
         for path in &files.unfinished {
             disk.remove(path).map_err(failed("remove", path))?;
         }

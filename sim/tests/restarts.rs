@@ -88,3 +88,23 @@ fn a_seal_that_a_killed_process_had_not_synced_is_there_after_a_power_cut() {
         assert_eq!(texts(&journal), ["first", "second"], "killed at operation {operation}");
     }
 }
+
+#[test]
+fn a_cursor_that_a_killed_process_had_moved_does_not_go_back() {
+    for operation in 1..10 {
+        let disk = SimDisk::new(Chance::new(1));
+        let (journal, _, mut writer) = open(&disk);
+        append(&journal, &mut writer, "first").expect("taken");
+        let cursor = journal.cursor("reader").expect("a cursor");
+        disk.crash_after(operation);
+        drop(cursor.commit(1));
+        disk.kill();
+
+        let (journal, ..) = open(&disk);
+        let moved = journal.cursor("reader").expect("a cursor").position();
+        disk.power_cut_keeping(0);
+        let (journal, ..) = open(&disk);
+        let after = journal.cursor("reader").expect("a cursor").position();
+        assert_eq!(after, moved, "killed at operation {operation}");
+    }
+}
