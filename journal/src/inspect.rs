@@ -115,10 +115,12 @@ impl Inspection {
     fn look(&mut self, path: &Path, first: u64, oldest: bool, newest: bool) {
         let scan = match self.scan(path, first, newest) {
             Ok(scan) => scan,
-            // Retention goes on meanwhile.
+            // Retention goes on meanwhile: what was older than this is gone too.
             Err(OpenError::Io { source, .. })
                 if self.in_use && source.kind() == io::ErrorKind::NotFound =>
             {
+                self.segments.clear();
+                self.files.clear();
                 return;
             }
             Err(error) => return self.problems.push(error),
