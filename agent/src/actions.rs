@@ -92,6 +92,11 @@ impl Actions {
         self.0.config.listen
     }
 
+    /// Names what is noted of processes: another number, once all of it was forgotten.
+    pub fn memory(&self) -> u64 {
+        self.0.known.begun()
+    }
+
     /// Takes note of a process the sensor saw, for its exact start and its lineage.
     pub fn saw(&self, process: &Process) {
         self.0.known.saw(process);

@@ -64,11 +64,21 @@ impl Decoder {
         &mut self.processes
     }
 
-    /// Returns the next event that tells of a container rather than of what a process did.
-    pub(crate) fn notice(&mut self, time_ns: u64) -> Option<Event> {
+    pub(crate) fn files(&self) -> &FileNames {
+        &self.files
+    }
+
+    /// Counts an event that is not made.
+    pub(crate) fn pass_over(&mut self) {
+        self.number += 1;
+    }
+
+    /// Returns the next event that tells of a container rather than of what a process did; `clock` says
+    /// when that is, in nanoseconds since boot.
+    pub(crate) fn notice(&mut self, clock: fn() -> u64) -> Option<Event> {
         let notice = self.processes.notice()?;
         self.number += 1;
-        let time_ns = self.processes.boot_epoch_ns().saturating_add(time_ns);
+        let time_ns = self.processes.boot_epoch_ns().saturating_add(clock());
         let json = ParameterValue::Text(notice.json());
         let call = Call { values: Box::new([Some(json)]), descriptor: None };
         Some(Event {

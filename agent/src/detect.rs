@@ -18,7 +18,11 @@ use rules::{Matcher, Rule, RuleSet};
 use serde_json::json;
 
 use self::limited::Limited;
-use crate::{enforce::Enforcer, sensor::Noisy, sink::AlertSink};
+use crate::{
+    enforce::Enforcer,
+    sensor::{Noisy, Outcome},
+    sink::AlertSink,
+};
 
 /// Rule of the alert that says a rule was too noisy.
 pub const HELD_BACK: &str = "Saker: alerts held back";
@@ -156,8 +160,19 @@ impl Detector {
         Arc::clone(&self.counts)
     }
 
-    /// Hands the alerts this event is worth to `sink`.
-    pub fn observe(&mut self, event: &Event, sink: &mut dyn AlertSink) {
+    /// Names the rules in force. What was settled by others is not by these.
+    pub fn generation(&self) -> u64 {
+        self.rules.load().generation()
+    }
+
+    /// Counts events that were passed over because they are like one that was settled.
+    pub fn passed_over(&self, events: u64) {
+        self.counts.events.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Hands the alerts this event is worth to `sink`. It is settled if it matches no rule, nor would
+    /// another one like it.
+    pub fn observe(&mut self, event: &Event, sink: &mut dyn AlertSink) -> Outcome {
         let loaded = self.rules.load();
         if !Arc::ptr_eq(&loaded, &self.current) {
             self.current = Arc::clone(&loaded);
@@ -197,6 +212,10 @@ impl Detector {
             && let Some(enforcer) = enforcer
         {
             enforcer.unmatched(event);
+        }
+        match self.matcher.is_settled() {
+            true => Outcome::Settled,
+            false => Outcome::Open,
         }
     }
 

@@ -11,7 +11,7 @@ use self::{around::AroundMetrics, enforce::EnforceMetrics, rules::RuleMetrics};
 use crate::{
     detect::Counts,
     enrich::resolver::ResolverTotals,
-    sensor::{HoldEnd, KindCounters},
+    sensor::{HoldEnd, KindCounters, RepeatCounts},
     status::AgentStatus,
 };
 
@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     alerts: IntCounterVec,
     held_back: IntCounter,
     muted: IntCounter,
+    repeats: IntCounterVec,
     kernel_events: IntCounterVec,
     hooks: IntGaugeVec,
     hooks_unavailable: IntGauge,
@@ -90,6 +91,11 @@ impl Metrics {
             muted: counter(
                 "muted_events_total",
                 "Events of muted processes that the agent left out; the kernel counts its own.",
+            )?,
+            repeats: counters(
+                "repeats_total",
+                "Records looked for among those that came to nothing, by what was found; and forgotten ones.",
+                &["outcome"],
             )?,
             kernel_events: counters(
                 "kernel_events_total",
@@ -167,6 +173,9 @@ impl Metrics {
         for end in HoldEnd::ALL {
             metrics.held_events_total.with_label_values(&[end.name()]).reset();
         }
+        for (outcome, _) in RepeatCounts::default().named() {
+            metrics.repeats.with_label_values(&[outcome]).reset();
+        }
         Ok(metrics)
     }
 
@@ -192,6 +201,9 @@ impl Metrics {
         }
         raise(&self.held_back, status.alerts_held_back);
         raise(&self.muted, status.sensor.muted);
+        for (outcome, count) in status.sensor.repeats.named() {
+            raise(&self.repeats.with_label_values(&[outcome]), count);
+        }
         for kind in &status.sensor.kinds {
             for (outcome, count) in kind.counters.named() {
                 raise(&self.kernel_events.with_label_values(&[&kind.kind, outcome]), count);

@@ -28,7 +28,9 @@ mod limit;
 mod load;
 mod mute;
 mod needs;
+mod observer;
 mod options;
+mod repeats;
 mod ring;
 mod snapshot;
 mod status;
@@ -45,6 +47,8 @@ use self::{
     limit::Buckets,
     load::{Loaded, called, load, probe_kind, probe_kinds},
     mute::Mutes,
+    observer::Each,
+    repeats::{Look, Repeats},
     ring::{Drained, Rings},
     snapshot::{Iterator, Scope, SnapshotError, take_snapshot},
     status::count,
@@ -59,7 +63,9 @@ pub use self::{
     limit::{EventLimits, Noisy},
     mute::Mute,
     needs::NeedControl,
+    observer::{Observer, Outcome, Standard},
     options::{BackendChoice, ContainerOptions, SensorOptions},
+    repeats::RepeatCounts,
     status::{
         Backend, ContainerTotals, HoldEnd, Hook, KindCounters, SensorBounds, SensorStatus,
         SensorTotals, Unavailable,
@@ -92,6 +98,7 @@ pub struct Sensor {
     mutes: Mutes,
     status: Arc<SensorStatus>,
     stopwatch: Stopwatch,
+    repeats: Repeats,
     filter: Arc<FilterControl>,
     files: Arc<KnownFiles>,
     /// Tells all processes anew, where the kernel lets it.
@@ -169,6 +176,7 @@ impl Sensor {
             mutes,
             status,
             stopwatch: Stopwatch::default(),
+            repeats: Repeats::new(),
             filter: Arc::new(filter),
             files: Arc::new(files),
             iterator,
@@ -200,15 +208,20 @@ impl Sensor {
 
     /// Reports events, oldest first, until `stop` is set, and then those that had happened by then;
     /// takes at most two seconds for it.
-    pub fn run(mut self, stop: &AtomicBool, on_event: &mut dyn FnMut(Event)) {
+    pub fn run(self, stop: &AtomicBool, on_event: &mut dyn FnMut(Event)) {
+        self.watch(stop, &mut Each(on_event));
+    }
+
+    /// Does the same for an observer that may pass over events that come to nothing.
+    pub fn watch(mut self, stop: &AtomicBool, observer: &mut dyn Observer) {
         let mut ticked = Instant::now();
         let mut lives_lost = self.status.lives_lost();
         while !stop.load(Ordering::Relaxed) {
             if let Some(kinds) = self.intake.needs.changed_notices() {
                 self.intake.processes_mut().want_notices(&kinds);
             }
-            let drained = self.drain(on_event);
-            self.release(on_event);
+            let drained = self.drain(observer);
+            self.release(observer);
             self.intake.needs.has_reported(drained.until_ns);
             if drained.records == 0 {
                 self.wait();
@@ -223,15 +236,15 @@ impl Sensor {
                 self.tick(&mut lives_lost);
             }
         }
-        self.finish(on_event);
-        self.intake.end(on_event);
+        self.finish(observer);
+        self.intake.end(&mut |event| _ = observer.event(event));
         self.publish();
     }
 
     /// Reports what had happened until now.
-    fn finish(&mut self, on_event: &mut dyn FnMut(Event)) {
+    fn finish(&mut self, observer: &mut dyn Observer) {
         let (stopped, stopped_ns) = (Instant::now(), boot_ns());
-        while self.drain(on_event).until_ns < stopped_ns {
+        while self.drain(observer).until_ns < stopped_ns {
             if stopped.elapsed() > FINISH_MAX {
                 return tracing::warn!("not all that had happened was looked at before the end");
             }
@@ -276,28 +289,48 @@ impl Sensor {
     }
 
     /// Reports what is in the rings now.
-    fn drain(&mut self, on_event: &mut dyn FnMut(Event)) -> Drained {
-        let Self { rings, intake, mutes, stopwatch, status, .. } = self;
-        rings.drain(&mut |record| {
+    fn drain(&mut self, observer: &mut dyn Observer) -> Drained {
+        let Self { rings, intake, mutes, stopwatch, repeats, status, .. } = self;
+        let taken = rings.take();
+        // Asked now, since all that was taken has happened by now. Muted processes are told apart later.
+        let standard = observer.standard().filter(|_| mutes.is_empty());
+        repeats.judge_by(standard, &intake.file_names());
+        let (hits, mut received) = (repeats.counts().hits, 0);
+        let drained = rings.hand_out(&taken, &mut |record| {
+            received += 1;
             stopwatch.time(&status.costs, record, || {
+                let hash = match repeats.look(record, intake.processes_mut()) {
+                    Look::Repeated => return intake.pass_over(),
+                    Look::New(hash) => Some(hash),
+                    Look::Unfit => None,
+                };
                 let muted = mutes.takes_record(record);
-                intake.take(record, &mut |event| {
+                let outcome = intake.take(record, &mut |event| {
                     // What is told of a container is not the deed of whoever is muted.
                     match (muted && !event.kind.is_notice()) || mutes.takes(&event) {
-                        true => _ = status.muted.fetch_add(1, Ordering::Relaxed),
-                        false => on_event(event),
+                        true => {
+                            status.muted.fetch_add(1, Ordering::Relaxed);
+                            Outcome::Open
+                        }
+                        false => observer.event(event),
                     }
                 });
+                if let Some(hash) = hash.filter(|_| outcome == Outcome::Settled) {
+                    repeats.learn(hash, record, intake.processes_mut());
+                }
             });
-        })
+        });
+        status.received.fetch_add(received, Ordering::Relaxed);
+        observer.passed_over(repeats.counts().hits - hits);
+        drained
     }
 
     /// Reports what waited long enough for its container.
-    fn release(&mut self, on_event: &mut dyn FnMut(Event)) {
+    fn release(&mut self, observer: &mut dyn Observer) {
         let Self { intake, mutes, status, .. } = self;
         intake.release(&mut |event| match mutes.takes(&event) {
             true => _ = status.muted.fetch_add(1, Ordering::Relaxed),
-            false => on_event(event),
+            false => _ = observer.event(event),
         });
     }
 
@@ -308,6 +341,7 @@ impl Sensor {
         self.status.processes.store(tree.len() as u64, Ordering::Relaxed);
         self.status.containers.store(processes.containers().len() as u64, Ordering::Relaxed);
         self.status.held.store(self.intake.held() as u64, Ordering::Relaxed);
+        self.status.put_repeats(self.repeats.counts());
         self.needs.ask_costs();
         self.status.muted_processes.store(self.mutes.processes(), Ordering::Relaxed);
         self.status.told.set_lost(processes.containers().notices_lost());

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     enforce::EnforceStatus,
     rulefiles::RulesStatus,
-    sensor::{ContainerTotals, KindCounters, SensorStatus, SocketInUse},
+    sensor::{ContainerTotals, KindCounters, RepeatCounts, SensorStatus, SocketInUse},
 };
 
 pub use needs::RuleGap;
@@ -106,6 +106,9 @@ pub struct SensorReport {
     pub muted: u64,
     #[serde(default)]
     pub muted_processes: u64,
+    /// Records that could tell again what came to nothing before.
+    #[serde(default)]
+    pub repeats: RepeatCounts,
     #[serde(default)]
     pub containers: ContainersReport,
     /// What each program took in the kernel; absent unless the kernel counts, which
@@ -349,6 +352,7 @@ impl SensorReport {
             malformed: totals.malformed,
             muted: totals.muted,
             muted_processes: totals.muted_processes,
+            repeats: totals.repeats,
             containers: ContainersReport { held_max: bounds.held, ..status.containers().into() },
             programs: status.program_costs().map(|programs| {
                 let reports = programs.into_iter().map(|cost| ProgramReport {

@@ -170,6 +170,43 @@ impl Field {
         Ok((field, argument))
     }
 
+    /// Returns whether two events may differ in it that are alike but for their number, their time, the
+    /// thread and processor, and the names known of addresses. Parameters of starts and forks, which name
+    /// a thread, are not looked at.
+    pub const fn is_momentary(self) -> bool {
+        matches!(
+            self,
+            Self::EvtNum
+                | Self::EvtTime
+                | Self::EvtTimeS
+                | Self::EvtTimeIso
+                | Self::EvtDatetime
+                | Self::EvtDatetimeS
+                | Self::EvtRawtime
+                | Self::EvtRawtimeS
+                | Self::EvtRawtimeNs
+                | Self::EvtReltime
+                | Self::EvtReltimeS
+                | Self::EvtReltimeNs
+                | Self::EvtDeltatime
+                | Self::EvtDeltatimeS
+                | Self::EvtDeltatimeNs
+                | Self::EvtAround
+                | Self::EvtCpu
+                | Self::ProcDuration
+                | Self::ProcPpidDuration
+                | Self::ContainerDuration
+                | Self::ThreadTid
+                | Self::ThreadVtid
+                | Self::ThreadIsmain
+                | Self::FdUid
+                | Self::FdCipName
+                | Self::FdSipName
+                | Self::FdLipName
+                | Self::FdRipName
+        )
+    }
+
     /// Returns whether a value with this argument is a list: an ancestor by number is one value.
     pub fn yields_list(self, argument: &Argument) -> bool {
         self.is_list() && *argument == Argument::None

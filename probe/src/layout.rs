@@ -178,6 +178,13 @@ pub struct Header {
     pub vtid: u32,
 }
 
+impl Header {
+    /// Returns the head of the record in `bytes`, without reading the rest.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        Self::read_from_prefix(bytes).ok().map(|(header, _)| header)
+    }
+}
+
 /// A standard stream at exec.
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]

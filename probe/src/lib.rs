@@ -18,7 +18,7 @@ mod record;
 pub mod trampoline;
 pub mod types;
 
-pub use record::{Body, Malformed, Record, texts};
+pub use record::{Body, Malformed, Record, lasting, texts};
 
 /// The compiled object of all hooks, for the loader. Aligned as ELF readers want it.
 pub static OBJECT: &[u8] = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/probe.o"))).0;

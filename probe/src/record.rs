@@ -1,7 +1,10 @@
 //! Reads one record from the bytes of a ring, without copying them.
 
+mod lasting;
+
 use zerocopy::FromBytes;
 
+pub use self::lasting::lasting;
 use crate::layout::{
     Call, Cgroup, Connect, Descriptor, Execve, Field, Fork, Header, Kind, Open, ProcExit, field,
 };

@@ -18,7 +18,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use alert::Event;
+use alert::{Detail, Event};
 
 pub(crate) use bounds::{Below, Lanes};
 pub(crate) use costs::Counters;
@@ -43,6 +43,7 @@ pub struct Matcher {
     candidates: Box<[u64]>,
     narrowed: Box<[u64]>,
     matched: Vec<u32>,
+    settled: bool,
 }
 
 impl Matcher {
@@ -53,7 +54,7 @@ impl Matcher {
         let room = Room::new(program, Tally::new(rules.counters()));
         let matched = Vec::with_capacity(rules.rules().len());
         let narrowed = vec![0; 2 * words].into();
-        Self { room, candidates: bits(), narrowed, matched, rules }
+        Self { room, candidates: bits(), narrowed, matched, settled: false, rules }
     }
 
     /// Has a sample of the evaluations timed with a clock that counts nanoseconds: see
@@ -69,8 +70,9 @@ impl Matcher {
     /// An opened file has the path the program wrote and the path the kernel resolved; where they
     /// differ, a rule matches if it does so for either.
     pub fn matches(&mut self, event: &Event, hit: &mut dyn FnMut(&Rule)) {
-        let Self { rules, room, candidates, narrowed, matched } = self;
+        let Self { rules, room, candidates, narrowed, matched, settled } = self;
         let program = rules.program();
+        *settled = !names_thread(event);
         let Some((number, group)) = program.group(event.kind) else { return };
         if room.tally.event() {
             room.tally.flush(rules.counters());
@@ -94,15 +96,31 @@ impl Matcher {
             }
         }
         evaluation.remember(barren);
+        *settled &= matched.is_empty() && !evaluation.asked_moment();
         for rule in matched.iter() {
             hit(&rules.rules()[*rule as usize]);
         }
+    }
+
+    /// Returns whether the last event matched no rule, and neither would any of its kind that differs
+    /// from it in [momentary](alert::Field::is_momentary) fields alone and is of the same process as it
+    /// is: behind the same `Arc`.
+    ///
+    /// What is asked of an event follows from the answers to what was asked before. Where nothing
+    /// momentary was asked, all such events go the same way to the same end.
+    pub const fn is_settled(&self) -> bool {
+        self.settled
     }
 
     /// Adds what was counted to the costs of the rule set; done now and then without being asked.
     pub fn flush_costs(&mut self) {
         self.room.tally.flush(self.rules.counters());
     }
+}
+
+/// Returns whether the event has its thread among its parameters.
+const fn names_thread(event: &Event) -> bool {
+    matches!(event.detail, Detail::Exec { .. } | Detail::Clone { .. })
 }
 
 impl Drop for Matcher {

@@ -176,7 +176,8 @@ impl RuleSet {
     }
 
     /// Returns the number by which the memory of processes knows this set.
-    pub(crate) const fn generation(&self) -> u64 {
+    /// Returns the number of this set; no other has it while this program runs.
+    pub const fn generation(&self) -> u64 {
         self.generation
     }
 

@@ -1,7 +1,10 @@
 //! Starts and ancestors of processes as the sensor told them: exact, where `/proc` rounds a start
 //! and forgets who started a process whose parent is gone.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use alert::{Process, ProcessKey};
 use hashbrown::HashMap;
@@ -15,7 +18,10 @@ const ANCESTORS_MAX: usize = 16;
 
 /// What the sensor told of processes that did something lately.
 #[derive(Debug, Default)]
-pub(crate) struct Known(Mutex<HashMap<i32, Lineage>>);
+pub(crate) struct Known {
+    processes: Mutex<HashMap<i32, Lineage>>,
+    begun: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Lineage {
@@ -33,9 +39,15 @@ impl Known {
         }
         if known.len() >= PROCESSES_MAX {
             known.clear();
+            self.begun.fetch_add(1, Ordering::Relaxed);
         }
         let ancestors = process.ancestors().take(ANCESTORS_MAX).map(|above| above.key).collect();
         known.insert(pid, Lineage { start_boot_ns, ancestors });
+    }
+
+    /// Returns how often it began anew.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Returns the exact start of the process with this pid whose start `/proc` rounds to
@@ -57,7 +69,7 @@ impl Known {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i32, Lineage>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,7 +4,10 @@ mod describe;
 mod entered;
 mod snapshot;
 
-use std::sync::Arc;
+use std::{
+    ptr,
+    sync::{Arc, Weak},
+};
 
 use alert::{EventKind, Executable, Leader, Missing, Process};
 use probe::{
@@ -143,6 +146,20 @@ impl Processes {
             self.tree.insert(process, header.cgroup, true);
         }
         self.follow(header)
+    }
+
+    /// Returns whether a record like one of this process before is of it as it still is: then it brings
+    /// nothing new.
+    pub(crate) fn brings_nothing(&mut self, header: &Header, process: &Weak<Process>) -> bool {
+        self.tree.get(header.pid as i32, header.start_ns).is_some_and(|node| {
+            node.cgroup == header.cgroup && ptr::eq(Arc::as_ptr(&node.process), process.as_ptr())
+        })
+    }
+
+    /// Returns the process a record was of, as it is now.
+    pub(crate) fn as_it_is(&mut self, header: &Header) -> Option<Weak<Process>> {
+        let node = self.tree.get(header.pid as i32, header.start_ns)?;
+        Some(Arc::downgrade(&node.process))
     }
 
     /// Brings what can change between two execs up to date: user, capabilities, cgroup.

@@ -125,16 +125,15 @@ impl Resolver {
 
     /// Adds the names of a socket's ends, if the event is about one.
     pub(crate) fn fill(&self, event: &mut Event) {
-        let names = self.state.names.load();
-        if names.is_empty() {
-            return;
-        }
         let connection = match &mut event.detail {
             Detail::Connect(connection) => connection,
             Detail::Call(Call { descriptor: Some(Descriptor::Socket(socket)), .. }) => socket,
             _ => return,
         };
-        name_ends(&names, connection);
+        let names = self.state.names.load();
+        if !names.is_empty() {
+            name_ends(&names, connection);
+        }
     }
 
     pub(crate) fn totals(&self) -> ResolverTotals {

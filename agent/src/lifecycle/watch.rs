@@ -19,8 +19,9 @@ use crate::{
     actions::Actions,
     around::Around,
     detect::Detector,
+    enrich::resolver::Resolver,
     recorder::{Recorded, Recorder, Recording},
-    sensor::{NeedControl, Sensor, SensorError, SensorStatus},
+    sensor::{NeedControl, Observer, Outcome, Sensor, SensorError, SensorStatus, Standard},
     tap::Tap,
 };
 
@@ -39,7 +40,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn observe(&mut self, event: &Event) {
+    pub(super) fn observe(&mut self, event: &Event) -> Outcome {
         if let Some(actions) = &self.actions {
             actions.saw(&event.process);
         }
@@ -71,7 +72,14 @@ impl Work {
                 }
                 None => sinks.alert(alert),
             }
-        });
+        })
+    }
+
+    /// Returns by what events are judged, unless somebody wants all of them.
+    fn standard(&self) -> Option<Standard> {
+        let memory = self.actions.as_ref().map_or(0, Actions::memory);
+        let all_wanted = self.recorder.is_some() || !self.taps.is_empty();
+        (!all_wanted).then(|| Standard { rules: self.detector.generation(), memory })
     }
 
     pub(super) fn end_recording(&mut self) {
@@ -80,6 +88,27 @@ impl Work {
             Some(Err(error)) => warn!(error = %ErrorChain(&error), "recording is not complete"),
             None => {}
         }
+    }
+}
+
+/// Does the work on a sensor's events.
+struct Worker<'a> {
+    work: &'a Mutex<Work>,
+    resolver: &'a Resolver,
+}
+
+impl Observer for Worker<'_> {
+    fn event(&mut self, mut event: Event) -> Outcome {
+        self.resolver.fill(&mut event);
+        locked(self.work).observe(&event)
+    }
+
+    fn standard(&mut self) -> Option<Standard> {
+        locked(self.work).standard()
+    }
+
+    fn passed_over(&mut self, events: u64) {
+        locked(self.work).detector.passed_over(events);
     }
 }
 
@@ -124,10 +153,7 @@ impl Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let (work, shared, stopped) = (Arc::clone(work), Arc::clone(shared), Arc::clone(&stop));
         let run = move || {
-            sensor.run(&stopped, &mut |mut event| {
-                shared.resolver.fill(&mut event);
-                locked(&work).observe(&event);
-            });
+            sensor.watch(&stopped, &mut Worker { work: &work, resolver: &shared.resolver });
             if !stopped.load(Ordering::Relaxed) {
                 shared.fail(&std::io::Error::other("the sensor ended by itself"));
             }
@@ -198,7 +224,7 @@ pub(super) fn play(
     let player = move || {
         for event in recording {
             match event {
-                Ok(event) if !shared.finished.is_cancelled() => locked(&work).observe(&event),
+                Ok(event) if !shared.finished.is_cancelled() => _ = locked(&work).observe(&event),
                 Ok(_) => break,
                 Err(error) => shared.fail(&error),
             }

@@ -7,7 +7,10 @@ use std::{
 
 use alert::{Event, EventKind, Missing, Process};
 
-use super::{HoldEnd, SensorStatus, needs::Shared, probe_kind, ring::boot_ns};
+use super::{
+    HoldEnd, SensorStatus, known::Names, needs::Shared, observer::Outcome, probe_kind,
+    ring::boot_ns,
+};
 use crate::{
     decode::Decoder,
     enrich::{container::Word, hold::Hold, processes::Processes},
@@ -22,15 +25,17 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Takes a record in; its event is reported now or by a later [`release`](Self::release).
-    pub(super) fn take(&mut self, record: &[u8], on_event: &mut dyn FnMut(Event)) {
-        self.status.received.fetch_add(1, Ordering::Relaxed);
+    /// Takes a record in; its event is reported now or by a later [`release`](Self::release). Returns
+    /// what came of it now.
+    pub(super) fn take(
+        &mut self,
+        record: &[u8],
+        on_event: &mut dyn FnMut(Event) -> Outcome,
+    ) -> Outcome {
         let decoded = self.decoder.decode(record);
-        self.tell(on_event);
+        self.tell(&mut |event| _ = on_event(event));
         match decoded {
-            Ok(Some(event)) if self.is_wanted(event.kind) => {
-                self.report(event, on_event);
-            }
+            Ok(Some(event)) if self.is_wanted(event.kind) => return self.report(event, on_event),
             Ok(_) => {}
             Err(error) => {
                 if self.status.malformed.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -38,11 +43,22 @@ impl Intake {
                 }
             }
         }
+        Outcome::Open
+    }
+
+    /// Leaves out a record whose event comes to nothing.
+    pub(super) fn pass_over(&mut self) {
+        self.decoder.pass_over();
+    }
+
+    /// Returns by which names files are told now.
+    pub(super) fn file_names(&self) -> Arc<Names> {
+        self.decoder.files().current()
     }
 
     /// Reports containers that came or went.
     fn tell(&mut self, on_event: &mut dyn FnMut(Event)) {
-        while let Some(event) = self.decoder.notice(boot_ns()) {
+        while let Some(event) = self.decoder.notice(boot_ns) {
             self.status.told.count(event.kind);
             on_event(event);
         }
@@ -136,7 +152,7 @@ impl Intake {
     }
 
     /// Reports an event now, or once its container is known.
-    fn report(&mut self, event: Event, on_event: &mut dyn FnMut(Event)) {
+    fn report(&mut self, event: Event, on_event: &mut dyn FnMut(Event) -> Outcome) -> Outcome {
         let containers = self.decoder.processes().containers();
         if !containers.awaits(event.process.container.as_ref()) {
             return on_event(event);
@@ -145,7 +161,7 @@ impl Intake {
         let key = key.unwrap_or_default();
         if let Err(event) = self.hold.push(Instant::now(), &key, event) {
             // Those of this container that wait go first: order is kept.
-            self.give_up(&key, Missing::HoldFull, on_event);
+            self.give_up(&key, Missing::HoldFull, &mut |event| _ = on_event(event));
             let mut event = *event;
             if let Some(word) = self.decoder.processes().containers().known(&key) {
                 Arc::make_mut(&mut event.process).container = word.container;
@@ -153,5 +169,6 @@ impl Intake {
             self.status.hold_ends[HoldEnd::Full as usize].fetch_add(1, Ordering::Relaxed);
             on_event(event);
         }
+        Outcome::Open
     }
 }

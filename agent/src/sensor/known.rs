@@ -23,13 +23,24 @@ const FILES_MAX: usize = 1024;
 const MADE_UP: [&str; 2] = ["/proc/", "/sys/"];
 
 /// The paths of each file, by device and inode.
-type Names = HashMap<(u64, u64), Box<[Box<str>]>>;
+pub(crate) type Names = HashMap<(u64, u64), Box<[Box<str>]>>;
 
 /// Says of opened files by which paths rules name them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FileNames(Arc<ArcSwap<Names>>);
 
 impl FileNames {
+    /// Returns the names that hold now.
+    pub(crate) fn current(&self) -> Arc<Names> {
+        self.0.load_full()
+    }
+
+    /// Knows this file by this path, and no other file.
+    #[cfg(test)]
+    pub(crate) fn know(&self, file: (u64, u64), path: &str) {
+        self.0.store(Arc::new([(file, [path.into()].into())].into_iter().collect()));
+    }
+
     /// Gives a file that was reached by another name the path by which rules name it.
     pub(crate) fn tell(&self, file: &mut OpenFile) {
         let Some(resolved) = &file.resolved else { return };

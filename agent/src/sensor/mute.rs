@@ -82,6 +82,11 @@ impl Mutes {
         })
     }
 
+    /// Returns whether nobody can be muted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mutes.is_empty()
+    }
+
     /// Mutes the cgroups that are there, and these processes.
     pub(super) fn begin<'a>(&mut self, processes: impl Iterator<Item = &'a Process>) {
         if self.mutes.is_empty() {

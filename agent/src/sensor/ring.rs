@@ -42,6 +42,14 @@ pub(super) struct Rings {
     held: VecDeque<(u64, Box<[u8]>)>,
 }
 
+/// Records that were taken out of the rings.
+pub(super) struct Taken {
+    records: usize,
+    began_ns: u64,
+    /// All that was in the bulk ring was taken.
+    emptied: bool,
+}
+
 impl Rings {
     pub(super) fn new(prio: RingBuf<MapData>, bulk: RingBuf<MapData>) -> Self {
         Self { prio, bulk, batch: Batch::default(), held: VecDeque::new() }
@@ -66,9 +74,9 @@ impl Rings {
         std::thread::sleep(NAP);
     }
 
-    /// Hands out what is there, oldest first.
-    pub(super) fn drain(&mut self, on_record: &mut dyn FnMut(&[u8])) -> Drained {
-        let now = boot_ns();
+    /// Takes what is there, for [`hand_out`](Self::hand_out).
+    pub(super) fn take(&mut self) -> Taken {
+        let began_ns = boot_ns();
         self.batch.clear();
         let mut emptied = true;
         while let Some(item) = self.bulk.next() {
@@ -78,15 +86,20 @@ impl Rings {
                 break;
             }
         }
-        let mut taken = self.batch.index.len();
+        let mut records = self.batch.index.len();
         let mut held_bytes: usize = self.held.iter().map(|(_, record)| record.len()).sum();
         while held_bytes < HELD_BYTES_MAX {
             let Some(item) = self.prio.next() else { break };
             let time_ns = Record::time_ns(&item).unwrap_or(0);
             held_bytes += item.len();
             self.held.push_back((time_ns, item.as_ref().into()));
-            taken += 1;
+            records += 1;
         }
+        Taken { records, began_ns, emptied }
+    }
+
+    /// Hands out what was taken, oldest first.
+    pub(super) fn hand_out(&mut self, taken: &Taken, on_record: &mut dyn FnMut(&[u8])) -> Drained {
         self.batch.sort();
         self.held.make_contiguous().sort_by_key(|(time_ns, _)| *time_ns);
 
@@ -96,11 +109,12 @@ impl Rings {
         }
         // What is left in the bulk ring may be older than what is held.
         let horizon = match self.batch.index.last() {
-            Some(last) if !emptied => last.time_ns,
-            _ => now,
+            Some(last) if !taken.emptied => last.time_ns,
+            _ => taken.began_ns,
         };
         release(&mut self.held, horizon, on_record);
-        Drained { records: taken + self.held.len(), until_ns: horizon }
+        let records = taken.records + self.held.len();
+        Drained { records, until_ns: horizon }
     }
 }
 

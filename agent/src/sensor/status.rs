@@ -17,8 +17,8 @@ use probe::layout::{Counters, Kind, counter};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    KindCost, Noisy, ProgramCost, SensorOptions, SocketInUse, attach::Plan, cost::Costs,
-    limit::Buckets, load::event_kind, told::Told,
+    KindCost, Noisy, ProgramCost, RepeatCounts, SensorOptions, SocketInUse, attach::Plan,
+    cost::Costs, limit::Buckets, load::event_kind, told::Told,
 };
 use crate::runtime::LookupState;
 
@@ -40,6 +40,7 @@ pub struct SensorStatus {
     pub(super) muted_processes: AtomicU64,
     pub(super) buckets: Mutex<Buckets>,
     pub(super) told: Told,
+    repeats: [AtomicU64; 3],
 }
 
 impl SensorStatus {
@@ -71,6 +72,7 @@ impl SensorStatus {
             muted_processes: AtomicU64::new(0),
             buckets: Mutex::new(buckets),
             told: Told::default(),
+            repeats: Default::default(),
         }
     }
 
@@ -149,9 +151,19 @@ impl SensorStatus {
         self.bounds
     }
 
+    pub(super) fn put_repeats(&self, counts: RepeatCounts) {
+        let RepeatCounts { hits, misses, evicted } = counts;
+        for (place, count) in self.repeats.iter().zip([hits, misses, evicted]) {
+            place.store(count, Ordering::Relaxed);
+        }
+    }
+
     /// Returns counts of the user-space side.
     pub fn totals(&self) -> SensorTotals {
+        let [hits, misses, evicted] =
+            [0, 1, 2].map(|n: usize| self.repeats[n].load(Ordering::Relaxed));
         SensorTotals {
+            repeats: RepeatCounts { hits, misses, evicted },
             received: self.received.load(Ordering::Relaxed),
             malformed: self.malformed.load(Ordering::Relaxed),
             evicted: self.evicted.load(Ordering::Relaxed),
@@ -279,6 +291,8 @@ pub struct SensorTotals {
     pub muted: u64,
     /// Processes muted now.
     pub muted_processes: u64,
+    /// Records that could tell again what came to nothing before.
+    pub repeats: RepeatCounts,
 }
 
 /// How large a sensor's tables may grow.

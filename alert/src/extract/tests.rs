@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Argument, Connection, Detail, Event, EventKind, Field, FileType, OpenFile, Process, ProcessKey,
+    Argument, Call, Connection, Descriptor, Detail, EndNames, Event, EventKind, EventSource, Field,
+    FileType, OpenFile, ParameterValue, Process, ProcessKey,
 };
 
 fn event(kind: EventKind, result: i64, detail: Detail) -> Event {
@@ -158,4 +159,64 @@ fn a_recorded_event_of_before_reads_as_it_was() {
     let again = serde_json::to_string(&event).unwrap();
     assert!(!again.contains("role") && !again.contains("extra"), "{again}");
     assert_eq!(event.value(Field::ProcPgid, &Argument::None), None);
+}
+
+/// Two events of a kind that differ in nothing but their moment.
+fn alike(kind: EventKind, result: i64, detail: &dyn Fn(&[&str]) -> Detail) -> [Event; 2] {
+    let one = event(kind, result, detail(&["one.example"]));
+    let other = Event {
+        number: 77,
+        time_ns: 9_876_543_210,
+        tid: 12,
+        vtid: Some(3),
+        cpu: Some(1),
+        detail: detail(&["other.example", "third.example"]),
+        ..one.clone()
+    };
+    [one, other]
+}
+
+fn named_socket(names: &[&str]) -> Connection {
+    let (local, remote) = ("10.0.0.1:40000".parse().ok(), "10.0.0.2:443".parse().ok());
+    let names: Arc<[Box<str>]> = names.iter().map(|name| Box::from(*name)).collect();
+    let names = Some(Box::new(EndNames { local: Arc::clone(&names), remote: names }));
+    Connection { descriptor: 5, local, remote, names, ..Connection::default() }
+}
+
+#[test]
+fn events_that_are_alike_differ_in_momentary_fields_alone() {
+    let open = |_: &[&str]| {
+        let (raw, path) = ("x".into(), "/srv/x".into());
+        let (flags, mode, inode, device) = (0o101, 0o644, 5, 0xfd00);
+        let (resolved, file_type) = (Some("/y".into()), FileType::File);
+        Detail::Open(OpenFile { raw, path, resolved, flags, mode, file_type, inode, device })
+    };
+    let connect = |names: &[&str]| Detail::Connect(named_socket(names));
+    let mut pairs = vec![
+        alike(EventKind::OpenAt, 3, &open),
+        alike(EventKind::Open, -2, &open),
+        alike(EventKind::Connect, 0, &connect),
+    ];
+    for kind in EventKind::ALL.iter().filter(|kind| !kind.is_notice()) {
+        let call = |names: &[&str]| {
+            let values = kind.parameters().iter().map(|_| Some(ParameterValue::Number(1)));
+            let descriptor = Some(Descriptor::Socket(named_socket(names)));
+            Detail::Call(Call { values: values.collect(), descriptor })
+        };
+        pairs.push(alike(*kind, 0, &call));
+    }
+    let arguments = (0..32).map(Argument::Index).chain([Argument::None]);
+    let arguments: Vec<_> = arguments.chain([Argument::Key("tid".into())]).collect();
+    for field in Field::of(EventSource::Syscall) {
+        let mut differ = false;
+        for ([one, other], argument) in
+            pairs.iter().flat_map(|pair| arguments.iter().map(move |argument| (pair, argument)))
+        {
+            let [one, other] = [one, other].map(|event| event.value(field, argument));
+            assert!(field.is_momentary() || one == other, "{}: {one:?} {other:?}", field.name());
+            differ |= one != other;
+        }
+        let has_values = !pairs.iter().all(|[one, _]| one.value(field, &Argument::None).is_none());
+        assert_eq!(differ, field.is_momentary() && has_values, "{}", field.name());
+    }
 }

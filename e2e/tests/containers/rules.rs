@@ -56,7 +56,7 @@ impl Guard {
         let (kept, stopping) = (Arc::clone(&alerts), Arc::clone(&stop));
         let mut keep = move |alert: &Alert| kept.lock().unwrap().push(alert.clone());
         let thread = std::thread::spawn(move || {
-            sensor.run(&stopping, &mut |event| detector.observe(&event, &mut keep));
+            sensor.run(&stopping, &mut |event| _ = detector.observe(&event, &mut keep));
         });
         Self { alerts, stop, sensor: Some(thread) }
     }

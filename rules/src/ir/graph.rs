@@ -62,6 +62,11 @@ impl Graph {
         (&self.predicates[index as usize], &self.machines[index as usize])
     }
 
+    /// Returns all predicates, in the order of their numbers.
+    pub(crate) fn predicates(&self) -> impl Iterator<Item = &Predicate> {
+        self.predicates.iter()
+    }
+
     pub(crate) fn predicates_count(&self) -> usize {
         self.predicates.len()
     }

@@ -19,6 +19,11 @@ impl Leaf {
     pub(crate) const fn is_process_state(&self) -> bool {
         matches!(self, Self::Event(field, _) if field.is_process_state())
     }
+
+    /// Returns whether events that are alike may differ in it ([`Field::is_momentary`]).
+    pub(crate) const fn is_momentary(&self) -> bool {
+        matches!(self, Self::Event(field, _) if field.is_momentary())
+    }
 }
 
 /// What of an alert a condition can name.

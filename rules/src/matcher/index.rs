@@ -25,6 +25,8 @@ pub(crate) struct Index {
     pub(super) first: u32,
     /// The same as words and masks.
     pub(crate) mask: Box<[(u32, u64)]>,
+    /// Its field is.
+    pub(super) momentary: bool,
     structure: Structure,
 }
 
@@ -93,6 +95,7 @@ impl Index {
             predicates: numbers.into(),
             first: *first,
             mask: words(&bits).into(),
+            momentary: leaf.is_momentary(),
             structure,
         })
     }

@@ -12,7 +12,7 @@ use super::{
     layout::Layout,
     select::{Chooser, Selector},
 };
-use crate::ir::{Graph, Node, NodeId};
+use crate::ir::{Graph, Node, NodeId, Predicate};
 
 /// A rule that events of one kind can match.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,8 @@ pub(crate) struct Program {
     groups: Vec<Group>,
     pub(crate) ops: Vec<Op>,
     pub(crate) indexes: Vec<Index>,
+    /// By predicate, whether it reads a momentary field.
+    pub(super) momentary: Box<[bool]>,
     pub(super) process_bits: usize,
     path_bit: usize,
 }
@@ -83,6 +85,7 @@ impl Program {
             groups: Vec::with_capacity(distinct.len()),
             ops: ops(graph, &layout),
             indexes,
+            momentary: momentary(graph),
             process_bits: layout.process_bits,
             path_bit: layout.path_bit,
         };
@@ -164,6 +167,15 @@ fn specialise(graph: &mut Graph, roots: &[NodeId]) -> (Vec<Option<u32>>, Vec<Con
         numbers.into_iter().map(|(conditions, number)| (number, conditions)).collect();
     distinct.sort_unstable();
     (kinds, distinct.into_iter().map(|(_, conditions)| conditions).collect())
+}
+
+fn momentary(graph: &Graph) -> Box<[bool]> {
+    let reads = |predicate: &Predicate| {
+        let mut any = false;
+        predicate.leaves(&mut |leaf| any |= leaf.is_momentary());
+        any
+    };
+    graph.predicates().map(reads).collect()
 }
 
 fn ops(graph: &Graph, layout: &Layout<'_>) -> Vec<Op> {

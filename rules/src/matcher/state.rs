@@ -54,6 +54,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) generation: u64,
     room: &'a mut Room,
     recalled: Recalled,
+    /// Whether a predicate on a momentary field was asked.
+    moment: bool,
 }
 
 /// What was taken from the process's memory.
@@ -85,7 +87,13 @@ impl<'a> Evaluation<'a> {
             room.known[word as usize] = 0;
             room.answers[word as usize] = 0;
         }
-        Self { program, graph, view, group, generation, room, recalled: Recalled::NotYet }
+        let (recalled, moment) = (Recalled::NotYet, false);
+        Self { program, graph, view, group, generation, room, recalled, moment }
+    }
+
+    /// Returns whether something was asked that another event like this one may answer otherwise.
+    pub(super) const fn asked_moment(&self) -> bool {
+        self.moment
     }
 
     #[inline]
@@ -190,14 +198,20 @@ impl<'a> Evaluation<'a> {
                 any.iter().any(|any| self.any(any))
                     || children.iter().any(|child| self.answer(*child))
             }
-            Op::Predicate(index) => self.test(*index),
-            Op::Fact(fact, index) => match fact.holds(self.view.event) {
-                Some(holds) => {
-                    self.room.tally.predicate(*index, holds);
-                    holds
+            Op::Predicate(index) => {
+                self.moment |= program.momentary[*index as usize];
+                self.test(*index)
+            }
+            Op::Fact(fact, index) => {
+                self.moment |= program.momentary[*index as usize];
+                match fact.holds(self.view.event) {
+                    Some(holds) => {
+                        self.room.tally.predicate(*index, holds);
+                        holds
+                    }
+                    None => self.test(*index),
                 }
-                None => self.test(*index),
-            },
+            }
             Op::Indexed(index) => {
                 self.ask(*index);
                 return self.room.answers[word] & flag != 0;
@@ -241,6 +255,7 @@ impl<'a> Evaluation<'a> {
             for (word, mask) in &*index.mask {
                 self.learn(*word as usize, *mask);
             }
+            self.moment |= index.momentary;
             self.look(number, index);
             self.room.tally.index(number, index, &self.room.answers);
         }
