@@ -10,12 +10,12 @@ mod receiver;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use router::pipeline::{Inhibition, Intervals, Route};
+use router::pipeline::{Inhibition, Intervals, Matcher, Route};
 use serde::Serialize;
 use serde_json::Value;
 use service::config::HumanDuration;
 
-use self::{matcher::Matcher, read::File};
+use self::read::File;
 
 /// What was made, and what could not be.
 #[derive(Debug)]
@@ -91,13 +91,15 @@ impl Import {
                 format!("{place}.receiver: there is no receiver `{}`", name.escape_debug())
             })?),
         };
+        let matchers_place = format!("{place}.matchers");
+        let matchers = route.matchers().map_err(|error| format!("{matchers_place}: {error}"))?;
         let children = route.routes.iter().enumerate();
         let routes = children
             .map(|(index, child)| self.route(&format!("{place}.routes[{index}]"), child))
             .collect::<Result<_, _>>()?;
         Ok(Route {
             name: None,
-            condition: condition(&format!("{place}.matchers"), &route.matchers()?)?,
+            condition: condition(&matchers_place, &matchers)?,
             outputs,
             group_by: route
                 .group_by
@@ -128,7 +130,7 @@ fn condition(place: &str, matchers: &[Matcher]) -> Result<Option<rules::Conditio
     if matchers.is_empty() {
         return Ok(None);
     }
-    let texts: Result<Vec<_>, _> = matchers.iter().map(Matcher::condition).collect();
+    let texts: Result<Vec<_>, _> = matchers.iter().map(matcher::condition).collect();
     let text = texts.map_err(|error| format!("{place}: {error}"))?.join(" and ");
     let parsed = rules::Condition::parse(&text);
     parsed.map(Some).map_err(|error| format!("{place}: {error}"))

@@ -7,12 +7,12 @@ mod record;
 mod replay;
 mod route;
 mod rules;
+mod silence;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use response::plan::ResponseId;
-use service::config::HumanDuration;
 
 pub(crate) use agent::{AgentCommand, AgentStatusArgs, AgentSubcommand};
 pub(crate) use events::{AgentPlace, EventsArgs};
@@ -24,6 +24,7 @@ pub(crate) use rules::{
     CheckArgs, ExplainRuleArgs, ImportArgs, LintArgs, ListArgs, ParseArgs, RuleFiles, RulesCommand,
     TestArgs, TopArgs,
 };
+pub(crate) use silence::{AddSilenceArgs, SilenceCommand, SilencedArgs};
 
 /// Runtime alerts, from the kernel to the person who must act.
 ///
@@ -224,39 +225,6 @@ pub(crate) enum ConfigCommand {
         something could not be taken over: it is told on standard error."
     )]
     ImportAlertmanager { file: PathBuf },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SilenceCommand {
-    /// Add a silence; prints its id.
-    #[command(
-        after_help = "Example:\n  saker silence add 'rule = \"Terminal shell in a container\" and k8s.ns.name = ci' --for 2h --comment 'CI jobs'"
-    )]
-    Add {
-        /// Alerts for which this condition holds are hidden from people, and counted.
-        condition: String,
-        /// How long, for example `2h` or `3d`.
-        #[arg(long = "for", value_name = "DURATION")]
-        duration: HumanDuration,
-        /// Why.
-        #[arg(long)]
-        comment: String,
-        /// Who.
-        #[arg(long, env = "USER", default_value = "unknown")]
-        author: String,
-        #[command(flatten)]
-        api: ApiArgs,
-    },
-    /// List silences.
-    List(ApiArgs),
-    /// End a silence now.
-    Expire {
-        id: String,
-        #[arg(long, env = "USER", default_value = "unknown")]
-        author: String,
-        #[command(flatten)]
-        api: ApiArgs,
-    },
 }
 
 #[derive(Debug, Subcommand)]

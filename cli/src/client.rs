@@ -39,6 +39,14 @@ impl Client {
         self.answer(self.send(Method::POST, path, Some(body), Some(TIMEOUT)).await?).await
     }
 
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.answer(self.send(Method::PUT, path, Some(body), Some(TIMEOUT)).await?).await
+    }
+
     pub(crate) async fn delete<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -179,6 +179,50 @@ fn a_silence_hides_alerts_until_it_is_expired() {
 }
 
 #[test]
+fn silences_are_tried_changed_and_carried_to_another_router() {
+    let router = Router::start();
+    router.ok(&["send", "--rule", "Noise", "--field", "label.zone=north"]);
+    router.ok(&["send", "--rule", "Other", "--field", "label.zone=south"]);
+    until("both are known", || router.json(&["ledger"])["accepted"] == 2);
+    let matcher = ["--matcher", "label.zone=~\"nor.*\""];
+    let preview = router.json(&[&["silence", "preview"][..], &matcher].concat());
+    assert_eq!((preview["findings"].as_u64(), preview["examined"].as_u64()), (Some(1), Some(2)));
+    let shown = router.ok(&[&["silence", "preview"][..], &matcher].concat());
+    assert!(shown.contains("it would hide 1 of 2 active findings, 1 alerts so far"), "{shown}");
+
+    let add = ["silence", "add", "--id", "north", "--comment", "works", "--for", "2h"];
+    let hours = ["--hours", "00:00-24:00", "--location", "Europe/Berlin"];
+    assert_eq!(router.ok(&[&add[..], &matcher, &hours].concat()).trim(), "north");
+    router.ok(&[&add[..], &["rule = Noise"]].concat());
+    let shown = router.ok(&["silence", "show", "north"]);
+    assert!(shown.contains("match    rule = Noise"), "{shown}");
+    assert!(shown.contains("it was {label.zone=~\"nor.*\"}"), "{shown}");
+
+    let exported = router.ok(&["silence", "export"]);
+    let file = router.folder.path().join("silences.jsonl");
+    std::fs::write(&file, &exported).unwrap();
+    let other = Router::start();
+    for _ in 0..2 {
+        let imported = other.ok(&["silence", "import", file.to_str().unwrap()]);
+        assert_eq!(imported.trim(), "north");
+    }
+    assert_eq!(other.ok(&["silence", "export"]), exported);
+
+    std::fs::write(&file, "{\"id\":1}\n").unwrap();
+    let refused = other.saker(&["silence", "import", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    for wrong in [
+        &["silence", "add", "--matcher", "a=~.*", "--for", "1h", "--comment", "x"][..],
+        &["silence", "add", "rule = a", "--matcher", "a=b", "--for", "1h", "--comment", "x"],
+        &["silence", "add", "rule = a", "--hours", "9-5", "--for", "1h", "--comment", "x"],
+    ] {
+        let refused = other.saker(wrong);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
+    assert_eq!(other.saker(&["silence", "show", "nothing"]).status.code(), Some(3));
+}
+
+#[test]
 fn what_could_not_be_delivered_is_listed_and_delivered_again() {
     let router = Router::start();
     router.ok(&["send", "--rule", "Broken", "--priority", "error"]);

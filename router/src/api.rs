@@ -4,7 +4,7 @@
 //! that cannot keep up misses alerts and is told how many.
 
 mod auth;
-mod error;
+pub(crate) mod error;
 mod explain;
 mod read;
 mod replay;
@@ -102,7 +102,8 @@ pub fn routes(
         .route("/deadletters/replay", post(replay::all))
         .route("/deadletters/{id}/replay", post(replay::one))
         .route("/silences", get(silences::list).post(silences::add))
-        .route("/silences/{id}", delete(silences::expire))
+        .route("/silences/preview", post(silences::preview))
+        .route("/silences/{id}", delete(silences::expire).get(silences::show).put(silences::put))
         .route("/tail", get(tail::tail))
         .fallback(|| async { ApiError::NotFound("such path".into()) })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod record;
 pub mod responder;
 mod running;
+mod silences;
 mod world;
 
 pub use running::{End, IngestHandle, ReloadError, Running, StartError, start};

@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use router::pipeline::Interval;
+use router::pipeline::{Comparison, Interval, Matcher};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
-
-use super::matcher::Matcher;
 
 #[derive(Deserialize)]
 pub(super) struct File {
@@ -125,7 +123,10 @@ fn matchers(
     for text in texts {
         matchers.extend(Matcher::parse_all(text)?);
     }
-    matchers.extend(equal.iter().map(|(name, value)| Matcher::equal(name, value)));
-    matchers.extend(regex.iter().map(|(name, value)| Matcher::regex(name, value)));
+    for (pairs, comparison) in [(equal, Comparison::Equal), (regex, Comparison::Regex)] {
+        for (name, value) in pairs {
+            matchers.push(Matcher::new(name, comparison, value)?);
+        }
+    }
     Ok(matchers)
 }

@@ -3,14 +3,15 @@
 use alert::{Alert, AlertId, Fields, Priority};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use router::pipeline::Matcher;
 use rules::{Condition, Subject};
 
-use super::{import, matcher::Matcher, pattern};
+use super::{import, matcher::condition, pattern};
 
 /// Prints the condition of matchers.
 fn check(matchers: &str, expected: Expect) {
     let shown = Matcher::parse_all(matchers).and_then(|matchers| {
-        let conditions: Result<Vec<_>, _> = matchers.iter().map(Matcher::condition).collect();
+        let conditions: Result<Vec<_>, _> = matchers.iter().map(condition).collect();
         conditions.map(|conditions| conditions.join(" and "))
     });
     expected.assert_eq(&shown.unwrap_or_else(|error| format!("error: {error}")));
@@ -64,7 +65,7 @@ fn a_missing_label_is_an_empty_one() {
         (r#"a!~"x*""#, false, false, true),
         (r#"a!="x""#, true, true, true),
     ] {
-        let condition = Matcher::parse_all(matcher).unwrap()[0].condition().unwrap();
+        let condition = condition(&Matcher::parse_all(matcher).unwrap()[0]).unwrap();
         assert_eq!(holds(&condition, None), missing, "{condition}");
         assert_eq!(holds(&condition, Some("")), empty, "{condition}");
         assert_eq!(holds(&condition, Some("other")), other, "{condition}");

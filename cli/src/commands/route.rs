@@ -1,10 +1,6 @@
 //! `saker route`: who would hear of an alert, told from the configuration alone.
 
-use std::{
-    collections::BTreeSet,
-    io::{BufRead, Read},
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
 use alert::{Alert, wire};
 use anyhow::Context;
@@ -14,12 +10,9 @@ use router::pipeline::{AlertDecision, PipelineConfig, Route, trial};
 use super::{config, explain, send};
 use crate::{
     args::{Format, RouteCommand, RouteTestArgs},
-    exit::{Code, fail},
+    exit::Code,
     print,
 };
-
-/// A line of alerts is at most this long.
-const LINE_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) fn execute(command: &RouteCommand) -> anyhow::Result<Code> {
     match command {
@@ -84,21 +77,7 @@ fn each(
     at: Timestamp,
     mut take: impl FnMut(Alert) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut lines = send::open(file)?;
-    let mut line = Vec::new();
-    for number in 1_u64.. {
-        line.clear();
-        let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-        if read.with_context(|| format!("failed to read {}", file.display()))? == 0 {
-            break;
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let place = |error| fail(Code::Invalid, format!("{}:{number}: {error}", file.display()));
-        take(wire::read_alert(&line, at).map_err(place)?)?;
-    }
-    Ok(())
+    send::each_line(file, |line| take(wire::read_alert(line, at)?))
 }
 
 fn judge(

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
     time::Duration,
 };
@@ -20,6 +20,8 @@ use crate::{
 /// A body holds at most this many alerts and about this many bytes.
 const BATCH_ALERTS_MAX: usize = 500;
 const BATCH_BYTES_MAX: usize = 1 << 20;
+/// A line of a file is at most this long.
+const LINE_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) async fn execute(arguments: SendArgs) -> anyhow::Result<Code> {
     let target = Target::new(&arguments)?;
@@ -79,6 +81,30 @@ pub(super) fn open(file: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
     }
     let opened = File::open(file).with_context(|| format!("failed to open {}", file.display()))?;
     Ok(Box::new(BufReader::new(opened)))
+}
+
+/// Hands on each line of a file that is not empty. An error is told with the line's number.
+pub(super) fn each_line(
+    file: &Path,
+    mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut lines = open(file)?;
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        if read.with_context(|| format!("failed to read {}", file.display()))? == 0 {
+            break;
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let place = |error: anyhow::Error| {
+            fail(Code::Invalid, format!("{}:{number}: {error:#}", file.display()))
+        };
+        take(&line).map_err(place)?;
+    }
+    Ok(())
 }
 
 async fn send_lines(target: &Target, mut lines: Box<dyn BufRead + Send>) -> anyhow::Result<usize> {

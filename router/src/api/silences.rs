@@ -8,21 +8,28 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use service::access::Caller;
 use uuid::Uuid;
 
 use super::{
     Api, ApiError, error,
-    types::{By, List, NewSilence, Silence, SilenceId, SilenceView},
+    types::{By, List, NewSilence, Preview, Silence, SilenceId, SilenceView},
 };
-use crate::{pipeline::DecisionKind, record::Record};
+use crate::{pipeline::Matcher, silences};
 
 const COMMENT_CHARS_MAX: usize = 1000;
+const ID_CHARS_MAX: usize = 128;
 
 pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<SilenceView>>, ApiError> {
-    let items = api.core.ask(|state| state.pipeline.silences()).await?;
-    Ok(Json(List { items, next: None }))
+    Ok(Json(List { items: silences::all(&api.core).await?, next: None }))
+}
+
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<Json<SilenceView>, ApiError> {
+    silences::find(&api.core, &SilenceId(id)).await.map(Json)
 }
 
 pub(super) async fn add(
@@ -30,18 +37,37 @@ pub(super) async fn add(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<SilenceView>), ApiError> {
-    let at = service::clock::now();
-    let silence = silence(error::body(&body)?, &caller, at)?;
-    let id = silence.id.clone();
-    let decisions = api.core.submit(&Record::SilenceAdded { at, silence }).await?;
-    for decision in decisions {
-        if let DecisionKind::SilenceRefused { reason, .. } = decision.kind {
-            return Err(ApiError::Refused(reason));
-        }
-    }
-    let view = find(&api, id).await?;
-    let view = view.ok_or_else(|| ApiError::Refused("the silence is over already".into()))?;
+    let id = Uuid::now_v7().to_string();
+    let silence = silence(id, error::body(&body)?, &caller, service::clock::now())?;
+    let view = silences::put(&api.core, silence).await?;
     Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Changes a silence in place; adds it if there is none with this id.
+pub(super) async fn put(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<SilenceView>, ApiError> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    if id.is_empty() || id.len() > ID_CHARS_MAX || !id.chars().all(fits) {
+        let rule = "letters, digits, `_`, `.` and `-`, at most 128";
+        return Err(ApiError::Invalid(format!("the id of a silence has {rule}")));
+    }
+    let silence = silence(id, error::body(&body)?, &caller, service::clock::now())?;
+    silences::put(&api.core, silence).await.map(Json)
+}
+
+pub(super) async fn preview(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Json<Preview>, ApiError> {
+    let now = service::clock::now();
+    let silence = silence("preview".to_owned(), error::body(&body)?, &caller, now)?;
+    silence.check_at(now).map_err(ApiError::Refused)?;
+    silences::preview(&api.core, &silence).await.map(Json)
 }
 
 pub(super) async fn expire(
@@ -51,27 +77,19 @@ pub(super) async fn expire(
     body: Bytes,
 ) -> Result<Json<SilenceView>, ApiError> {
     let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
-    let id = SilenceId(id);
-    let missing = || ApiError::NotFound(format!("silence `{}`", id.0.escape_debug()));
-    let known = find(&api, id.clone()).await?.ok_or_else(missing)?;
-    if known.configured {
-        let reason = "this silence is from the configuration file: remove it there";
-        return Err(ApiError::Refused(reason.into()));
-    }
-    let at = service::clock::now();
-    api.core.submit(&Record::SilenceExpired { at, id: id.clone(), by }).await?;
-    find(&api, id.clone()).await?.map(Json).ok_or_else(missing)
+    silences::end(&api.core, SilenceId(id), by).await.map(Json)
 }
 
-async fn find(api: &Api, id: SilenceId) -> Result<Option<SilenceView>, ApiError> {
-    let find = move |state: &crate::core::State| {
-        state.pipeline.silences().into_iter().find(|view| view.silence.id == id)
-    };
-    Ok(api.core.ask(find).await?)
-}
-
-fn silence(new: NewSilence, caller: &Caller, at: jiff::Timestamp) -> Result<Silence, ApiError> {
-    let condition = error::condition("match", &new.condition)?;
+fn silence(
+    id: String,
+    new: NewSilence,
+    caller: &Caller,
+    at: Timestamp,
+) -> Result<Silence, ApiError> {
+    let condition = new.condition.as_deref().map(|text| error::condition("match", text));
+    let matchers = new.matchers.iter().map(|text| Matcher::parse_all(text));
+    let matchers: Result<Vec<_>, _> = matchers.collect();
+    let matchers = matchers.map_err(|why| ApiError::Invalid(format!("`matchers`: {why}")))?;
     let starts = new.starts.unwrap_or(at);
     let ends = match (new.ends, new.duration) {
         (Some(ends), None) => ends,
@@ -79,8 +97,10 @@ fn silence(new: NewSilence, caller: &Caller, at: jiff::Timestamp) -> Result<Sile
         _ => return Err(ApiError::Invalid("give either `ends` or `duration`".into())),
     };
     Ok(Silence {
-        id: SilenceId(Uuid::now_v7().to_string()),
-        condition,
+        id: SilenceId(id),
+        condition: condition.transpose()?,
+        matchers: matchers.concat(),
+        times: new.times,
         starts: new.starts,
         ends,
         author: error::author(caller, &new.author)?,
@@ -88,7 +108,7 @@ fn silence(new: NewSilence, caller: &Caller, at: jiff::Timestamp) -> Result<Sile
     })
 }
 
-fn after(starts: jiff::Timestamp, duration: Duration) -> Result<jiff::Timestamp, ApiError> {
+fn after(starts: Timestamp, duration: Duration) -> Result<Timestamp, ApiError> {
     SignedDuration::try_from(duration)
         .and_then(|duration| starts.checked_add(duration))
         .map_err(|_| ApiError::Invalid("`duration` is too long".into()))

@@ -11,8 +11,8 @@ pub use crate::{
     dispatch::BreakerState,
     live::Tail,
     pipeline::{
-        Counts, DeadLetterView, Decision, FindingsQuery, GroupView, Ledger, OutputLedger, Page,
-        Silence, SilenceId, SilenceView,
+        Counts, DeadLetterView, Decision, FindingsQuery, GroupView, Interval, Ledger, OutputLedger,
+        Page, Preview, Silence, SilenceId, SilenceView,
     },
 };
 
@@ -138,13 +138,19 @@ pub struct Explanation {
     pub incomplete: bool,
 }
 
-/// Body of `POST /api/v1/silences`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Body of `POST /api/v1/silences` and `PUT /api/v1/silences/{id}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewSilence {
-    /// Alerts for which this condition holds are hidden.
-    #[serde(rename = "match")]
-    pub condition: String,
+    /// Alerts for which this condition holds are hidden; or those for which all `matchers` hold.
+    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Alertmanager's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matchers: Vec<String>,
+    /// Only within these times of the calendar, as often as they come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<Interval>,
     /// At once if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts: Option<Timestamp>,

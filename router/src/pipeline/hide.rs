@@ -208,12 +208,16 @@ impl Pipeline {
     /// Notes what a finding was that is about to be forgotten.
     pub(super) fn forget_hidden(&mut self, slot: u32) {
         self.unhide(slot);
+        self.end_source(slot);
+    }
+
+    /// Ends what a finding hides; its next alert may make it a source again.
+    pub(super) fn end_source(&mut self, slot: u32) {
         let Some(live) = self.findings.get_mut(slot) else { return };
-        let (fingerprint, parts) = (live.fingerprint, live.parts.take());
-        for rule in
-            parts.map(|parts| self.inhibitions.forget(fingerprint, &parts)).into_iter().flatten()
-        {
-            self.reconsider(&Reason::Inhibited(Inhibitor { rule, source: fingerprint }));
+        let Some(parts) = live.parts.take() else { return };
+        let source = live.fingerprint;
+        for rule in self.inhibitions.forget(source, &parts) {
+            self.reconsider(&Reason::Inhibited(Inhibitor { rule, source }));
         }
     }
 
@@ -343,6 +347,9 @@ impl Pipeline {
             }
             if let Some(group) = self.groups.get_mut(slot) {
                 group.lanes[index].waiting -= alerts;
+            }
+            if let Reason::Silence(id) = &reason {
+                self.silences.count(id, alerts);
             }
             let ledger = self.destinations.ledger(output);
             ledger.pending -= alerts;

@@ -136,6 +136,21 @@ impl Named {
     }
 }
 
+/// Returns whether one of the intervals holds, or there is none.
+pub(super) fn any(intervals: &[Interval], at: Timestamp) -> bool {
+    let holds = |interval: &Interval| {
+        let zone = zone(interval.location.as_deref()).unwrap_or(TimeZone::UTC);
+        contains(interval, &zone, at)
+    };
+    intervals.is_empty() || intervals.iter().any(holds)
+}
+
+/// Returns the next whole minute: no interval begins or ends within one.
+pub(super) fn next_minute(at: Timestamp) -> Timestamp {
+    let second = at.as_second();
+    Timestamp::from_second(second - second.rem_euclid(60) + 60).unwrap_or(Timestamp::MAX)
+}
+
 fn contains(interval: &Interval, zone: &TimeZone, at: Timestamp) -> bool {
     fn any<T>(entries: &[T], holds: impl Fn(&T) -> bool) -> bool {
         entries.is_empty() || entries.iter().any(holds)

@@ -200,6 +200,9 @@ impl Pipeline {
         let deadline = self.silences.get_mut(id).map(|entry| entry.deadline(&self.clock));
         if deadline.is_some_and(|deadline| deadline > now) {
             self.schedule_silence(id);
+            if !self.silences.is_within(id, self.wall()) {
+                self.reconsider(&Reason::Silence(id.clone()));
+            }
         } else if self.silences.is_current(id) {
             self.end_silence(sequence, id, None, effects);
         } else {

@@ -72,12 +72,11 @@ impl Pipeline {
         let is_new = self.silences.all().all(|entry| entry.silence.id != id);
         let check = match silence.check_at(self.wall()) {
             Ok(()) if is_new && self.silences.len() >= self.config.limits.silences_max => {
-                Err("there are too many silences")
+                Err("there are too many silences".to_owned())
             }
             check => check,
         };
         if let Err(reason) = check {
-            let reason = reason.to_owned();
             let refused = DecisionKind::SilenceRefused { silence: id, author, reason };
             self.decide(sequence, refused, effects);
             return;

@@ -7,7 +7,11 @@ use rules::{Condition, Subject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::clock::{self, Clock};
+use super::{
+    clock::{self, Clock},
+    interval::{self, Interval},
+    matcher::{self, Matcher},
+};
 
 /// The longest a silence may last. What must be quiet for longer is a rule exception.
 pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -25,15 +29,23 @@ impl fmt::Display for SilenceId {
     }
 }
 
-/// Alerts for which `match` holds between `starts` and `ends` are suppressed.
+/// Alerts for which `match` holds, or all `matchers` do, between `starts` and `ends` are suppressed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Silence {
     /// Unique; a silence added with the id of another takes its place.
     pub id: SilenceId,
-    #[serde(rename = "match")]
-    #[schemars(with = "String")]
-    pub condition: Condition,
+    /// A condition; or `matchers` in its place.
+    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub condition: Option<Condition>,
+    /// Alertmanager's: `NAME="VALUE"`, `!=`, `=~`, `!~`; all must hold. One at least must not hold
+    /// for an empty value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matchers: Vec<Matcher>,
+    /// It only counts within one of these times of the calendar; always if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<Interval>,
     /// From when; at once if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -66,15 +78,48 @@ pub struct SilenceView {
     pub hits: u64,
     /// From the configuration file rather than the API.
     pub configured: bool,
+    /// What it was before it was changed, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Former>,
+}
+
+/// What a silence was before it was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Former {
+    pub silence: Silence,
+    /// When it was changed.
+    pub until: Timestamp,
 }
 
 /// How long an ended silence is still shown.
 const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 const TEXT_BYTES_MAX: usize = 4096;
+/// Former states kept of each; the oldest is forgotten.
+const HISTORY_MAX: usize = 8;
+const TIMES_MAX: usize = 16;
 
 impl Silence {
     /// Returns what is wrong with it, apart from a condition that does not parse.
-    pub fn check(&self) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), String> {
+        match (&self.condition, &self.matchers[..]) {
+            (Some(_), []) => {}
+            (None, [_, ..]) => {
+                if let Some(fault) = matcher::fault(&self.matchers) {
+                    return Err(format!("matchers: {fault}"));
+                }
+            }
+            _ => return Err("either `match` or `matchers` says what it hides".to_owned()),
+        }
+        if self.times.len() > TIMES_MAX {
+            return Err(format!("times: at most {TIMES_MAX}"));
+        }
+        if let Some(fault) = self.times.iter().find_map(Interval::fault) {
+            return Err(format!("times: {}: {}", fault.key, fault.message));
+        }
+        self.check_span().map_err(str::to_owned)
+    }
+
+    fn check_span(&self) -> Result<(), &'static str> {
         let texts = [&self.id.0, &self.author, &self.comment];
         if texts.iter().any(|text| text.trim().is_empty()) {
             return Err("id, author and comment are required");
@@ -95,17 +140,37 @@ impl Silence {
     fn covers(&self, subject: &Subject<'_>, now: Timestamp) -> bool {
         self.starts.is_none_or(|starts| starts <= now)
             && now < self.ends
-            && self.condition.matches(subject)
+            && self.matches(subject)
+            && interval::any(&self.times, now)
+    }
+
+    /// Returns whether it is about the alert, at whatever time.
+    pub(super) fn matches(&self, subject: &Subject<'_>) -> bool {
+        match &self.condition {
+            Some(condition) => condition.matches(subject),
+            None => !self.matchers.is_empty() && matcher::all(&self.matchers, subject),
+        }
+    }
+
+    /// Returns what it hides, as it was written.
+    pub fn what(&self) -> String {
+        match &self.condition {
+            Some(condition) => condition.text().to_owned(),
+            None => {
+                let matchers: Vec<_> = self.matchers.iter().map(Matcher::to_string).collect();
+                format!("{{{}}}", matchers.join(", "))
+            }
+        }
     }
 
     /// Returns what is wrong with it when it is added at `now`.
-    pub fn check_at(&self, now: Timestamp) -> Result<(), &'static str> {
+    pub fn check_at(&self, now: Timestamp) -> Result<(), String> {
         self.check()?;
         if self.ends <= now {
-            return Err("it has ended already");
+            return Err("it has ended already".to_owned());
         }
         if self.ends > clock::after(self.starts.unwrap_or(now), SILENCE_MAX) {
-            return Err("it lasts for more than 30 days");
+            return Err("it lasts for more than 30 days".to_owned());
         }
         Ok(())
     }
@@ -121,6 +186,8 @@ pub(super) struct Entry {
     pub(super) ended: Option<Timestamp>,
     /// What its timer is set for, in the pipeline's time.
     pub(super) timer: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    history: Vec<Former>,
 }
 
 /// All silences: those that count or will, apart from those that ended.
@@ -153,8 +220,17 @@ impl Silences {
         let starts = silence.starts.map(|starts| clock.at_wall(starts)).unwrap_or(clock.now());
         self.began = self.began.max(Some(starts));
         let previous = self.current.remove(&id).or_else(|| self.ended.remove(&id));
-        let hits = previous.map_or(0, |entry| entry.hits);
-        self.current.insert(id, Entry { silence, hits, configured, ended: None, timer: None });
+        let (hits, mut history) = match previous {
+            None => (0, Vec::new()),
+            Some(Entry { silence: former, hits, mut history, .. }) => {
+                let until = clock.wall(clock.now());
+                history.extend((former != silence).then_some(Former { silence: former, until }));
+                (hits, history)
+            }
+        };
+        history.drain(..history.len().saturating_sub(HISTORY_MAX));
+        let entry = Entry { silence, hits, configured, ended: None, timer: None, history };
+        self.current.insert(id, entry);
     }
 
     /// Returns the silence that hides the alert at this time of the wall clock, and counts it.
@@ -165,6 +241,13 @@ impl Silences {
         Some(entry.silence.id.clone())
     }
 
+    /// Counts alerts that it hid by the time they would have been told of.
+    pub(super) fn count(&mut self, id: &SilenceId, alerts: u64) {
+        if let Some(entry) = self.current.get_mut(id) {
+            entry.hits += alerts;
+        }
+    }
+
     /// As [`Self::hit`], without counting.
     pub(super) fn find(&self, subject: &Subject<'_>, now: Timestamp) -> Option<&SilenceId> {
         let mut current = self.current.values();
@@ -173,7 +256,9 @@ impl Silences {
 
     /// Returns whether one may count now that did not at `time`.
     pub(super) fn began_since(&self, time: Timestamp) -> bool {
-        !self.current.is_empty() && self.began.is_some_and(|began| began >= time)
+        let mut current = self.current.values();
+        self.began.is_some_and(|began| began >= time) && !self.current.is_empty()
+            || current.any(|entry| !entry.silence.times.is_empty())
     }
 
     /// Ends a silence; returns its hits, or `None` when it is not there or ended before.
@@ -183,6 +268,16 @@ impl Silences {
         let hits = entry.hits;
         self.ended.insert(id.clone(), entry);
         Some(hits)
+    }
+
+    /// Returns whether a silence is within its times of the calendar, if it has any.
+    pub(super) fn is_within(&self, id: &SilenceId, now: Timestamp) -> bool {
+        self.current.get(id).is_some_and(|entry| interval::any(&entry.silence.times, now))
+    }
+
+    /// Returns the silence if it is kept.
+    pub(super) fn get(&self, id: &SilenceId) -> Option<&Entry> {
+        self.current.get(id).or_else(|| self.ended.get(id))
     }
 
     /// Returns the silence if it is kept.
@@ -207,12 +302,16 @@ impl Silences {
 }
 
 impl Entry {
-    /// Returns when the silence next needs attention: at its end, then when it has been shown for
-    /// long enough.
+    /// Returns when the silence next needs attention: when its times of the calendar may change, at
+    /// its end, then when it has been shown for long enough.
     pub(super) fn deadline(&self, clock: &Clock) -> Timestamp {
         match self.ended {
             Some(ended) => clock::after(ended, KEPT_AFTER_END),
-            None => clock.at_wall(self.silence.ends),
+            None if self.silence.times.is_empty() => clock.at_wall(self.silence.ends),
+            None => {
+                let minute = interval::next_minute(clock.wall(clock.now()));
+                clock.at_wall(self.silence.ends.min(minute))
+            }
         }
     }
 
@@ -227,6 +326,7 @@ impl Entry {
             phase,
             hits: self.hits,
             configured: self.configured,
+            history: self.history.clone(),
         }
     }
 }

@@ -155,8 +155,9 @@ impl Problems<'_> {
                 self.add(format!("{path}.id"), message, None);
             }
             if let Err(message) = silence.check() {
-                let hint = Some("what must be quiet for longer is an exception of its rule".into());
-                self.add(path, message, hint.filter(|_| message.contains("30 days")));
+                let is_too_long = message.contains("30 days");
+                let hint = "what must be quiet for longer is an exception of its rule".to_owned();
+                self.add(path, message, is_too_long.then_some(hint));
             } else if silence.starts.is_none() {
                 let hint = Some("its 30 days at most are counted from there".to_owned());
                 self.add(

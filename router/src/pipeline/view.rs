@@ -8,7 +8,7 @@ use outputs::Receipt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ledger, Pipeline, ReasonKind, SilenceView,
+    Ledger, Pipeline, ReasonKind, SilenceId, SilenceView,
     finding::Live,
     group::{Group, Lane},
     shelf::Letter,
@@ -147,6 +147,11 @@ impl Pipeline {
     /// Returns all silences, also those that ended within the last day.
     pub fn silences(&self) -> Vec<SilenceView> {
         self.silences.all().map(|entry| entry.view(self.wall())).collect()
+    }
+
+    /// Returns one silence, as above.
+    pub fn silence(&self, id: &SilenceId) -> Option<SilenceView> {
+        self.silences.get(id).map(|entry| entry.view(self.wall()))
     }
 
     /// Returns open groups, the most recently active first.

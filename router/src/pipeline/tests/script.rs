@@ -329,7 +329,9 @@ pub(super) fn alert(what: &str, time: Timestamp) -> Alert {
 pub(super) fn silence(rule: &str, ends: Timestamp) -> Silence {
     Silence {
         id: SilenceId(rule.to_owned()),
-        condition: format!("rule = {rule}").parse().unwrap(),
+        condition: Some(format!("rule = {rule}").parse().unwrap()),
+        matchers: Vec::new(),
+        times: Vec::new(),
         starts: None,
         ends,
         author: "ann".to_owned(),

@@ -3,7 +3,11 @@
 use expect_test::expect;
 use serde_json::json;
 
-use super::script::{check, check_with};
+use super::script::{Run, alert, at, check, check_with, config, silence};
+use crate::{
+    pipeline::{DecisionKind, Effect, Silence, SilenceId},
+    record::Record,
+};
 
 #[test]
 fn a_silence_hides_what_it_matches_until_it_ends() {
@@ -130,4 +134,129 @@ fn silences_of_the_configuration_come_and_go_with_it() {
             config:1@4: silence known expired by configuration after 2; configured; 2 hidden by silence:known back to default→soc
             a@5: duplicate"#]],
     );
+}
+
+/// Returns a configuration with one silence of these further keys, from the start on for a day.
+fn configured(keys: serde_json::Value) -> serde_json::Value {
+    let mut silence = json!({
+        "id": "s", "starts": "2023-11-14T22:13:20Z", "ends": "2023-11-15T22:13:20Z",
+        "author": "ann", "comment": "known",
+    });
+    silence.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    json!({"silences": [silence]})
+}
+
+#[test]
+fn a_silence_may_be_made_of_matchers() {
+    let matchers = json!({"matchers": ["rule=~\"a|b\"", "k8s.ns.name!=\"shop\""]});
+    check_with(
+        &[configured(matchers)],
+        "a@1 b/shop@2 b/bank@3 c@4",
+        expect![[r#"
+        a@1: silence:s
+        b/shop@2: default→soc
+        b/bank@3: silence:s
+        c@4: N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1; default→soc"#]],
+    );
+}
+
+#[test]
+fn a_recurring_silence_hides_within_its_times_and_tells_of_what_is_active_after_each() {
+    // The start is 22:13:20, a Tuesday.
+    let times = json!({"match": "rule = a", "times": [
+        {"times": [{"start_time": "22:15", "end_time": "22:16"}, {"start_time": "22:18", "end_time": "22:19"}]},
+    ]});
+    check_with(
+        &[configured(times)],
+        "a@0 tick@2 a:x@100 a:x@159 tick@160 tick@162 a:x@280 restart tick@340 tick@342",
+        expect![[r#"
+            a@0: default→soc
+            tick@2: N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1
+            a:x@100: silence:s
+            a:x@159: silence:s
+            tick@160: 2 hidden by silence:s back to default→soc; N2 updated soc with 1 for N1; N2 is soc#2 [a×2 a×1] 2/3 new 3
+            a:x@280: silence:s
+            tick@340: 1 hidden by silence:s back to default→soc; N3 updated soc with 1 for N2; N3 is soc#3 [a×3 a×1] 2/4 new 4"#]],
+    );
+}
+
+#[test]
+fn what_waits_to_be_told_is_hidden_by_a_silence_that_began_meanwhile() {
+    check(
+        "a@0 b@0 silence:a:60@1 tick@2 tick@60 tick@62",
+        expect![[r#"
+        a@0: default→soc
+        b@0: default→soc
+        silence:a:60@1: silence a added
+        tick@2: soc not told of 1: silence:a; N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1
+        tick@60: silence a expired after 0; 1 hidden by silence:a back to default→soc
+        tick@62: N2 opened soc with 0; N2 is soc#1 [a×1] 1/2 new 2"#]],
+    );
+}
+
+#[test]
+fn a_silence_that_is_changed_keeps_what_it_was() {
+    let mut run = Run::new(json!({}));
+    for ends in [60, 90, 90, 120] {
+        let silence = silence("a", at(ends));
+        run.record(&Record::SilenceAdded { at: at(ends / 10), silence });
+    }
+    run.restart();
+    let view = run.pipeline.silence(&SilenceId("a".to_owned())).unwrap();
+    let history = view.history.iter().map(|former| (former.silence.ends, former.until));
+    assert_eq!(history.collect::<Vec<_>>(), [(at(60), at(9)), (at(90), at(12))]);
+    for ends in 200..220 {
+        let silence = silence("a", at(ends));
+        run.record(&Record::SilenceAdded { at: at(20), silence });
+    }
+    let view = run.pipeline.silence(&SilenceId("a".to_owned())).unwrap();
+    assert_eq!(view.history.len(), 8);
+    assert_eq!(view.history[7].silence.ends, at(218));
+}
+
+#[test]
+fn a_silence_that_is_changed_to_hide_less_lets_go_of_the_rest() {
+    let mut run = Run::new(json!({}));
+    let other = Silence { id: SilenceId("a".to_owned()), ..silence("b", at(60)) };
+    run.record(&Record::SilenceAdded { at: at(0), silence: silence("a", at(60)) });
+    run.record(&Record::Alert(Box::new(alert("a", at(1)))));
+    run.record(&Record::SilenceAdded { at: at(2), silence: other });
+    let returned = |effect: &Effect| matches!(effect, Effect::Decided(it) if matches!(it.kind, DecisionKind::Returned { alerts: 1, .. }));
+    assert!(run.effects.iter().any(returned), "{:?}", run.effects);
+}
+
+#[test]
+fn what_is_wrong_with_a_silence_is_told() {
+    for (keys, expected) in [
+        (json!({}), "either `match` or `matchers`"),
+        (json!({"match": "rule = a", "matchers": ["a=b"]}), "either `match` or `matchers`"),
+        (json!({"matchers": ["a=~\".*\""]}), "must not hold for an empty value"),
+        (json!({"match": "rule = a", "times": [{"location": "Mars/Base"}]}), "knows no time zone"),
+        (
+            json!({"match": "rule = a", "times": [{"times": [
+            {"start_time": "10:00", "end_time": "09:00"}]}]}),
+            "ends before it starts",
+        ),
+    ] {
+        let problems = config(configured(keys)).validate(&["soc"]);
+        let text = format!("{problems:?}");
+        assert!(problems.len() == 1 && text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_preview_counts_what_is_active_and_would_be_hidden() {
+    let mut run = Run::new(json!({}));
+    for (what, time) in [("a", 1), ("a:x", 2), ("b", 3), ("a", 4)] {
+        let mut alert = alert(what, at(time));
+        alert.id = alert::AlertId::from_u128(time as u128);
+        run.record(&Record::Alert(Box::new(alert)));
+    }
+    let silence = silence("a", at(60));
+    let whole = run.pipeline.would_hide(&silence, 0, 10);
+    assert_eq!((whole.examined, whole.findings, whole.alerts), (3, 2, 3));
+    assert_eq!(whole.since, Some(at(1)));
+    let mut parts = run.pipeline.would_hide(&silence, 0, 2);
+    parts.add(run.pipeline.would_hide(&silence, 2, 2));
+    assert_eq!(parts, whole);
 }

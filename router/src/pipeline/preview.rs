@@ -1,0 +1,83 @@
+//! What a silence would hide, before it is added.
+
+use alert::{Alert, Fingerprint, Priority};
+use jiff::Timestamp;
+use rules::Subject;
+use serde::{Deserialize, Serialize};
+
+use super::{Pipeline, Silence, arrival};
+
+/// Findings a preview lists.
+const LISTED_MAX: usize = 20;
+
+/// Which of the findings that are active now a silence would hide: their first alerts were held against
+/// it. What was active before and is not any more is not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// Active findings that were looked at.
+    pub examined: usize,
+    /// Those it would hide.
+    pub findings: u64,
+    /// Their alerts so far.
+    pub alerts: u64,
+    /// When the oldest of them was first seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The most recent of them, at most 20.
+    pub listed: Vec<Previewed>,
+}
+
+/// A finding that a silence would hide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Previewed {
+    pub fingerprint: Fingerprint,
+    pub rule: String,
+    pub priority: Priority,
+    pub alerts: u64,
+    pub last_seen: Timestamp,
+}
+
+impl Preview {
+    /// Adds what was found among older findings.
+    pub(crate) fn add(&mut self, older: Self) {
+        self.examined += older.examined;
+        self.findings += older.findings;
+        self.alerts += older.alerts;
+        self.since = match (self.since, older.since) {
+            (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
+        self.listed.extend(older.listed);
+        self.listed.truncate(LISTED_MAX);
+    }
+}
+
+impl Pipeline {
+    /// Looks at so many findings, the most recently seen first, from an offset on.
+    pub fn would_hide(&self, silence: &Silence, offset: usize, limit: usize) -> Preview {
+        let mut preview = Preview::default();
+        for (_, live) in self.findings.iter_newest().skip(offset).take(limit) {
+            preview.examined += 1;
+            let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get()) else { continue };
+            let alert = Alert { priority: live.priority, ..sample };
+            let subject = arrival::subject(&alert, live.fingerprint, live.count);
+            if !silence.matches(&Subject { score: Some(live.score.points), ..subject }) {
+                continue;
+            }
+            preview.add(Preview {
+                examined: 0,
+                findings: 1,
+                alerts: live.count,
+                since: Some(live.first_seen),
+                listed: vec![Previewed {
+                    fingerprint: live.fingerprint,
+                    rule: live.rule.to_string(),
+                    priority: live.priority,
+                    alerts: live.count,
+                    last_seen: self.clock.wall(live.last_seen),
+                }],
+            });
+        }
+        preview
+    }
+}
