@@ -312,6 +312,7 @@ impl Detector {
             output,
             tags: Vec::new(),
             fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            ends: None,
         });
     }
 }
@@ -360,6 +361,7 @@ fn alert_of(rule: &Rule, event: &Event, hostname: &str) -> Alert {
         output: cut(rendered.output, OUTPUT_BYTES_MAX),
         tags: rule.tags.clone(),
         fields: bounded(rendered.fields),
+        ends: None,
     }
 }
 

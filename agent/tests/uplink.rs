@@ -132,6 +132,7 @@ fn alert(number: u128, rule: &str, priority: Priority) -> Alert {
         output: "o".repeat(200),
         tags: vec![],
         fields: [("proc.name".to_owned(), "cat".into())].into(),
+        ends: None,
     }
 }
 

@@ -66,6 +66,10 @@ pub struct Alert {
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub fields: Fields,
+    /// When what it tells of is over, unless it comes again with a later end. Absent for an event,
+    /// which only happens; an end that is not in the future says that it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
 }
 
 impl Alert {

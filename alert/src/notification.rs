@@ -74,6 +74,9 @@ pub struct Finding {
     pub count: u64,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+    /// When it was over; absent while it goes on, and for events, which have no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
     /// 0 to 100: how much it matters here and now.
     pub score: u8,
     pub score_items: Vec<ScoreItem>,

@@ -115,7 +115,7 @@ struct Line<'a> {
 }
 
 /// Cuts a text to at most `bytes_max` bytes, on a character's border, and marks the cut with `…`.
-fn cut(mut text: String, bytes_max: usize) -> String {
+pub fn cut(mut text: String, bytes_max: usize) -> String {
     const MARK: char = '…';
     if text.len() > bytes_max {
         text.truncate(text.floor_char_boundary(bytes_max - MARK.len_utf8()));

@@ -150,9 +150,10 @@ impl Output for AlertmanagerOutput {
 impl AlertmanagerOutput {
     fn postable(&self, notification: &Notification, finding: &Finding, summary: &str) -> Postable {
         let starts = go_time(finding.first_seen);
-        let ends = match notification.state {
-            GroupState::Open => notification.created.saturating_add(self.active_for),
-            GroupState::Closed => Ok(notification.created),
+        let ends = match (finding.ended, notification.state) {
+            (Some(ended), _) => Ok(ended),
+            (None, GroupState::Open) => notification.created.saturating_add(self.active_for),
+            (None, GroupState::Closed) => Ok(notification.created),
         };
         let ends = go_time(ends.unwrap_or(Timestamp::MAX));
         // Alertmanager refuses an alert that ends before it starts.

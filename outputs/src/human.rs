@@ -9,7 +9,7 @@ use templates::Escape;
 /// Data is escaped for a terminal; colours are ours alone. A line wider than `width_max` characters
 /// is cut with `…`.
 pub fn alert_line(alert: &Alert, color: bool, width_max: Option<usize>) -> String {
-    Line { color, width_max, zone: TimeZone::system(), date: Date::Without }.of(alert, 1)
+    Line { color, width_max, zone: TimeZone::system(), date: Date::Without }.of(alert, "")
 }
 
 /// Most of a rule's name and of an alert's output that a line shows.
@@ -60,20 +60,25 @@ impl Line {
         )
     }
 
-    /// Returns the line of a finding: its first alert, and how often it was seen.
+    /// Returns the line of a finding: its first alert, how often it was seen, and its end.
     fn of_finding(&self, finding: &Finding) -> String {
-        self.of(&finding.sample, finding.count)
+        let times = if finding.count > 1 {
+            format!(" (seen {} times)", finding.count)
+        } else {
+            String::new()
+        };
+        let ended = finding.ended.map(|ended| format!(" (over since {})", self.time(ended)));
+        self.of(&finding.sample, &(times + &ended.unwrap_or_default()))
     }
 
-    fn of(&self, alert: &Alert, count: u64) -> String {
-        let times = if count > 1 { format!(" (seen {count} times)") } else { String::new() };
+    fn of(&self, alert: &Alert, remark: &str) -> String {
         let place = place(alert);
         let pieces = [
             (self.time(alert.time), "2"),
             (format!("{:<9}", short(alert.priority)), priority_style(alert.priority)),
             (Escape::Line.apply_max(&alert.rule, RULE_CHARS_MAX), "1"),
             (place, "36"),
-            (Escape::Line.apply_max(&alert.output, OUTPUT_CHARS_MAX) + &times, "0"),
+            (Escape::Line.apply_max(&alert.output, OUTPUT_CHARS_MAX) + remark, "0"),
         ];
         let mut line = String::new();
         let mut left = self.width_max.unwrap_or(usize::MAX);
@@ -192,7 +197,7 @@ mod tests {
 
     fn check(alert: &Alert, color: bool, width_max: Option<usize>, expect: &str) {
         let line = Line { color, width_max, zone: TimeZone::UTC, date: Date::Without };
-        assert_eq!(line.of(alert, 1), expect);
+        assert_eq!(line.of(alert, ""), expect);
     }
 
     #[test]
@@ -214,7 +219,7 @@ mod tests {
         let place = "payments/api-7d9c5b7f4-x2x7q of Deployment/api on worker-7 \
                      (api, registry.example/payments/api:2.4.1) node sh[4242] \
                      (sh < node < containerd-shim < systemd)";
-        assert!(line.of(alert, 1).contains(place), "{}", line.of(alert, 1));
+        assert!(line.of(alert, "").contains(place), "{}", line.of(alert, ""));
     }
 
     #[test]

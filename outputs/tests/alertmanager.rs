@@ -73,6 +73,15 @@ impl Alertmanager {
         let url = format!("{}/api/v2/alerts", self.url);
         self.http.get(url).send().await.unwrap().json().await.unwrap()
     }
+
+    /// Waits until so many alerts are active.
+    async fn left(&self, number: usize) {
+        let limit = Instant::now() + Duration::from_secs(20);
+        while self.alerts().await.len() != number {
+            assert!(Instant::now() < limit, "{:#?}", self.alerts().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 async fn deliver(url: &str, notification: &Notification) -> Result<(), DeliveryError> {
@@ -120,14 +129,15 @@ async fn a_finding_becomes_an_alert_and_is_resolved_when_its_group_closes() {
     deliver(&server.url, &notification).await.unwrap();
     assert_eq!(server.alerts().await.len(), 3);
 
+    // What has ended is over there too, while the others go on.
+    notification.findings[0].ended = Some(Timestamp::now());
+    deliver(&server.url, &notification).await.unwrap();
+    server.left(2).await;
+
     notification.created = Timestamp::now();
     notification.state = GroupState::Closed;
     deliver(&server.url, &notification).await.unwrap();
-    let limit = Instant::now() + Duration::from_secs(20);
-    while !server.alerts().await.is_empty() {
-        assert!(Instant::now() < limit, "{:#?}", server.alerts().await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    server.left(0).await;
 }
 
 #[tokio::test]

@@ -301,6 +301,7 @@ pub(crate) mod tests {
             output: "a shell".into(),
             tags: Vec::new(),
             fields: serde_json::from_value(fields).unwrap(),
+            ends: None,
         }
     }
 

@@ -198,6 +198,7 @@ impl Teller {
             output,
             tags: vec!["saker".to_owned(), "response".to_owned()],
             fields,
+            ends: None,
         }
     }
 }

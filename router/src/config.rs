@@ -217,6 +217,12 @@ impl<A, R> Config<A, R> {
                 .filter(|(_, output)| output.updates_in_place())
                 .map(|(name, _)| name.clone())
                 .collect(),
+            outputs_untold_of_ends: self
+                .outputs
+                .iter()
+                .filter(|(_, output)| !output.send_resolved)
+                .map(|(name, _)| name.clone())
+                .collect(),
             routes: self.routes.clone(),
             intervals: self.intervals.clone(),
             silences: self.silences.clone(),

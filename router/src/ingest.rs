@@ -3,9 +3,11 @@
 //! A drop-in for falcosidekick: same paths, same tolerance, same counters; besides it takes batches,
 //! compressed bodies and tokens. A request is taken whole or not at all.
 
+mod alertmanager;
 mod auth;
 mod decode;
 mod http;
+mod input;
 mod metrics;
 mod stamp;
 
@@ -20,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration, Secret};
 use tokio::sync::Semaphore;
 
+pub use self::{alertmanager::AlertmanagerConfig, http::routes, stamp::Stamp};
 use self::{auth::Tokens, metrics::Metrics};
-pub use self::{http::routes, stamp::Stamp};
 use crate::{core, record::Record};
 
 /// What senders may do.
@@ -43,6 +45,8 @@ pub struct IngestConfig {
     pub series_max: usize,
     /// Bearer tokens by the sender's name. With none, whoever reaches the port may send.
     pub tokens: BTreeMap<String, Secret>,
+    /// Alerts of Prometheus and Alertmanager.
+    pub alertmanager: AlertmanagerConfig,
 }
 
 impl Default for IngestConfig {
@@ -55,6 +59,7 @@ impl Default for IngestConfig {
             bodies_bytes_max: HumanBytes(256 << 20),
             series_max: 10_000,
             tokens: BTreeMap::new(),
+            alertmanager: AlertmanagerConfig::default(),
         }
     }
 }
@@ -65,6 +70,7 @@ pub struct Ingest {
     journal: Journal,
     config: IngestConfig,
     tokens: Tokens,
+    alertmanager: Arc<AlertmanagerConfig>,
     /// One permit per byte of a body in memory.
     room: Arc<Semaphore>,
     stamp: Stamp,
@@ -85,6 +91,7 @@ impl Ingest {
             journal,
             stamp,
             tokens: Tokens::new(&config.tokens),
+            alertmanager: Arc::new(config.alertmanager.clone()),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             metrics: Metrics::new(registry, config.series_max)?,
             registry: registry.clone(),
@@ -93,10 +100,11 @@ impl Ingest {
     }
 
     /// Takes alerts of a sender. They are durable when it returns.
-    pub(crate) async fn append(
+    async fn append(
         &self,
         mut alerts: Vec<Alert>,
         sender: Option<&str>,
+        input: &'static str,
     ) -> Result<(), AppendError> {
         if alerts.is_empty() {
             return Ok(());
@@ -106,6 +114,7 @@ impl Ingest {
             alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
         let payloads: Vec<Bytes> = records.iter().map(core::encode).collect();
         self.journal.append(payloads).await?;
+        self.metrics.sent(sender, input, records.len());
         for record in &records {
             if let Record::Alert(alert) = record {
                 self.metrics.accepted(alert);

@@ -183,7 +183,7 @@ impl CoreMetrics {
             metrics.withheld.with_label_values(&[reason.name()]);
             metrics.returned.with_label_values(&[reason.name()]);
         }
-        for why in ["opened", "updated", "escalated", "counted", "closed"] {
+        for why in ["opened", "updated", "escalated", "counted", "closed", "resolved"] {
             metrics.notifications.with_label_values(&[why]);
         }
         Ok(Arc::new(metrics))
@@ -216,6 +216,7 @@ impl CoreMetrics {
                     NotifyReason::Escalated => "escalated",
                     NotifyReason::Counted => "counted",
                     NotifyReason::Closed => "closed",
+                    NotifyReason::Resolved => "resolved",
                 };
                 self.notifications.with_label_values(&[why]).inc();
             }

@@ -34,6 +34,7 @@ mod normalise;
 mod outcome;
 mod preview;
 mod recency;
+mod resolve;
 mod route;
 mod sample;
 mod score;

@@ -29,6 +29,7 @@ fn alert() -> Alert {
         output: "A shell was started".to_owned(),
         tags: vec!["container".to_owned(), "mitre_execution".to_owned()],
         fields,
+        ends: None,
     }
 }
 

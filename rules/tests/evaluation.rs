@@ -78,6 +78,7 @@ fn check_alerts(table: &str) -> (usize, Vec<String>) {
             output: "A shell was started".to_owned(),
             tags: vec!["container".to_owned(), "mitre_execution".to_owned()],
             fields: serde_json::from_str(block.subject).expect("fields"),
+            ends: None,
         };
         for Case { line, answer, condition } in &block.cases {
             count += 1;

@@ -22,6 +22,7 @@ fn alert(fields: Fields) -> Alert {
         output: "o".to_owned(),
         tags: vec!["a".to_owned(), "b".to_owned()],
         fields,
+        ends: None,
     }
 }
 

@@ -8,17 +8,22 @@ use serde_json::{Map, Value};
 pub const VERSION: u32 = 1;
 
 /// Returns the context of one notification: its own keys, `version`, and `top`, which is the first
-/// finding or null. Every sample has `tags` and `fields`, if only empty ones.
+/// finding or null. Every sample has `tags` and `fields`, if only empty ones, and every finding an
+/// `ended`, if only null.
 pub fn of(notification: &Notification) -> Value {
     let mut context = match serde_json::to_value(notification) {
         Ok(Value::Object(context)) => context,
         _ => Map::new(),
     };
     if let Some(Value::Array(findings)) = context.get_mut("findings") {
+        for finding in findings.iter_mut().filter_map(Value::as_object_mut) {
+            finding.entry("ended").or_insert(Value::Null);
+        }
         for sample in findings.iter_mut().filter_map(|finding| finding.get_mut("sample")) {
             if let Value::Object(sample) = sample {
                 sample.entry("tags").or_insert_with(|| Value::Array(Vec::new()));
                 sample.entry("fields").or_insert_with(|| Value::Object(Map::new()));
+                sample.entry("ends").or_insert(Value::Null);
             }
         }
     }

@@ -186,6 +186,7 @@ fn shell() -> Alert {
             .into(),
         tags: vec!["container".into(), "mitre_execution".into(), "T1059".into()],
         fields,
+        ends: None,
     }
 }
 
@@ -195,6 +196,7 @@ fn finding(count: u64, sample: Alert) -> Finding {
         count,
         first_seen: start(),
         last_seen: start() + SignedDuration::from_secs(200),
+        ended: None,
         score: 72,
         score_items: vec![
             ScoreItem { reason: "priority Warning".into(), points: 40 },

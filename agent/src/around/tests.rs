@@ -49,6 +49,7 @@ fn alert(rule: &str, time_ns: u64) -> Alert {
         output: String::new(),
         tags: Vec::new(),
         fields: alert::Fields::new(),
+        ends: None,
     }
 }
 

@@ -42,6 +42,7 @@ fn alert(rule: &str) -> Alert {
         output: String::new(),
         tags: Vec::new(),
         fields: Fields::new(),
+        ends: None,
     }
 }
 

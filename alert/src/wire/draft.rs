@@ -71,6 +71,7 @@ impl Draft {
             output: cut(self.output.unwrap_or_default(), TEXT_BYTES_MAX),
             tags,
             fields: self.fields,
+            ends: None,
         })
     }
 

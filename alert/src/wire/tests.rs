@@ -191,6 +191,7 @@ proptest! {
             output,
             tags: tags.into_iter().collect(),
             fields: Fields::from([("a.b".to_owned(), json!("x\u{1b}"))]),
+            ends: None,
         };
         let mut line = Vec::new();
         write_falco(&alert, &mut line);

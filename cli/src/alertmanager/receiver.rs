@@ -27,7 +27,12 @@ pub(super) fn outputs(
                 _ => Err("there is no output of this kind yet".to_owned()),
             };
             match made {
-                Ok(output) => {
+                Ok(mut output) => {
+                    let told = destination.get("send_resolved").and_then(Value::as_bool);
+                    // Of these kinds, there only a webhook is told of ends unless it is said.
+                    if !told.unwrap_or(kind == "webhook_configs") {
+                        output["send_resolved"] = false.into();
+                    }
                     let name = free_name(&receiver.name, outputs);
                     outputs.insert(name.clone(), output);
                     names.push(name);

@@ -37,6 +37,7 @@ fn holds(condition: &str, value: Option<&str>) -> bool {
         output: "o".to_owned(),
         tags: Vec::new(),
         fields,
+        ends: None,
     };
     condition.matches(&Subject::new(&alert))
 }
@@ -209,6 +210,7 @@ receivers:
               to:
               - a@example.org
               - b@example.org
+            send_resolved: false
           team-2:
             slack:
               webhook_url: ${file:/etc/slack-url}

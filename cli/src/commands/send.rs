@@ -152,5 +152,6 @@ pub(super) fn compose(arguments: &AlertArgs) -> anyhow::Result<Alert> {
         output: arguments.output.clone(),
         tags: arguments.tag.clone(),
         fields,
+        ends: None,
     })
 }

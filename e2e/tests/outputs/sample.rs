@@ -41,6 +41,7 @@ fn finding(number: u128, hostname: &str) -> Finding {
         first_seen: time,
         last_seen: time,
         score: 80,
+        ended: None,
         score_items: Vec::new(),
         sample: Alert {
             id: AlertId::from_u128(number),
@@ -53,6 +54,7 @@ fn finding(number: u128, hostname: &str) -> Finding {
             output: "A shell was started (command=bash)".to_owned(),
             tags: vec!["container".to_owned(), "shell".to_owned()],
             fields: fields.as_object().unwrap().clone().into_iter().collect(),
+            ends: None,
         },
     }
 }

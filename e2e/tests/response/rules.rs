@@ -19,6 +19,7 @@ fn about(cmdline: Option<&str>) -> alert::Alert {
         output: String::new(),
         tags: Vec::new(),
         fields: fields.into_iter().collect(),
+        ends: None,
     }
 }
 

@@ -288,6 +288,7 @@ pub(crate) fn alert(pod: &Pod) -> Alert {
         output: "a shell".into(),
         tags: Vec::new(),
         fields: serde_json::from_value(fields).unwrap(),
+        ends: None,
     }
 }
 

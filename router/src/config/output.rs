@@ -24,17 +24,20 @@ pub struct OutputConfig {
     pub queue: QueueLimits,
     pub retry: Retry,
     pub send: Send,
+    /// Whether it is told of the end of what it was told of.
+    pub send_resolved: bool,
 }
 
 impl fmt::Debug for OutputConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, configured: _, templates, queue, retry, send } = self;
+        let Self { kind, configured: _, templates, queue, retry, send, send_resolved } = self;
         f.debug_struct("OutputConfig")
             .field("kind", &kind.name)
             .field("templates", templates)
             .field("queue", queue)
             .field("retry", retry)
             .field("send", send)
+            .field("send_resolved", send_resolved)
             .finish_non_exhaustive()
     }
 }
@@ -116,12 +119,14 @@ impl<'de> Visitor<'de> for OutputVisitor {
         let mut queue = QueueLimits::default();
         let mut retry = Retry::default();
         let mut send = Send::default();
+        let mut send_resolved = true;
         while let Some(key) = map.next_key_seed(KeySeed { kind: kind.as_ref().map(|(k, _)| *k) })? {
             match key {
                 Key::Templates => templates = map.next_value()?,
                 Key::Queue => queue = map.next_value()?,
                 Key::Retry => retry = map.next_value()?,
                 Key::Send => send = map.next_value()?,
+                Key::SendResolved => send_resolved = map.next_value()?,
                 Key::Kind(found) => {
                     kind = Some((found, map.next_value_seed(KindSeed(found))?));
                 }
@@ -133,7 +138,7 @@ impl<'de> Visitor<'de> for OutputVisitor {
                 known()
             )));
         };
-        Ok(OutputConfig { kind, configured, templates, queue, retry, send })
+        Ok(OutputConfig { kind, configured, templates, queue, retry, send, send_resolved })
     }
 }
 
@@ -142,6 +147,7 @@ enum Key {
     Queue,
     Retry,
     Send,
+    SendResolved,
     Kind(&'static Descriptor),
 }
 
@@ -163,7 +169,9 @@ impl Visitor<'_> for KeySeed {
     type Value = Key;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a kind of output, or one of `templates`, `queue`, `retry`, `send`")
+        f.write_str(
+            "a kind of output, or one of `templates`, `queue`, `retry`, `send`, `send_resolved`",
+        )
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
@@ -172,11 +180,12 @@ impl Visitor<'_> for KeySeed {
             "queue" => return Ok(Key::Queue),
             "retry" => return Ok(Key::Retry),
             "send" => return Ok(Key::Send),
+            "send_resolved" => return Ok(Key::SendResolved),
             key => outputs::kind(key).ok_or_else(|| {
                 let shown: String = key.chars().take(64).flat_map(char::escape_debug).collect();
                 E::custom(format_args!(
                     "unknown kind of output `{shown}`, expected one of {}, or `templates`, \
-                     `queue`, `retry`, `send`",
+                     `queue`, `retry`, `send`, `send_resolved`",
                     known()
                 ))
             })?,
@@ -240,6 +249,11 @@ impl JsonSchema for OutputConfig {
                         "queue": queue,
                         "retry": retry,
                         "send": send,
+                        "send_resolved": {
+                            "type": "boolean",
+                            "default": true,
+                            "description": "Whether it is told of the end of what it was told of.",
+                        },
                     },
                 })
             })

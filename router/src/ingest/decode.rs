@@ -54,16 +54,16 @@ impl Refusal {
         }
     }
 
-    fn malformed(error: impl Into<String>) -> Self {
+    pub(super) fn malformed(error: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", error)
     }
 
+    pub(super) fn invalid(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", error)
+    }
+
     fn alert(error: WireError, index: Option<usize>) -> Self {
-        Self {
-            field: error.field.map(str::to_owned),
-            index,
-            ..Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string())
-        }
+        Self { field: error.field.map(str::to_owned), index, ..Self::invalid(error.to_string()) }
     }
 }
 
@@ -100,12 +100,8 @@ fn bounded(reader: impl Read, hint: usize, bytes_max: usize) -> io::Result<Vec<u
     Ok(out)
 }
 
-/// Returns the alerts of a body: an object, an array of objects, or objects one after the other.
-pub(super) fn read_alerts(
-    body: &[u8],
-    alerts_max: usize,
-    received: Timestamp,
-) -> Result<Vec<Alert>, Refusal> {
+/// Returns the text of a body, without what may stand around it.
+pub(super) fn text(body: &[u8]) -> Result<&str, Refusal> {
     let text = std::str::from_utf8(body).map_err(|error| {
         Refusal::malformed(format!(
             "the body is not UTF-8 text, from byte {} on",
@@ -116,6 +112,21 @@ pub(super) fn read_alerts(
     if text.is_empty() {
         return Err(Refusal::malformed("the body is empty; send an alert as JSON"));
     }
+    Ok(text)
+}
+
+pub(super) fn too_many(alerts_max: usize) -> Refusal {
+    let error = format!("more than {alerts_max} alerts in one request");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many", error)
+}
+
+/// Returns the alerts of a body: an object, an array of objects, or objects one after the other.
+pub(super) fn read_alerts(
+    body: &[u8],
+    alerts_max: usize,
+    received: Timestamp,
+) -> Result<Vec<Alert>, Refusal> {
+    let text = text(body)?;
     // The usual case, one alert on one line, is read once.
     if text.starts_with('{') && !text.as_bytes().contains(&b'\n') {
         match read_alert(text.as_bytes(), received) {
@@ -155,8 +166,7 @@ fn split(text: &str, alerts_max: usize) -> Result<Vec<&RawValue>, Refusal> {
         values
     };
     if raw.len() > alerts_max {
-        let error = format!("more than {alerts_max} alerts in one request");
-        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many", error));
+        return Err(too_many(alerts_max));
     }
     Ok(raw)
 }

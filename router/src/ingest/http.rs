@@ -9,7 +9,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
-    routing::any,
+    routing::{any, post},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -20,9 +20,10 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Ingest,
+    Ingest, alertmanager,
     auth::Admission,
     decode::{self, Encoding, Refusal},
+    input::{self, Bounds, Decoded, Input, Wording},
 };
 
 /// Bodies from this size on are decoded beside the runtime's own threads.
@@ -38,11 +39,13 @@ pub fn routes(ingest: Arc<Ingest>) -> Router {
         .route("/healthz", any(health))
         .route("/metrics", any(metrics))
         .route("/test", any(test))
+        .route("/alertmanager", any(alertmanager_webhook))
+        .route("/api/v2/alerts", post(alertmanager_alerts))
         .fallback(receive)
         .layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| {
             let refusal =
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "panic", "an error of the router");
-            panicked.refuse(&HeaderMap::new(), refusal)
+            panicked.refuse(&HeaderMap::new(), refusal, Wording::Object)
         }))
         .with_state(ingest)
 }
@@ -57,11 +60,20 @@ async fn metrics(State(ingest): State<Arc<Ingest>>) -> impl IntoResponse {
 }
 
 async fn receive(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    ingest.answer(request, Ingest::read).await
+    ingest.take(request, &input::FALCO).await
 }
 
 async fn test(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    ingest.answer(request, async |_, _, _| Ok((vec![test_alert()], None))).await
+    let read = async |_: &Ingest, _: &HeaderMap, _| Ok((Decoded::whole(vec![test_alert()]), None));
+    ingest.answer(request, &input::FALCO, read).await
+}
+
+async fn alertmanager_alerts(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
+    ingest.take(request, &alertmanager::API).await
+}
+
+async fn alertmanager_webhook(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
+    ingest.take(request, &alertmanager::WEBHOOK).await
 }
 
 /// The alert `/test` makes, as falcosidekick's.
@@ -82,15 +94,24 @@ fn test_alert() -> Alert {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect::<Fields>(),
+        ends: None,
     }
 }
 
 /// The alerts of a request, and the memory that was asked for to read them.
-type Taken = (Vec<Alert>, Option<OwnedSemaphorePermit>);
+type Taken = (Decoded, Option<OwnedSemaphorePermit>);
 
 impl Ingest {
+    /// Takes the alerts of a request's body.
+    async fn take(&self, request: Request, input: &'static Input) -> Response {
+        let read = async |ingest: &Self, headers: &HeaderMap, body| {
+            ingest.read(headers, body, input).await
+        };
+        self.answer(request, input, read).await
+    }
+
     /// Admits a request, reads its alerts, makes them durable and answers.
-    async fn answer<F>(&self, request: Request, read: F) -> Response
+    async fn answer<F>(&self, request: Request, input: &'static Input, read: F) -> Response
     where
         F: AsyncFnOnce(&Self, &HeaderMap, Body) -> Result<Taken, Refusal>,
     {
@@ -113,23 +134,29 @@ impl Ingest {
             }
             let sender = sender(head.extensions.get::<PeerNames>(), admission);
             // The memory asked for is in use until the journal has answered.
-            let (alerts, _room) = read(self, &head.headers, body).await?;
-            let count = alerts.len();
-            self.append(alerts, sender.as_deref()).await.map_err(refusal)?;
-            Ok(count)
+            let (decoded, _room) = read(self, &head.headers, body).await?;
+            let count = decoded.alerts.len();
+            let appended = self.append(decoded.alerts, sender.as_deref(), input.name).await;
+            appended.map_err(refusal)?;
+            decoded.invalid.map_or(Ok(count), Err)
         };
         let response = match taken.await {
             Ok(count) => {
                 self.metrics.answered(200, None);
                 ([(ACCEPTED, HeaderValue::from(count))], ()).into_response()
             }
-            Err(refusal) => self.refuse(&head.headers, refusal),
+            Err(refusal) => self.refuse(&head.headers, refusal, input.wording),
         };
         self.metrics.seconds.observe(started.elapsed().as_secs_f64());
         response
     }
 
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Taken, Refusal> {
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        input: &'static Input,
+    ) -> Result<Taken, Refusal> {
         let encoding = encoding(headers)?;
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let length = length.and_then(|value| value.parse().ok()).unwrap_or(0);
@@ -143,11 +170,13 @@ impl Ingest {
         })??;
         self.metrics.bytes.inc_by(body.len() as u64);
 
-        let received = service::clock::now();
-        let alerts_max = self.config.alerts_max;
+        let bounds = Bounds {
+            alerts_max: self.config.alerts_max,
+            received: service::clock::now(),
+            alertmanager: Arc::clone(&self.alertmanager),
+        };
         if encoding == Encoding::Identity && body.len() <= INLINE_BYTES_MAX {
-            let alerts = decode::read_alerts(&body, alerts_max, received)?;
-            return Ok((alerts, Some(room)));
+            return Ok(((input.decode)(&body, &bounds)?, Some(room)));
         }
         let decoded_bytes_max =
             usize::try_from(self.config.decoded_bytes_max.0).unwrap_or(usize::MAX);
@@ -155,13 +184,13 @@ impl Ingest {
             room.merge(self.room_for(decoded_bytes_max)?);
         }
         let decoding = tokio::task::spawn_blocking(move || {
-            let alerts = if encoding == Encoding::Identity {
-                decode::read_alerts(&body, alerts_max, received)?
+            let decoded = if encoding == Encoding::Identity {
+                (input.decode)(&body, &bounds)?
             } else {
                 let body = decode::decompress(&body, encoding, decoded_bytes_max)?;
-                decode::read_alerts(&body, alerts_max, received)?
+                (input.decode)(&body, &bounds)?
             };
-            Ok((alerts, Some(room)))
+            Ok((decoded, Some(room)))
         });
         decoding.await.unwrap_or_else(|_| {
             let error = "an error of the router";
@@ -216,7 +245,7 @@ impl Ingest {
     }
 
     /// Counts a refusal and words it: as JSON, or as text for whoever asks for text.
-    fn refuse(&self, headers: &HeaderMap, refusal: Refusal) -> Response {
+    fn refuse(&self, headers: &HeaderMap, refusal: Refusal, wording: Wording) -> Response {
         self.metrics.answered(refusal.status.as_u16(), Some(refusal.reason));
         tracing::debug!(
             status = refusal.status.as_u16(),
@@ -236,7 +265,9 @@ impl Ingest {
         let wants_text = headers
             .get(header::ACCEPT)
             .is_some_and(|accept| accept.as_bytes().starts_with(b"text/"));
-        let (kind, mut text) = if wants_text {
+        let (kind, mut text) = if wording == Wording::String {
+            ("application/json", serde_json::to_string(&refusal.error).unwrap_or_default())
+        } else if wants_text {
             let place = refusal.index.map(|index| format!("alert {index}: ")).unwrap_or_default();
             ("text/plain; charset=utf-8", format!("{place}{}", refusal.error))
         } else {

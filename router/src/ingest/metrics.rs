@@ -1,9 +1,9 @@
 //! What ingest counts: falcosidekick's counters with their labels, and our own.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},
-    sync::{PoisonError, RwLock},
+    sync::{Mutex, PoisonError, RwLock},
 };
 
 use alert::Alert;
@@ -13,6 +13,8 @@ use prometheus::{
 
 /// Label value for what has no room of its own.
 const OTHER: &str = "other";
+/// Senders counted each by itself.
+const SENDERS_MAX: usize = 1000;
 
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -25,6 +27,9 @@ pub(super) struct Metrics {
     inputs_accepted: IntCounter,
     inputs_rejected: IntCounter,
     alerts: IntCounter,
+    senders: IntCounterVec,
+    /// The senders that have a counter.
+    known_senders: Mutex<HashSet<String>>,
     pub(super) bytes: IntCounter,
     pub(super) seconds: Histogram,
     requests: IntCounterVec,
@@ -98,6 +103,12 @@ impl Metrics {
             inputs_accepted: inputs.with_label_values(&["requests", "accepted"]),
             inputs_rejected: inputs.with_label_values(&["requests", "rejected"]),
             alerts: counter("saker_ingest_alerts_total", "Alerts accepted and durable.")?,
+            senders: counters(
+                "saker_ingest_sender_alerts_total",
+                "Alerts accepted and durable, by who sent them and by which input.",
+                &["sender", "input"],
+            )?,
+            known_senders: Mutex::default(),
             bytes: counter("saker_ingest_bytes_total", "Bytes of bodies as they were sent.")?,
             seconds: registered(
                 registry,
@@ -133,6 +144,20 @@ impl Metrics {
         }
         let labels = [hostname, &alert.rule, &number, &raw, &alert.source, namespace, pod];
         known.entry(key).or_insert_with(|| self.events.with_label_values(&labels)).inc();
+    }
+
+    /// Counts alerts that are durable for their sender. Certificates may name many senders: those
+    /// beyond a bound are counted together.
+    pub(super) fn sent(&self, sender: Option<&str>, input: &str, alerts: usize) {
+        let sender = sender.unwrap_or("unknown");
+        let mut known = self.known_senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = known.contains(sender) || known.len() < SENDERS_MAX;
+        if has_room && !known.contains(sender) {
+            known.insert(sender.to_owned());
+        }
+        drop(known);
+        let sender = if has_room { sender } else { OTHER };
+        self.senders.with_label_values(&[sender, input]).inc_by(alerts as u64);
     }
 
     /// Counts a request with alerts.

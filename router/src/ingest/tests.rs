@@ -1,5 +1,6 @@
 //! Over real sockets and a real journal.
 
+mod alertmanager;
 mod durable;
 mod hostile;
 mod secured;

@@ -3,12 +3,13 @@
 use std::{mem, sync::Arc};
 
 use alert::{Alert, Fingerprint, GroupId, ScoreItem};
+use jiff::Timestamp;
 use rules::Subject;
 
 use super::{
     AlertDecision, CloseReason, DecisionKind, Effect, Pipeline, Reason, Routing, Verdict, clock,
     facts::{self, Facts},
-    finding::{Live, Membership},
+    finding::{self, Live, Membership},
     fingerprint::Identity,
     group::{self, Group, Untold},
     route::Settings,
@@ -27,9 +28,14 @@ impl Pipeline {
         let identity = self.fingerprints.identify(alert, &facts);
         // Another alert under a used id is another alert: an id alone must not hide one.
         let is_new = self.seen.insert(alert.id.as_u128() ^ identity.fingerprint.0);
-        let (slot, verdict, routes) = if is_new {
-            let slot = self.count(sequence, alert, &facts, &identity, effects);
-            let (verdict, routes) = self.judge(sequence, alert, &facts, slot, effects);
+        let over = alert.ends.filter(|ends| *ends <= self.wall());
+        let (slot, verdict, routes) = if let (true, Some(ends)) = (is_new, over) {
+            let slot = self.by_fingerprint.get(&identity.fingerprint).copied();
+            self.resolve(slot, ends);
+            (slot, Verdict::Suppressed(Reason::Resolved), Vec::new())
+        } else if is_new {
+            let (slot, ended) = self.count(sequence, alert, &facts, &identity, effects);
+            let (verdict, routes) = self.judge(sequence, alert, &facts, (slot, ended), effects);
             self.schedule_new_finding(slot);
             (Some(slot), verdict, routes)
         } else {
@@ -54,7 +60,8 @@ impl Pipeline {
         self.decide(sequence, DecisionKind::Alert(decision), effects);
     }
 
-    /// Counts the alert in its finding, opening one if need be, and returns its slot.
+    /// Counts the alert in its finding, opening one if need be. Returns its slot, and when it had
+    /// ended if it goes on again.
     fn count(
         &mut self,
         sequence: u64,
@@ -62,10 +69,11 @@ impl Pipeline {
         facts: &Facts<'_>,
         identity: &Identity,
         effects: &mut Vec<Effect>,
-    ) -> u32 {
+    ) -> (u32, Option<Timestamp>) {
         let now = self.clock.now();
         if let Some(&slot) = self.by_fingerprint.get(&identity.fingerprint) {
             self.findings.touch(slot);
+            let ended = self.go_on(slot, alert);
             if let Some(live) = self.findings.get_mut(slot) {
                 live.count += 1;
                 live.last_seen = now;
@@ -76,7 +84,7 @@ impl Pipeline {
                         score::score(&self.config.score, &subject, live.tactics.into(), live.rare);
                 }
             }
-            return slot;
+            return (slot, ended);
         }
         while self.findings.len() >= self.config.limits.findings_max.max(1)
             && let Some(oldest) = self.findings.oldest()
@@ -86,7 +94,7 @@ impl Pipeline {
         let live = self.open_finding(alert, facts, identity);
         let slot = self.findings.insert(live);
         self.by_fingerprint.insert(identity.fingerprint, slot);
-        slot
+        (slot, None)
     }
 
     fn open_finding(&mut self, alert: &Alert, facts: &Facts<'_>, identity: &Identity) -> Live {
@@ -110,6 +118,9 @@ impl Pipeline {
             first_seen: self.wall(),
             last_seen: now,
             quiet: None,
+            ends: alert.ends,
+            starts: finding::start(alert),
+            ended: None,
             close_at: None,
             score: score::score(&self.config.score, &subject, tactics, rare),
             sample: sample::sample(alert, &self.config.limits),
@@ -123,7 +134,7 @@ impl Pipeline {
         sequence: u64,
         alert: &Alert,
         facts: &Facts<'_>,
-        slot: u32,
+        (slot, ended): (u32, Option<Timestamp>),
         effects: &mut Vec<Effect>,
     ) -> (Verdict, Vec<Routing>) {
         let Some(live) = self.findings.get(slot) else {
@@ -161,7 +172,8 @@ impl Pipeline {
                 }
                 continue;
             }
-            let joining = Joining { sequence, alert, facts, slot, was_hidden, returns: None };
+            let joining =
+                Joining { sequence, alert, facts, slot, ended, was_hidden, returns: None };
             let (group, is_told) = self.join(&joining, &settings, effects);
             let outputs = if is_told { &settings.output_names } else { &self.no_outputs };
             if is_told {
@@ -181,8 +193,8 @@ impl Pipeline {
     }
 
     /// Counts the alert in its group of a route; returns the group and whether it is to be told of
-    /// the alert: the first of its finding, the first since it was hidden, or one after the
-    /// repeat interval.
+    /// the alert: the first of its finding, the first since it was hidden or since its end was told,
+    /// or one after the repeat interval.
     pub(super) fn join(
         &mut self,
         joining: &Joining<'_>,
@@ -207,15 +219,18 @@ impl Pipeline {
                 let index = group.members.len() as u32;
                 live.memberships.push(Membership { group: slot, index, routed: now });
                 group.members.push(joining.slot);
+                group.open += 1;
                 group.findings += 1;
                 true
             }
             Some(membership) => {
                 let repeats = clock::after(membership.routed, settings.repeat_interval) <= now;
-                if repeats || joining.was_hidden {
+                let is_back = joining.ended.is_some_and(|ended| group.has_told_since(ended));
+                let is_told = repeats || is_back || joining.was_hidden;
+                if is_told {
                     membership.routed = now;
                 }
-                repeats || joining.was_hidden
+                is_told
             }
         };
         if is_told {
@@ -287,6 +302,7 @@ impl Pipeline {
             first_seen: self.wall(),
             last_seen: now,
             members: Vec::new(),
+            open: 0,
             lanes: Vec::new(),
             flush_at: None,
             close_at: now,
@@ -307,6 +323,8 @@ pub(super) struct Joining<'a> {
     pub(super) facts: &'a Facts<'a>,
     /// Slot of its finding.
     pub(super) slot: u32,
+    /// When it had ended, if it goes on again.
+    pub(super) ended: Option<Timestamp>,
     pub(super) was_hidden: bool,
     /// It is no new alert but stands for a finding that is hidden no longer, with so many alerts
     /// that were.

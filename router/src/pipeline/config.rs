@@ -17,6 +17,10 @@ pub struct PipelineConfig {
     /// Those of `outputs` that edit a message they sent: they are also told when only counts
     /// changed. The router fills it in.
     pub outputs_updated_in_place: Vec<String>,
+    /// Those of `outputs` that are not told of the end of what they were told of. The router fills
+    /// it in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs_untold_of_ends: Vec<String>,
     /// Tried in order, the first that matches takes the alert. Without any, one route takes every
     /// alert to every output.
     pub routes: Vec<Route>,

@@ -193,6 +193,8 @@ pub enum Reason {
     Muted(Arc<str>),
     /// None of the intervals holds in which its route is active.
     Inactive,
+    /// It says that something is over: its finding ended, and the groups that told of it tell that.
+    Resolved,
 }
 
 impl From<Closed> for Reason {
@@ -215,6 +217,7 @@ impl Reason {
             Self::Muted(_) => ReasonKind::Muted,
             Self::Inactive => ReasonKind::Inactive,
             Self::Inhibited(_) => ReasonKind::Inhibited,
+            Self::Resolved => ReasonKind::Resolved,
         }
     }
 }
@@ -242,10 +245,11 @@ pub enum ReasonKind {
     Muted,
     Inactive,
     Inhibited,
+    Resolved,
 }
 
 impl ReasonKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Redelivered,
         Self::Duplicate,
         Self::Silence,
@@ -254,6 +258,7 @@ impl ReasonKind {
         Self::Muted,
         Self::Inactive,
         Self::Inhibited,
+        Self::Resolved,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -266,6 +271,7 @@ impl ReasonKind {
             Self::Muted => "muted",
             Self::Inactive => "inactive",
             Self::Inhibited => "inhibited",
+            Self::Resolved => "resolved",
         }
     }
 }
@@ -320,6 +326,15 @@ pub enum NotifyReason {
     Counted,
     /// The group closed.
     Closed,
+    /// Findings of it ended.
+    Resolved,
+}
+
+impl NotifyReason {
+    /// Returns whether it is a reason to notify though no alert was routed.
+    pub(super) const fn is_without_alerts(self) -> bool {
+        matches!(self, Self::Counted | Self::Resolved)
+    }
 }
 
 /// Why a group closed.
@@ -332,4 +347,6 @@ pub enum CloseReason {
     RouteRemoved,
     /// There was no room for it.
     Evicted,
+    /// All its findings ended.
+    Resolved,
 }

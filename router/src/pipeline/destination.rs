@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::OutputLedger;
+use super::{OutputLedger, PipelineConfig};
 
 /// Outputs by number; numbers are given for ever, so that the ledger never forgets one.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -18,16 +18,19 @@ pub(super) struct Destination {
     pub(super) configured: bool,
     /// It edits messages it sent, so it is told when only counts changed.
     pub(super) updated_in_place: bool,
+    /// It does not want to hear that something is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) untold_of_ends: bool,
     pub(super) ledger: OutputLedger,
 }
 
 impl Destinations {
     /// Takes over the configured outputs; those that are gone keep their numbers.
-    pub(super) fn configure(&mut self, names: &[String], updated_in_place: &[String]) {
+    pub(super) fn configure(&mut self, config: &PipelineConfig) {
         for destination in &mut self.0 {
             destination.configured = false;
         }
-        for name in names {
+        for name in &config.outputs {
             let number = match self.number(name) {
                 Some(number) => usize::from(number),
                 None if self.0.len() <= usize::from(u16::MAX) => {
@@ -35,14 +38,17 @@ impl Destinations {
                         name: name.as_str().into(),
                         configured: true,
                         updated_in_place: false,
+                        untold_of_ends: false,
                         ledger: OutputLedger::default(),
                     });
                     self.0.len() - 1
                 }
                 None => continue,
             };
-            self.0[number].configured = true;
-            self.0[number].updated_in_place = updated_in_place.contains(name);
+            let destination = &mut self.0[number];
+            destination.configured = true;
+            destination.updated_in_place = config.outputs_updated_in_place.contains(name);
+            destination.untold_of_ends = config.outputs_untold_of_ends.contains(name);
         }
     }
 
@@ -82,6 +88,10 @@ impl Destinations {
 
     pub(super) fn is_updated_in_place(&self, number: u16) -> bool {
         self.get(number).is_some_and(|output| output.configured && output.updated_in_place)
+    }
+
+    pub(super) fn is_told_of_ends(&self, number: u16) -> bool {
+        self.get(number).is_some_and(|output| output.configured && !output.untold_of_ends)
     }
 
     pub(super) fn name(&self, number: u16) -> Arc<str> {

@@ -38,6 +38,15 @@ pub(super) struct Live {
     pub(super) last_seen: Timestamp,
     /// Longest quiet time of the routes that took it.
     pub(super) quiet: Option<Duration>,
+    /// When it ends unless it comes again, by the wall clock; absent for what has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ends: Option<Timestamp>,
+    /// The latest start of what has an end, by the wall clock: an end before it is of an earlier time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) starts: Option<Timestamp>,
+    /// When it ended. It stays until its groups told that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<Timestamp>,
     /// When its timer is set for.
     pub(super) close_at: Option<Timestamp>,
     pub(super) score: Score,
@@ -57,14 +66,42 @@ pub(super) struct Membership {
     pub(super) routed: Timestamp,
 }
 
+/// Returns when what has an end began. A clock ahead of ours must not make it outlast its end.
+pub(super) fn start(alert: &Alert) -> Option<Timestamp> {
+    alert.ends.map(|_| alert.time.min(alert.received))
+}
+
 impl Live {
     pub(super) fn membership(&mut self, group: u32) -> Option<&mut Membership> {
         self.memberships.iter_mut().find(|membership| membership.group == group)
     }
 
-    /// Returns when it closes if no more of it comes.
-    pub(super) fn closes_at(&self) -> Timestamp {
-        clock::whole_second(clock::after(self.last_seen, self.quiet.unwrap_or(QUIET)))
+    /// Returns when it closes if no more of it comes: after its quiet time, or at its end.
+    pub(super) fn closes_at(&self, clock: &Clock) -> Timestamp {
+        clock::whole_second(match (self.ended, self.ends) {
+            (Some(ended), _) => ended,
+            (None, Some(ends)) => clock.at_wall(ends),
+            (None, None) => clock::after(self.last_seen, self.quiet.unwrap_or(QUIET)),
+        })
+    }
+
+    /// Returns whether it goes on until its end.
+    pub(super) fn is_firing(&self) -> bool {
+        self.ends.is_some() && self.ended.is_none()
+    }
+
+    /// Takes in one more alert that has an end. Of two ends that are to come the later counts, in
+    /// whatever order they arrive. Returns when the finding had ended, if it had.
+    pub(super) fn go_on(&mut self, alert: &Alert) -> Option<Timestamp> {
+        let ended = self.ended.take();
+        self.ends = if ended.is_some() { alert.ends } else { self.ends.max(alert.ends) };
+        self.starts = self.starts.max(start(alert));
+        ended
+    }
+
+    /// Returns whether an alert that says that something is over is about what goes on now.
+    pub(super) fn is_ended_by(&self, ends: Timestamp) -> bool {
+        self.is_firing() && self.starts.is_none_or(|starts| starts <= ends)
     }
 
     /// Returns it as the world sees it.
@@ -75,6 +112,7 @@ impl Live {
             count: self.count,
             first_seen: self.first_seen,
             last_seen: clock.wall(self.last_seen).max(self.first_seen),
+            ended: self.ended.and(self.ends).map(|ends| ends.max(self.first_seen)),
             score: self.score.points,
             score_items: self.score.items.to_vec(),
             sample,

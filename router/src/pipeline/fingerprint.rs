@@ -5,7 +5,7 @@
 //! pid, terminal or formatted text. The digest is SHA-256, so that nobody can write a command line
 //! whose alerts would hide as repeats of another's.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use alert::{Alert, Fingerprint};
 use aws_lc_rs::digest;
@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 
 use super::{
     config::FingerprintRule,
-    facts::{Facts, Key},
+    facts::{self, Facts, Key},
     normalise,
 };
 
@@ -38,6 +38,11 @@ const PARTS: [&str; 17] = [
     "hostname",
 ];
 
+/// How the fields begin that hold labels.
+const LABEL: &str = "label.";
+/// Stands where a part's number would, so that no label set can pass for parts.
+const LABEL_SET: u8 = 0xff;
+
 /// The mask of parts has 32 bits, two of which are the source and the rule.
 pub(super) const OWN_FIELDS_MAX: usize = 30;
 /// Lists of names remembered; they are made again when needed.
@@ -57,6 +62,8 @@ pub(super) struct Fingerprints {
     own: HashMap<Box<str>, (u32, Vec<Key>)>,
     /// Lists of names already made, by recipe and which parts were present.
     names: HashMap<(u32, u32), Arc<[Box<str>]>>,
+    /// What a fingerprint made of labels is said to be made of.
+    label_names: Arc<[Box<str>]>,
     message: Vec<u8>,
     value: String,
 }
@@ -67,22 +74,25 @@ impl Fingerprints {
             let keys = rule.fields.iter().take(OWN_FIELDS_MAX).map(|name| Key::parse(name));
             (rule.rule.as_str().into(), (recipe, keys.collect()))
         });
-        Self { own: own.collect(), ..Self::default() }
+        let label_names = [format!("{LABEL}*").into()].into();
+        Self { own: own.collect(), label_names, ..Self::default() }
     }
 
     pub(super) fn identify(&mut self, alert: &Alert, facts: &Facts<'_>) -> Identity {
         self.message.clear();
+        if alert.ends.is_some() {
+            labels(alert, &mut self.message);
+            let fields = self.label_names.clone();
+            return Identity { fingerprint: digest(&self.message), fields };
+        }
         let (recipe, mask) = match self.own.get(alert.rule.as_str()) {
             Some((recipe, keys)) => {
                 (*recipe, own(keys, alert, facts, &mut self.value, &mut self.message))
             }
             None => (0, general(alert, facts, &mut self.message)),
         };
-        let digest = digest::digest(&digest::SHA256, &self.message);
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest.as_ref()[..16]);
         Identity {
-            fingerprint: Fingerprint(u128::from_be_bytes(bytes)),
+            fingerprint: digest(&self.message),
             fields: self.names(&alert.rule, recipe, mask),
         }
     }
@@ -105,6 +115,26 @@ impl Fingerprints {
         self.names.insert((recipe, mask), names.clone());
         names
     }
+}
+
+/// Appends the label set of an alert that has an end: what says that it is over has nothing else in
+/// common with it for sure. A rule's own recipe does not count, as it could make one of two.
+fn labels(alert: &Alert, message: &mut Vec<u8>) {
+    message.push(LABEL_SET);
+    let labels = alert.fields.range(LABEL.to_owned()..);
+    for (name, value) in labels.take_while(|(name, _)| name.starts_with(LABEL)) {
+        for text in [Cow::Borrowed(name.as_str()), facts::text(value)] {
+            message.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            message.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+fn digest(message: &[u8]) -> Fingerprint {
+    let digest = digest::digest(&digest::SHA256, message);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_ref()[..16]);
+    Fingerprint(u128::from_be_bytes(bytes))
 }
 
 /// Appends every part the alert has, each with its number and length; returns which it had.

@@ -37,6 +37,9 @@ pub(super) struct Group {
     /// Slots of its findings that are still active, in no order that matters.
     #[serde(skip)]
     pub(super) members: Vec<u32>,
+    /// Those of `members` that have not ended.
+    #[serde(skip)]
+    pub(super) open: usize,
     pub(super) lanes: Vec<Lane>,
     /// When its timers are set for.
     pub(super) flush_at: Option<Timestamp>,
@@ -123,7 +126,7 @@ impl Lane {
             }
         };
         self.due = Some(match self.due {
-            Some(set) if set.0 <= due.0 && set.1 != NotifyReason::Counted => set,
+            Some(set) if set.0 <= due.0 && !set.1.is_without_alerts() => set,
             Some(set) => (set.0.min(due.0), due.1),
             None => due,
         });
@@ -134,6 +137,14 @@ impl Lane {
         if let (None, Some(at)) = (self.due, self.notified_at) {
             let next = clock::after(at, group_interval).max(now);
             self.due = Some((next, NotifyReason::Counted));
+        }
+    }
+
+    /// Notes that something ended, and decides when that is told.
+    fn end(&mut self, now: Timestamp, group_interval: Duration) {
+        if self.due.is_none_or(|(_, why)| why == NotifyReason::Counted) {
+            let next = self.notified_at.map_or(now, |at| clock::after(at, group_interval));
+            self.due = Some((next.max(now), NotifyReason::Resolved));
         }
     }
 }
@@ -154,14 +165,43 @@ impl Group {
     /// Makes what is due of a lane no longer due, when all that it waits to tell was withheld;
     /// `returns` when it is to tell of a finding again.
     pub(super) fn settle(&mut self, index: usize, returns: bool) {
-        let ends = self.settings.notify_close;
+        let (ends, has_ended) = (self.settings.notify_close, self.members.len() > self.open);
         let lane = &mut self.lanes[index];
         let is_left = lane.waiting > 0 || returns;
-        lane.due = lane.due.filter(|(_, why)| match why {
-            NotifyReason::Counted => true,
-            NotifyReason::Closed => is_left || ends && lane.number > 0,
-            NotifyReason::Opened | NotifyReason::Updated | NotifyReason::Escalated => is_left,
+        lane.due = lane.due.and_then(|(at, why)| {
+            let is_kept = match why {
+                NotifyReason::Counted | NotifyReason::Resolved => true,
+                NotifyReason::Closed => is_left || ends && lane.number > 0,
+                NotifyReason::Opened | NotifyReason::Updated | NotifyReason::Escalated => is_left,
+            };
+            let why = if is_kept { why } else { NotifyReason::Resolved };
+            (is_kept || has_ended).then_some((at, why))
         });
+    }
+
+    /// Notes that one of its findings ended. When none is left that goes on, all outputs are told at
+    /// one time, as the group closes with it.
+    pub(super) fn end_one(&mut self, now: Timestamp) {
+        self.open = self.open.saturating_sub(1);
+        for lane in &mut self.lanes {
+            lane.end(now, self.settings.group_interval);
+        }
+        if self.is_over() {
+            let last = self.lanes.iter().filter_map(|lane| lane.due).map(|(at, _)| at).max();
+            for (at, _) in self.lanes.iter_mut().filter_map(|lane| lane.due.as_mut()) {
+                *at = last.unwrap_or(*at);
+            }
+        }
+    }
+
+    /// Returns whether all its findings ended, and that is still to be told.
+    pub(super) fn is_over(&self) -> bool {
+        self.open == 0 && !self.members.is_empty()
+    }
+
+    /// Returns whether an output was told of something at this time or later.
+    pub(super) fn has_told_since(&self, time: Timestamp) -> bool {
+        self.lanes.iter().any(|lane| lane.notified_at >= Some(time))
     }
 
     /// Returns when something is next to be told.

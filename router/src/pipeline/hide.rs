@@ -224,10 +224,16 @@ impl Pipeline {
     /// Returns until when a finding still counts as a source although its quiet time ended at `end`:
     /// nothing was running then, and nobody could tell of it.
     pub(super) fn source_waits(&self, slot: u32, end: Timestamp) -> Option<Timestamp> {
-        let now = self.clock.now();
         let is_source = self.findings.get(slot)?.parts.as_ref()?.is_source();
+        if is_source { self.news_waits(end) } else { None }
+    }
+
+    /// Returns until when there may be news of what ended at `end`, if that was while nothing was
+    /// running.
+    pub(super) fn news_waits(&self, end: Timestamp) -> Option<Timestamp> {
+        let now = self.clock.now();
         let missed = clock::after(end, ABSENCE) < now;
-        (is_source && missed).then(|| clock::whole_second(clock::after(now, SOURCES_WAIT)))
+        missed.then(|| clock::whole_second(clock::after(now, SOURCES_WAIT)))
     }
 
     /// Judges a hidden finding again, as what hid it is gone: hidden by something else, or told of.
@@ -239,7 +245,9 @@ impl Pipeline {
     ) {
         let Some(&slot) = self.by_fingerprint.get(&fingerprint) else { return };
         let Some(hidden) = self.unhide(slot) else { return };
-        let Some(live) = self.findings.get(slot) else { return };
+        let Some(live) = self.findings.get(slot).filter(|live| live.ended.is_none()) else {
+            return;
+        };
         let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get()) else { return };
         let alert = Alert { priority: live.priority, ..sample };
         let (count, score) = (live.count, live.score.points);
@@ -263,6 +271,7 @@ impl Pipeline {
                 alert: &alert,
                 facts: &facts,
                 slot,
+                ended: None,
                 was_hidden: true,
                 returns: Some(hidden.alerts),
             };
@@ -299,13 +308,19 @@ impl Pipeline {
     }
 
     /// Returns whether a notification of a group is not to list this finding. One that is in a
-    /// notification nobody has taken yet is told of in the one that takes its place.
+    /// notification nobody has taken yet is told of in the one that takes its place, and the end of
+    /// what was told is not hidden.
     pub(super) fn is_left_out(&self, group: &Group, at: u32, slot: u32) -> bool {
         let Some(live) = self.findings.get(slot) else { return true };
         if live.hidden.is_none() && self.inhibitor(slot).is_none() {
             return false;
         }
         let routed = live.memberships.iter().find(|joined| joined.group == at);
+        // It joined the group when it was routed first, and may have been told of ever since.
+        let first_seen = self.clock.at_wall(live.first_seen);
+        if live.ended.is_some() && group.has_told_since(first_seen) {
+            return false;
+        }
         let is_owed = |lane: &Lane| {
             let was_told = routed.is_some_and(|joined| Some(joined.routed) < lane.notified_at);
             was_told && self.pending.current(group.id, lane.output).is_some()

@@ -1,10 +1,13 @@
 //! What happens as time passes: groups tell and close, findings and silences end.
 
+use std::time::Duration;
+
 use alert::{GroupState, Priority};
 use jiff::Timestamp;
 
 use super::{
-    CloseReason, Decision, DecisionKind, Effect, Pipeline, Reason, SilenceId, clock, timer::Timer,
+    CloseReason, Decision, DecisionKind, Effect, NotifyReason, Pipeline, Reason, SilenceId, clock,
+    group::Group, timer::Timer,
 };
 
 impl Pipeline {
@@ -19,7 +22,7 @@ impl Pipeline {
                         if let Some(group) = self.groups.get_mut(slot) {
                             group.flush_at = None;
                         }
-                        self.flush(sequence, slot, GroupState::Open, effects);
+                        self.tell_due(sequence, slot, effects);
                     }
                 }
                 Timer::CloseGroup(id) => {
@@ -55,13 +58,29 @@ impl Pipeline {
         group.flush_at = due;
     }
 
+    /// Tells what is due of a group; one whose findings have all ended closes with it.
+    fn tell_due(&mut self, sequence: u64, slot: u32, effects: &mut Vec<Effect>) {
+        if self.groups.get(slot).is_some_and(Group::is_over) {
+            self.close_group(sequence, slot, CloseReason::Resolved, effects);
+        } else {
+            self.flush(sequence, slot, GroupState::Open, effects);
+        }
+    }
+
     fn close_group_if_quiet(&mut self, sequence: u64, slot: u32, effects: &mut Vec<Effect>) {
         let now = self.clock.now();
         let Some(group) = self.groups.get_mut(slot) else { return };
         let closes_at = group.closes_at();
+        let firing = group.members.iter().filter_map(|member| self.findings.get(*member));
+        let ends = firing.filter(|live| live.is_firing()).filter_map(|live| live.close_at);
+        // What goes on is no quiet; a second later its end is known, or put off.
+        let last = ends.max().map(|ends| clock::after(ends.max(now), Duration::from_secs(1)));
+        let closes_at = last.unwrap_or(closes_at).max(closes_at);
         if closes_at > now {
             group.close_at = closes_at;
             self.timers.set(closes_at, Timer::CloseGroup(group.id));
+        } else if group.is_over() {
+            self.close_group(sequence, slot, CloseReason::Resolved, effects);
         } else {
             self.close_group(sequence, slot, CloseReason::Quiet, effects);
         }
@@ -77,11 +96,16 @@ impl Pipeline {
     ) {
         let now = self.clock.now();
         if let Some(group) = self.groups.get_mut(slot) {
-            let tells_end = why == CloseReason::Quiet && group.settings.notify_close;
+            let tells_close = why == CloseReason::Quiet && group.settings.notify_close;
             for lane in &mut group.lanes {
-                let is_due =
-                    lane.waiting > 0 || !lane.untold.is_empty() || tells_end && lane.number > 0;
-                lane.due = is_due.then_some((now, super::NotifyReason::Closed));
+                let has_ends = why == CloseReason::Resolved
+                    || lane.due.is_some_and(|(_, why)| why == NotifyReason::Resolved);
+                let tells_ends = has_ends && self.destinations.is_told_of_ends(lane.output);
+                let is_due = lane.waiting > 0
+                    || !lane.untold.is_empty()
+                    || (tells_close || tells_ends) && lane.number > 0;
+                let reason = if has_ends { NotifyReason::Resolved } else { NotifyReason::Closed };
+                lane.due = is_due.then_some((now, reason));
             }
         }
         self.flush(sequence, slot, GroupState::Closed, effects);
@@ -113,19 +137,25 @@ impl Pipeline {
         if let Some(live) = self.findings.get_mut(slot)
             && live.close_at.is_none()
         {
-            let at = live.closes_at();
+            let at = live.closes_at(&self.clock);
             live.close_at = Some(at);
             self.timers.set(at, Timer::CloseFinding(live.fingerprint));
         }
     }
 
-    fn close_finding_if_quiet(&mut self, slot: u32) {
+    pub(super) fn close_finding_if_quiet(&mut self, slot: u32) {
         let now = self.clock.now();
         let due = self.findings.get(slot).and_then(|live| live.close_at);
         let waits = due.and_then(|due| self.source_waits(slot, due));
         let Some(live) = self.findings.get_mut(slot) else { return };
         live.close_at = None;
-        let mut at = live.closes_at();
+        let mut at = live.closes_at(&self.clock);
+        if live.is_firing() && at <= now {
+            return match due.and_then(|due| self.news_waits(due)) {
+                Some(until) => self.end_later(slot, until),
+                None => self.end_finding(slot),
+            };
+        }
         let mut is_untold = false;
         if let Some(until) = waits {
             is_untold = true;
@@ -133,7 +163,8 @@ impl Pipeline {
         }
         for membership in &live.memberships {
             let group = self.groups.get(membership.group);
-            if let Some(due) = group.and_then(|group| group.tells_of(membership.routed)) {
+            let since = live.ended.map_or(membership.routed, |ended| ended.max(membership.routed));
+            if let Some(due) = group.and_then(|group| group.tells_of(since)) {
                 is_untold = true;
                 at = at.max(clock::whole_second(due));
             }
@@ -167,6 +198,7 @@ impl Pipeline {
         }
         for membership in live.memberships {
             let Some(group) = self.groups.get_mut(membership.group) else { continue };
+            group.open -= usize::from(live.ended.is_none());
             let index = membership.index as usize;
             if index < group.members.len() {
                 group.members.swap_remove(index);

@@ -57,6 +57,7 @@ fn trimmed(alert: &Alert, text_bytes_max: usize, fields_bytes_max: usize) -> Ale
         output: facts::cut(&alert.output, text_bytes_max).into_owned(),
         tags: alert.tags.iter().take(TAGS_MAX).map(|tag| name(tag)).collect(),
         fields,
+        ends: alert.ends,
     }
 }
 

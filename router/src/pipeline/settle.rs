@@ -18,7 +18,7 @@ impl Pipeline {
         effects: &mut Vec<Effect>,
     ) {
         let before = mem::replace(&mut self.config, config.clone());
-        self.destinations.configure(&config.outputs, &config.outputs_updated_in_place);
+        self.destinations.configure(config);
         self.compile();
         self.seen.resize(config.limits.seen_alerts_max);
         self.known.resize(config.limits.seen_alerts_max);

@@ -172,7 +172,7 @@ impl Pipeline {
         let mut names: HashSet<Arc<[Box<str>]>> = HashSet::new();
         for (mut live, memberships) in findings {
             live.fields = names.get_or_insert_with(&live.fields.clone(), Arc::clone).clone();
-            let fingerprint = live.fingerprint;
+            let (fingerprint, is_open) = (live.fingerprint, live.ended.is_none());
             if let Some(at) = live.close_at {
                 self.timers.set(at, Timer::CloseFinding(fingerprint));
             }
@@ -187,6 +187,7 @@ impl Pipeline {
                 };
                 let index = group.members.len() as u32;
                 group.members.push(slot);
+                group.open += usize::from(is_open);
                 if let Some(live) = self.findings.get_mut(slot) {
                     live.memberships.push(Membership { group: at, index, routed });
                 }

@@ -27,7 +27,8 @@ impl Pipeline {
         for index in self.due(slot, now) {
             self.withhold(sequence, slot, index, effects);
         }
-        let due = self.due(slot, now);
+        let mut due = self.due(slot, now);
+        due.retain(|index| !self.is_needless(slot, *index));
         let Some(group) = self.groups.get(slot) else { return };
         if !due.is_empty() {
             let mut findings = self.listed(slot, group);
@@ -46,6 +47,33 @@ impl Pipeline {
         let lanes = self.groups.get(slot).map_or(&[][..], |group| &group.lanes);
         let is_due = |lane: &Lane| lane.due.is_some_and(|(at, _)| at <= now);
         (0..lanes.len()).filter(|index| is_due(&lanes[*index])).collect()
+    }
+
+    /// Returns whether an output is only to be told of ends, and there are none that it may be told
+    /// of. It then needs no notification.
+    fn is_needless(&mut self, slot: u32, index: usize) -> bool {
+        let now = self.clock.now();
+        let Some(group) = self.groups.get(slot) else { return false };
+        let lane = &group.lanes[index];
+        if lane.waiting > 0 || lane.due.is_none_or(|(_, why)| why != NotifyReason::Resolved) {
+            return false;
+        }
+        let has_ended = lane.number > 0
+            && group.members.iter().any(|member| {
+                let ended = self.findings.get(*member).is_some_and(|live| live.ended.is_some());
+                ended && !self.is_left_out(group, slot, *member)
+            });
+        if has_ended && self.destinations.is_told_of_ends(lane.output) {
+            return false;
+        }
+        if let Some(lane) = self.groups.get_mut(slot).map(|group| &mut group.lanes[index]) {
+            lane.due = None;
+            if has_ended {
+                // As if it was told: the next of what ended is news.
+                lane.notified_at = Some(now);
+            }
+        }
+        true
     }
 
     /// Returns the group's active findings with the highest scores, the newest of equals first; those
@@ -81,6 +109,10 @@ impl Pipeline {
         let now = self.clock.now();
         let Some(group) = self.groups.get_mut(slot) else { return };
         let lane = &mut group.lanes[index];
+        let findings = match self.destinations.is_told_of_ends(lane.output) {
+            true => findings,
+            false => without_ended(findings),
+        };
         let why = lane.due.take().map_or(NotifyReason::Updated, |(_, why)| why);
         let output = self.destinations.name(lane.output);
         let replaced =
@@ -173,4 +205,12 @@ impl Pipeline {
         letters.sort_by_key(|letter| Reverse(letter.priority));
         letters.into_iter().filter_map(Letter::read)
     }
+}
+
+/// Returns those that go on; all of them when none does, as there is something to tell.
+fn without_ended(findings: Vec<Finding>) -> Vec<Finding> {
+    if findings.iter().all(|finding| finding.ended.is_some()) {
+        return findings;
+    }
+    findings.into_iter().filter(|finding| finding.ended.is_none()).collect()
 }

@@ -4,6 +4,7 @@ mod deliveries;
 mod inhibition;
 mod properties;
 mod reload;
+mod resolving;
 mod routing;
 mod script;
 mod silences;

@@ -167,7 +167,7 @@ fn ends() -> Row {
             .runbook("dead-letters-growing"),
             Panel::stack(
                 "Notifications, by why",
-                "Notifications made, by what made them: opened, updated, escalated, counted, closed.",
+                "Notifications made, by what made them: opened, updated, escalated, counted, closed, resolved.",
                 Unit::Count,
             )
             .of(query(

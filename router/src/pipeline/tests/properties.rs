@@ -16,15 +16,41 @@ use crate::{
 /// One thing that happens; what it refers to is chosen when it does.
 #[derive(Clone, Debug)]
 enum Step {
-    Alert { what: usize, again: bool },
-    Pass { seconds: i64 },
+    Alert {
+        what: usize,
+        again: bool,
+    },
+    /// An alert with a start and an end, in seconds from now.
+    State {
+        what: usize,
+        starts: i64,
+        ends: i64,
+    },
+    Pass {
+        seconds: i64,
+    },
     Deadline,
-    Delivered { which: usize, stale: bool },
-    Dead { which: usize, stale: bool },
-    Replay { which: usize },
-    Silence { what: usize, seconds: i64 },
-    Expire { what: usize },
-    Configure { which: usize },
+    Delivered {
+        which: usize,
+        stale: bool,
+    },
+    Dead {
+        which: usize,
+        stale: bool,
+    },
+    Replay {
+        which: usize,
+    },
+    Silence {
+        what: usize,
+        seconds: i64,
+    },
+    Expire {
+        what: usize,
+    },
+    Configure {
+        which: usize,
+    },
 }
 
 const ALERTS: [&str; 9] = ["a", "a:x", "a!", "b/shop", "b/bank:x", "b!!", "c", "c/shop:y!", "d?"];
@@ -56,6 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..ALERTS.len(), prop::bool::weighted(0.1))
             .prop_map(|(what, again)| Step::Alert { what, again }),
+        6 => state(),
         4 => (-40_i64..200).prop_map(|seconds| Step::Pass { seconds }),
         2 => Just(Step::Deadline),
         3 => (0..4_usize, prop::bool::weighted(0.2))
@@ -68,6 +95,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..ALERTS.len()).prop_map(|what| Step::Expire { what }),
         1 => (0..4_usize).prop_map(|which| Step::Configure { which }),
     ]
+}
+
+fn state() -> impl Strategy<Value = Step> {
+    (0..ALERTS.len(), -90_i64..1, prop_oneof![-60_i64..1, 1_i64..120])
+        .prop_map(|(what, starts, ends)| Step::State { what, starts, ends: ends.max(starts) })
 }
 
 /// Runs steps and keeps what happened.
@@ -100,6 +132,15 @@ impl World {
                 let mut alert = alert(ALERTS[*what], at);
                 let id = if *again { 0 } else { self.records.len() as u128 };
                 alert.id = AlertId::from_u128(id);
+                Record::Alert(Box::new(alert))
+            }
+            Step::State { what, starts, ends } => {
+                let [starts, ends] = [starts, ends]
+                    .map(|from_now| at.checked_add(SignedDuration::from_secs(*from_now)));
+                let mut alert = alert(ALERTS[*what], at);
+                alert.id = AlertId::from_u128(self.records.len() as u128);
+                alert.fields.insert("label.what".to_owned(), ALERTS[*what].into());
+                (alert.time, alert.ends) = (starts.unwrap(), ends.ok());
                 Record::Alert(Box::new(alert))
             }
             Step::Pass { seconds } => {
@@ -279,12 +320,19 @@ proptest! {
         for step in &steps {
             let before = world.effects.len();
             world.step(step);
-            for decision in decisions(&world.effects[before..]) {
-                let DecisionKind::Notified(notified) = &decision.kind else { continue };
-                let key = (notified.group, notified.output.clone());
+            let notified = decisions(&world.effects[before..]).filter_map(|decision| {
+                let DecisionKind::Notified(notified) = &decision.kind else { return None };
+                Some(((notified.group, notified.output.clone()), notified.clone()))
+            });
+            let notified: Vec<_> = notified.collect();
+            // What is urgent is told first of what is told in one step, also if it was made last.
+            let escalated: BTreeSet<_> = notified.iter()
+                .filter(|(_, notified)| notified.why == NotifyReason::Escalated)
+                .map(|(key, _)| key.clone()).collect();
+            for (key, notified) in notified {
                 let now = world.pipeline.clock.now();
                 // The end of a group forced by a reload or a bound, and an escalation, are excepted.
-                let is_excepted = notified.why == NotifyReason::Escalated
+                let is_excepted = escalated.contains(&key)
                     || notified.why == NotifyReason::Closed
                     || matches!(step, Step::Configure { .. });
                 if let Some(previous) = last.insert(key, now) && !is_excepted {
@@ -293,6 +341,38 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// Whatever comes, goes, comes again, late or twice: who was told that something goes on is told
+    /// that it is over, and then nothing is left of it.
+    #[test]
+    fn whoever_is_told_that_something_goes_on_is_told_that_it_is_over(
+        steps in vec(prop_oneof![
+            3 => state(),
+            2 => (0_i64..200).prop_map(|seconds| Step::Pass { seconds }),
+            1 => Just(Step::Deadline),
+            1 => (0..ALERTS.len(), 1_i64..120)
+                .prop_map(|(what, seconds)| Step::Silence { what, seconds }),
+        ], 1..40),
+        which in 0..2_usize,
+    ) {
+        let mut world = World::new();
+        world.step(&Step::Configure { which });
+        for step in &steps {
+            world.step(step);
+        }
+        while world.pipeline.findings.len() + world.pipeline.groups.len() > 0 {
+            prop_assert!(world.pipeline.deadline().is_some(), "open for ever");
+            world.step(&Step::Deadline);
+        }
+        let mut believed = BTreeMap::new();
+        for notification in &world.notifications {
+            for finding in &notification.findings {
+                let key = (notification.output.clone(), notification.group, finding.fingerprint);
+                believed.insert(key, finding.ended.is_some());
+            }
+        }
+        prop_assert!(believed.values().all(|is_over| *is_over), "{believed:?}");
     }
 
     #[test]

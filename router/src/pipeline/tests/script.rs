@@ -6,6 +6,9 @@
 //! | `a/shop@3` | … in namespace `shop` |
 //! | `a!@3`, `a!!@3`, `a?@3` | … of priority Critical, Emergency, Notice |
 //! | `a:x@3` | … whose program is `x`: another finding of the same rule |
+//! | `a^60@3` | an alert with the label `alertname="a"` that ends at 60 s unless it comes again; it began at 0 s |
+//! | `a^60^9@12` | … that began at 9 s |
+//! | `a^3@3` | … that says that it is over |
 //! | `a~7@3` | … with id 7 |
 //! | `a*5@3` | five of them |
 //! | `tick@3` | a tick |
@@ -50,6 +53,7 @@ pub(crate) fn alert_with(fields: Value) -> Alert {
         output: "something happened".to_owned(),
         tags: Vec::new(),
         fields,
+        ends: None,
     }
 }
 
@@ -299,7 +303,10 @@ fn described(notification: &Notification) -> String {
         .findings
         .iter()
         .take(3)
-        .map(|finding| format!("{}×{}", finding.sample.rule, finding.count))
+        .map(|finding| {
+            let ended = if finding.ended.is_some() { "✓" } else { "" };
+            format!("{}×{}{ended}", finding.sample.rule, finding.count)
+        })
         .collect();
     let closed = if notification.state == GroupState::Closed { " closed" } else { "" };
     format!(
@@ -317,13 +324,22 @@ pub(super) fn alert(what: &str, time: Timestamp) -> Alert {
         _ => Priority::Emergency,
     };
     let what = what.trim_end_matches(['!', '?']);
+    let (what, span) = what.split_once('^').unwrap_or((what, ""));
     let (what, program) = what.split_once(':').unwrap_or((what, "sh"));
     let (rule, namespace) = what.split_once('/').unwrap_or((what, ""));
     let mut alert = alert_with(json!({"proc.name": program}));
     if !namespace.is_empty() {
         alert.fields.insert("k8s.ns.name".to_owned(), namespace.into());
     }
-    Alert { time, received: time, rule: rule.to_owned(), priority, ..alert }
+    let (rule, received) = (rule.to_owned(), time);
+    if span.is_empty() {
+        return Alert { time, received, rule, priority, ..alert };
+    }
+    let (ends, began) = span.split_once('^').unwrap_or((span, "0"));
+    let [ends, time] = [ends, began].map(|seconds| at(seconds.parse().unwrap()));
+    alert.fields.insert("label.alertname".to_owned(), rule.as_str().into());
+    alert.fields.insert("label.program".to_owned(), program.into());
+    Alert { time, received, rule, priority, ends: Some(ends), ..alert }
 }
 
 pub(super) fn silence(rule: &str, ends: Timestamp) -> Silence {
@@ -380,6 +396,8 @@ impl Pipeline {
                 assert_eq!(lane.waiting, alerts);
             }
             assert_eq!(group.flush_at, group.due());
+            let members = group.members.iter().map(|slot| self.findings.get(*slot).unwrap());
+            assert_eq!(group.open, members.filter(|live| live.ended.is_none()).count());
         }
         let mut one_each = std::collections::HashSet::new();
         for letter in self.pending.iter() {
@@ -392,6 +410,7 @@ impl Pipeline {
         let mut hidden = 0;
         for (slot, live) in self.findings.iter() {
             hidden += usize::from(live.hidden.as_ref().is_some_and(|it| it.judge_at.is_none()));
+            assert!(live.close_at.is_some(), "open for ever");
             for membership in &live.memberships {
                 let group = self.groups.get(membership.group).unwrap();
                 assert_eq!(group.members[membership.index as usize], slot);
