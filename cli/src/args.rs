@@ -8,6 +8,7 @@ mod replay;
 mod route;
 mod rules;
 mod silence;
+mod window;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub(crate) use rules::{
     TestArgs, TopArgs,
 };
 pub(crate) use silence::{AddSilenceArgs, SilenceCommand, SilencedArgs};
+pub(crate) use window::{AddWindowArgs, WindowCommand};
 
 /// Runtime alerts, from the kernel to the person who must act.
 ///
@@ -93,6 +95,9 @@ pub(crate) enum Command {
     /// Silence alerts for a while.
     #[command(subcommand)]
     Silence(SilenceCommand),
+    /// Suppress or mark alerts in maintenance windows.
+    #[command(subcommand)]
+    Window(WindowCommand),
     /// Look at what could not be delivered, and deliver it again.
     #[command(subcommand)]
     Deadletters(DeadLettersCommand),

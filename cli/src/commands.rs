@@ -19,6 +19,7 @@ mod send;
 mod silence;
 mod status;
 mod tail;
+mod window;
 
 use std::{future::Future, process::ExitCode};
 
@@ -51,6 +52,7 @@ pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Config(command) => config::execute(&command),
         Command::Route(command) => route::execute(&command),
         Command::Silence(command) => wait(silence::execute(command)),
+        Command::Window(command) => wait(window::execute(command)),
         Command::Deadletters(command) => wait(deadletters::execute(command)),
         Command::Journal(command) => journal::execute(&command),
         Command::Ledger(arguments) => wait(ledger::execute(arguments)),

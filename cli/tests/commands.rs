@@ -223,6 +223,30 @@ fn silences_are_tried_changed_and_carried_to_another_router() {
 }
 
 #[test]
+fn a_maintenance_window_hides_alerts_and_is_named() {
+    let router = Router::start();
+    let open = ["window", "add", "always", "rule = Noise", "--starts", "2026-01-01T00:00:00"];
+    let daily = ["--for", "25h", "--repeat", "FREQ=DAILY", "--location", "Europe/Berlin"];
+    let added = router.ok(&[&open[..], &daily].concat());
+    assert!(added.contains("always: open until"), "{added}");
+    router.ok(&["send", "--rule", "Noise"]);
+    until("it is counted as in a window", || router.json(&["ledger"])["suppressed"]["window"] == 1);
+    let listed = router.ok(&["window", "list"]);
+    for part in ["always", "suppresses", "FREQ=DAILY", "rule = Noise"] {
+        assert!(listed.contains(part), "no {part:?} in {listed}");
+    }
+    assert_eq!(router.json(&["window", "list"])["hits"], 1);
+    router.ok(&["window", "remove", "always"]);
+    until("what it hid is told of", || router.kept().contains("Noise"));
+    assert_eq!(router.saker(&["window", "remove", "always"]).status.code(), Some(3));
+    let again = ["--for", "1h", "--repeat", "FREQ=HOURLY"];
+    let refused = router.saker(&[&open[..], &again].concat());
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let over = router.saker(&[&open[..], &["--for", "1h"]].concat());
+    assert_eq!(over.status.code(), Some(2), "{over:?}");
+}
+
+#[test]
 fn what_could_not_be_delivered_is_listed_and_delivered_again() {
     let router = Router::start();
     router.ok(&["send", "--rule", "Broken", "--priority", "error"]);

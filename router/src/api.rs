@@ -11,6 +11,7 @@ mod replay;
 mod silences;
 mod tail;
 pub mod types;
+mod windows;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -104,6 +105,8 @@ pub fn routes(
         .route("/silences", get(silences::list).post(silences::add))
         .route("/silences/preview", post(silences::preview))
         .route("/silences/{id}", delete(silences::expire).get(silences::show).put(silences::put))
+        .route("/windows", get(windows::list))
+        .route("/windows/{name}", put(windows::put).delete(windows::remove))
         .route("/tail", get(tail::tail))
         .fallback(|| async { ApiError::NotFound("such path".into()) })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

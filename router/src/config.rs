@@ -27,7 +27,8 @@ use crate::{
     ingest::IngestConfig,
     kubernetes::KubernetesConfig,
     pipeline::{
-        FingerprintRule, Inhibition, Intervals, Limits, PipelineConfig, Route, ScoreConfig, Silence,
+        FingerprintRule, Inhibition, Intervals, Limits, PipelineConfig, Route, ScoreConfig,
+        Silence, Window,
     },
     responder::ResponderConfig,
 };
@@ -60,6 +61,9 @@ pub struct Config<A = Unread, R = Unread> {
     /// What hides other findings while it is active.
     #[serde(default)]
     pub inhibitions: Vec<Inhibition>,
+    /// Maintenance windows: times in which people do not hear of what is being worked on.
+    #[serde(default)]
+    pub windows: Vec<Window>,
     /// What makes two alerts of a rule the same thing, where the default does not fit.
     #[serde(default)]
     pub fingerprints: Vec<FingerprintRule>,
@@ -227,6 +231,7 @@ impl<A, R> Config<A, R> {
             intervals: self.intervals.clone(),
             silences: self.silences.clone(),
             inhibitions: self.inhibitions.clone(),
+            windows: self.windows.clone(),
             fingerprints: self.fingerprints.clone(),
             score: self.score.clone(),
             limits: self.limits.clone(),

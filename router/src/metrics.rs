@@ -84,6 +84,7 @@ pub struct SizeMetrics {
     dead_letters: IntGauge,
     silences: IntGauge,
     hidden: IntGauge,
+    windows: IntGauge,
     sources: IntGauge,
     sources_refused: IntGauge,
 }
@@ -98,7 +99,7 @@ pub(crate) const DELIVERY_RESULTS: [&str; 2] = ["delivered", "dead_lettered"];
 const OWNER_RESULTS: [&str; 6] =
     ["found", "not_found", "not_synced", "stale", "unreachable", "forbidden"];
 /// What hides findings for a time.
-const HIDING: [ReasonKind; 2] = [ReasonKind::Silence, ReasonKind::Inhibited];
+const HIDING: [ReasonKind; 3] = [ReasonKind::Silence, ReasonKind::Inhibited, ReasonKind::Window];
 /// Kinds that are watched, as the label `kind` has them.
 const OWNER_KINDS: [&str; 3] = ["Pod", "ReplicaSet", "Job"];
 /// How the wait for an owner ended, as the label `end` has it.
@@ -459,8 +460,9 @@ impl SizeMetrics {
             silences: gauge("saker_pipeline_silences_active", "Active silences.")?,
             hidden: gauge(
                 "saker_pipeline_findings_hidden",
-                "Live findings that people do not hear of: silenced or inhibited.",
+                "Live findings that people do not hear of: silenced, in a window, or inhibited.",
             )?,
+            windows: gauge("saker_pipeline_windows_open", "Maintenance windows that are open.")?,
             sources: gauge(
                 "saker_pipeline_inhibition_sources",
                 "Inhibitions with a source, once for each set of values of their equal fields.",
@@ -485,6 +487,7 @@ impl SizeMetrics {
         self.dead_letters.set(to_gauge(counts.dead_letters));
         self.silences.set(to_gauge(counts.silences_active));
         self.hidden.set(to_gauge(counts.findings_hidden));
+        self.windows.set(to_gauge(counts.windows_open));
         self.sources.set(to_gauge(counts.inhibition_sources));
         self.sources_refused.set(to_gauge(counts.inhibition_sources_refused));
     }

@@ -29,11 +29,13 @@ mod interval;
 mod judge;
 mod ledger;
 mod lifecycle;
+mod maintenance;
 mod matcher;
 mod normalise;
 mod outcome;
 mod preview;
 mod recency;
+mod recurrence;
 mod resolve;
 mod route;
 mod sample;
@@ -49,6 +51,7 @@ mod totals;
 mod trial;
 mod validate;
 mod view;
+mod window;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -64,11 +67,13 @@ pub use judge::Judged;
 pub use ledger::{Ledger, OutputLedger};
 pub use matcher::{Comparison, Matcher, of_go};
 pub use preview::{Preview, Previewed};
+pub use recurrence::Recurrence;
 pub use silence::{Former, SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};
 pub use snapshot::RestoreError;
 pub use trial::trial;
 pub use validate::ConfigProblem;
 pub use view::{Counts, DeadLetterView, FindingsQuery, GroupOutputView, GroupView, Page};
+pub use window::{Window, WindowEffect, WindowView};
 
 /// What the shell must do.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +100,7 @@ pub struct Pipeline {
     known: seen::Seen,
     chains: score::Chains,
     silences: silence::Silences,
+    windows: window::Windows,
     findings: recency::Recency<finding::Live>,
     groups: recency::Recency<group::Group>,
     pending: shelf::Shelf,
@@ -131,6 +137,7 @@ impl Pipeline {
     pub fn apply(&mut self, sequence: u64, record: &Record, effects: &mut Vec<Effect>) {
         if let Some(at) = record.at() {
             self.clock.advance(at);
+            self.windows.refresh(self.clock.wall(self.clock.now()));
             self.fire(sequence, effects);
         }
         match record {
@@ -142,6 +149,12 @@ impl Pipeline {
             }
             Record::SilenceExpired { id, by, .. } => {
                 self.end_silence(sequence, id, Some(by.clone()), effects);
+            }
+            Record::WindowAdded { window, by, .. } => {
+                self.add_window(sequence, (**window).clone(), by, false, effects);
+            }
+            Record::WindowRemoved { name, by, .. } => {
+                self.remove_window(sequence, name, Some(by), effects);
             }
             Record::Delivered { notification, attempts, receipt, .. } => {
                 self.delivered(sequence, *notification, *attempts, receipt, effects);

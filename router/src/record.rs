@@ -15,7 +15,7 @@ use serde::{
     },
 };
 
-use crate::pipeline::{PipelineConfig, Silence, SilenceId};
+use crate::pipeline::{PipelineConfig, Silence, SilenceId, Window};
 
 /// One journal record. Its journal sequence number is its identity.
 ///
@@ -42,6 +42,16 @@ pub enum Record {
     SilenceExpired {
         at: Timestamp,
         id: SilenceId,
+        by: String,
+    },
+    WindowAdded {
+        at: Timestamp,
+        window: Box<Window>,
+        by: String,
+    },
+    WindowRemoved {
+        at: Timestamp,
+        name: String,
         by: String,
     },
     /// The output took the notification.
@@ -82,6 +92,8 @@ impl Record {
             Self::Configured { at, .. }
             | Self::SilenceAdded { at, .. }
             | Self::SilenceExpired { at, .. }
+            | Self::WindowAdded { at, .. }
+            | Self::WindowRemoved { at, .. }
             | Self::Delivered { at, .. }
             | Self::DeadLettered { at, .. }
             | Self::Replayed { at, .. } => Some(*at),
@@ -90,12 +102,14 @@ impl Record {
     }
 }
 
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 10] = [
     "alert",
     "tick",
     "configured",
     "silence_added",
     "silence_expired",
+    "window_added",
+    "window_removed",
     "delivered",
     "dead_lettered",
     "replayed",
@@ -185,6 +199,7 @@ mod tests {
         let at = "\"at\":\"2023-11-14T22:13:20Z\"";
         let letter = "\"notification\":\"0000000000000001\",\"group\":\"0000000000000002\",\"output\":\"soc\",\"attempts\":1";
         let silence = "{\"id\":\"s\",\"match\":\"rule = a\",\"ends\":\"2023-11-14T22:13:20Z\",\"author\":\"a\",\"comment\":\"c\"}";
+        let window = "{\"name\":\"w\",\"match\":\"rule = a\",\"starts\":\"2026-11-28T22:00:00\",\"duration\":\"4h\",\"repeat\":\"FREQ=WEEKLY\",\"effect\":\"suppress\"}";
         let config = serde_json::to_string(&PipelineConfig::default()).unwrap();
         let alert = serde_json::to_string(&crate::pipeline::tests::alert_with(
             serde_json::json!({"proc.name": "sh"}),
@@ -195,6 +210,8 @@ mod tests {
             "{\"tick\":{\"now\":\"2023-11-14T22:13:20Z\"}}".to_owned(),
             format!("{{\"configured\":{{{at},\"config\":{config}}}}}"),
             format!("{{\"silence_added\":{{{at},\"silence\":{silence}}}}}"),
+            format!("{{\"window_added\":{{{at},\"window\":{window},\"by\":\"ann\"}}}}"),
+            format!("{{\"window_removed\":{{{at},\"name\":\"w\",\"by\":\"ann\"}}}}"),
             format!("{{\"silence_expired\":{{{at},\"id\":\"s\",\"by\":\"ann\"}}}}"),
             format!("{{\"delivered\":{{{at},{letter},\"receipt\":{{}}}}}}"),
             format!("{{\"dead_lettered\":{{{at},{letter},\"reason\":\"r\"}}}}"),

@@ -133,6 +133,9 @@ pub(super) fn of_alert(alert: &AlertDecision) -> Vec<String> {
             lines.push(format!("verdict    suppressed: {}", print::plain(&reason.to_string())));
         }
     }
+    if let Some(window) = &alert.window {
+        lines.push(format!("marked     by the maintenance window {}", print::plain(window)));
+    }
     for routing in &alert.routes {
         let group = routing.group.map(|group| format!(", group {group}")).unwrap_or_default();
         let outputs = match routing.outputs.as_ref() {

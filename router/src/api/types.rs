@@ -12,7 +12,7 @@ pub use crate::{
     live::Tail,
     pipeline::{
         Counts, DeadLetterView, Decision, FindingsQuery, GroupView, Interval, Ledger, OutputLedger,
-        Page, Preview, Silence, SilenceId, SilenceView,
+        Page, Preview, Silence, SilenceId, SilenceView, Window, WindowView,
     },
 };
 
@@ -161,6 +161,14 @@ pub struct NewSilence {
     pub duration: Option<HumanDuration>,
     pub author: String,
     pub comment: String,
+}
+
+/// Body of `PUT /api/v1/windows/{name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewWindow {
+    pub window: Window,
+    pub by: String,
 }
 
 /// Body of requests that only need to say who asks.

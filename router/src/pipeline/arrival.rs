@@ -55,6 +55,7 @@ impl Pipeline {
             score: live.map_or(0, |live| live.score.points),
             score_items: live.map_or_else(no_items, |live| live.score.items.clone()),
             verdict,
+            window: live.filter(|_| is_new).and_then(|live| live.marked.clone()),
             routes,
         };
         self.decide(sequence, DecisionKind::Alert(decision), effects);
@@ -111,6 +112,7 @@ impl Pipeline {
             rule: facts::cut(&alert.rule, RULE_BYTES_MAX).into(),
             priority: alert.priority,
             hidden: None,
+            marked: None,
             parts: None,
             rare,
             tactics: tactics as u8,

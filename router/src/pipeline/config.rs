@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration};
 
-use super::{inhibit::Inhibition, interval::Intervals, silence::Silence};
+use super::{inhibit::Inhibition, interval::Intervals, silence::Silence, window::Window};
 
 /// The part of the router's configuration the pipeline reads. Appended to the journal when it
 /// changes, so that a replay decides as it was decided then.
@@ -31,6 +31,9 @@ pub struct PipelineConfig {
     /// What hides other findings while it is active.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inhibitions: Vec<Inhibition>,
+    /// Maintenance windows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
     /// Fingerprints of particular rules.
     pub fingerprints: Vec<FingerprintRule>,
     pub score: ScoreConfig,

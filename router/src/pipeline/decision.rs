@@ -107,6 +107,31 @@ pub enum DecisionKind {
         /// Who is told; nobody when no route with outputs takes it at this time.
         routes: Vec<Routing>,
     },
+    WindowAdded {
+        window: String,
+        by: String,
+    },
+    WindowRefused {
+        window: String,
+        by: String,
+        reason: String,
+    },
+    /// A person removed it, or it will not open again.
+    WindowRemoved {
+        window: String,
+        hits: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    WindowOpened {
+        window: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    WindowClosed {
+        window: String,
+        hits: u64,
+    },
     /// There was no room for this finding; its alerts stay counted, its next one starts a new one.
     FindingEvicted {
         fingerprint: Fingerprint,
@@ -138,6 +163,9 @@ pub struct AlertDecision {
     pub score: u8,
     pub score_items: Arc<[ScoreItem]>,
     pub verdict: Verdict,
+    /// The maintenance window that marks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Arc<str>>,
     /// The routes that took it, in their order, with its group in each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Routing>,
@@ -185,6 +213,8 @@ pub enum Reason {
     Silence(SilenceId),
     /// Another finding is active that hides this one.
     Inhibited(Inhibitor),
+    /// This maintenance window is open.
+    Window(Arc<str>),
     /// No route's condition holds.
     NoRoute,
     /// Every route that took it has an empty list of outputs.
@@ -218,6 +248,7 @@ impl Reason {
             Self::Inactive => ReasonKind::Inactive,
             Self::Inhibited(_) => ReasonKind::Inhibited,
             Self::Resolved => ReasonKind::Resolved,
+            Self::Window(_) => ReasonKind::Window,
         }
     }
 }
@@ -227,6 +258,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Silence(id) => write!(f, "silence:{id}"),
             Self::Muted(interval) => write!(f, "muted:{interval}"),
+            Self::Window(window) => write!(f, "window:{window}"),
             Self::Inhibited(by) => write!(f, "inhibited:{} by finding {}", by.rule, by.source),
             reason => f.write_str(reason.kind().name()),
         }
@@ -246,10 +278,11 @@ pub enum ReasonKind {
     Inactive,
     Inhibited,
     Resolved,
+    Window,
 }
 
 impl ReasonKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Redelivered,
         Self::Duplicate,
         Self::Silence,
@@ -259,6 +292,7 @@ impl ReasonKind {
         Self::Inactive,
         Self::Inhibited,
         Self::Resolved,
+        Self::Window,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -272,6 +306,7 @@ impl ReasonKind {
             Self::Inactive => "inactive",
             Self::Inhibited => "inhibited",
             Self::Resolved => "resolved",
+            Self::Window => "window",
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     clock::{self, Clock},
     hide::{self, Hidden},
     inhibit::Parts,
+    maintenance,
     route::QUIET,
     score::Score,
 };
@@ -25,6 +26,9 @@ pub(super) struct Live {
     /// Why nobody was told of its last alert, so that nobody may have heard of it.
     #[serde(default, rename = "silenced", deserialize_with = "hide::read_hidden")]
     pub(super) hidden: Option<Box<Hidden>>,
+    /// The maintenance window that marked its last alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) marked: Option<Arc<str>>,
     /// Its part in inhibitions, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) parts: Option<Box<Parts>>,
@@ -106,7 +110,8 @@ impl Live {
 
     /// Returns it as the world sees it.
     pub(super) fn view(&self, clock: &Clock) -> Option<Finding> {
-        let sample: Alert = serde_json::from_str(self.sample.get()).ok()?;
+        let mut sample: Alert = serde_json::from_str(self.sample.get()).ok()?;
+        maintenance::mark_sample(&mut sample, self.marked.as_deref());
         Some(Finding {
             fingerprint: self.fingerprint,
             count: self.count,

@@ -25,6 +25,7 @@ use super::{
     group::{Group, Lane, Untold},
     inhibit::{Inhibitions, Inhibitor, Moved, Parts},
     timer::Timer,
+    window::WindowEffect,
 };
 
 /// Findings judged again in one second, so that the end of what hid very many stops nothing else.
@@ -142,8 +143,14 @@ impl Pipeline {
             self.take_parts(slot, parts);
         }
         let wall = self.wall();
+        self.mark(slot, subject);
         let silence = self.silences.hit(subject, wall).map(Reason::Silence);
-        let reason = silence.or_else(|| self.inhibitor(slot).map(Reason::Inhibited));
+        let window = || self.windows.find(subject, WindowEffect::Suppress).map(Reason::Window);
+        let inhibitor = || self.inhibitor(slot).map(Reason::Inhibited);
+        let reason = silence.or_else(window).or_else(inhibitor);
+        if let Some(Reason::Window(name)) = &reason {
+            self.windows.count(name, 1);
+        }
         match reason {
             Some(reason) => {
                 self.set_hidden(slot, &reason, 1);
@@ -288,7 +295,8 @@ impl Pipeline {
     /// Returns what hides a finding now.
     fn hides(&self, slot: u32, subject: &Subject<'_>) -> Option<Reason> {
         let silence = self.silences.find(subject, self.wall()).cloned().map(Reason::Silence);
-        silence.or_else(|| self.inhibitor(slot).map(Reason::Inhibited))
+        let window = || self.windows.find(subject, WindowEffect::Suppress).map(Reason::Window);
+        silence.or_else(window).or_else(|| self.inhibitor(slot).map(Reason::Inhibited))
     }
 
     /// As [`Self::hides`], of a finding that was last judged when its last alert came.
@@ -297,9 +305,9 @@ impl Pipeline {
         if let Some(hidden) = live.hidden.as_ref().filter(|hidden| hidden.judge_at.is_none()) {
             return Some(hidden.reason.clone());
         }
-        if self.silences.began_since(live.last_seen)
-            && let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get())
-        {
+        let began = self.silences.began_since(live.last_seen)
+            || self.windows.began_since(live.last_seen, &self.clock);
+        if began && let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get()) {
             let alert = Alert { priority: live.priority, ..sample };
             let subject = arrival::subject(&alert, live.fingerprint, live.count);
             return self.hides(slot, &Subject { score: Some(live.score.points), ..subject });
@@ -340,7 +348,10 @@ impl Pipeline {
         let Some(group) = self.groups.get_mut(slot) else { return };
         let (id, output) = (group.id, group.lanes[index].output);
         let untold = mem::take(&mut group.lanes[index].untold);
-        if self.inhibitions.is_empty() && self.silences.current_len() == 0 {
+        let nothing_hides = self.inhibitions.is_empty()
+            && self.silences.current_len() == 0
+            && self.windows.is_empty();
+        if nothing_hides {
             return;
         }
         let mut by_finding: BTreeMap<Fingerprint, Span> = BTreeMap::new();
@@ -363,8 +374,10 @@ impl Pipeline {
             if let Some(group) = self.groups.get_mut(slot) {
                 group.lanes[index].waiting -= alerts;
             }
-            if let Reason::Silence(id) = &reason {
-                self.silences.count(id, alerts);
+            match &reason {
+                Reason::Silence(id) => self.silences.count(id, alerts),
+                Reason::Window(name) => self.windows.count(name, alerts),
+                _ => {}
             }
             let ledger = self.destinations.ledger(output);
             ledger.pending -= alerts;

@@ -73,7 +73,8 @@ impl Interval {
     }
 }
 
-fn zone(name: Option<&str>) -> Option<TimeZone> {
+/// Returns a time zone of this machine's database; UTC without a name.
+pub(super) fn zone(name: Option<&str>) -> Option<TimeZone> {
     match name {
         None | Some("UTC") => Some(TimeZone::UTC),
         Some(name) => TimeZone::get(name).ok(),

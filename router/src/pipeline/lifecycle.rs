@@ -36,6 +36,7 @@ impl Pipeline {
                     }
                 }
                 Timer::Judge(fingerprint) => self.judge_hidden(sequence, fingerprint, effects),
+                Timer::Window(name) => self.turn_window(sequence, &name, effects),
                 Timer::Silence(id) => self.end_silence_if_over(sequence, &id, effects),
             }
         }

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use regex::{Regex, RegexBuilder};
-use rules::Subject;
+use rules::{Condition, Subject};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -141,13 +141,49 @@ impl Matcher {
     }
 }
 
+/// Returns a condition or matchers as they were written.
+pub(super) fn written(condition: Option<&Condition>, matchers: &[Matcher]) -> String {
+    match condition {
+        Some(condition) => condition.text().to_owned(),
+        None => {
+            let matchers: Vec<_> = matchers.iter().map(Matcher::to_string).collect();
+            format!("{{{}}}", matchers.join(", "))
+        }
+    }
+}
+
+/// Returns whether the condition holds, or if there is none all of the matchers; never if there are
+/// none either.
+pub(super) fn holds(
+    condition: Option<&Condition>,
+    matchers: &[Matcher],
+    subject: &Subject<'_>,
+) -> bool {
+    match condition {
+        Some(condition) => condition.matches(subject),
+        None => !matchers.is_empty() && all(matchers, subject),
+    }
+}
+
+/// Returns what is wrong with what a person wrote: a condition, or matchers in its place.
+pub(super) fn check(condition: Option<&Condition>, matchers: &[Matcher]) -> Result<(), String> {
+    match (condition, matchers) {
+        (Some(_), []) => Ok(()),
+        (None, [_, ..]) => match fault(matchers) {
+            Some(fault) => Err(format!("matchers: {fault}")),
+            None => Ok(()),
+        },
+        _ => Err("either `match` or `matchers` says what it is about".to_owned()),
+    }
+}
+
 /// Returns whether all of them hold.
-pub(super) fn all(matchers: &[Matcher], subject: &Subject<'_>) -> bool {
+fn all(matchers: &[Matcher], subject: &Subject<'_>) -> bool {
     matchers.iter().all(|matcher| matcher.matches(subject))
 }
 
 /// Returns what is wrong with a list that must not match everything.
-pub(super) fn fault(matchers: &[Matcher]) -> Option<&'static str> {
+fn fault(matchers: &[Matcher]) -> Option<&'static str> {
     if matchers.len() > MATCHERS_MAX {
         return Some("it has more than 64 matchers");
     }

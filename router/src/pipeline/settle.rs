@@ -23,6 +23,7 @@ impl Pipeline {
         self.seen.resize(config.limits.seen_alerts_max);
         self.known.resize(config.limits.seen_alerts_max);
         self.take_over_inhibitions(&before.inhibitions);
+        self.take_over_windows(sequence, effects);
         self.take_over_silences(sequence, &config.silences, effects);
         self.drop_removed_outputs(sequence, effects);
         self.rehome_groups(sequence, effects);

@@ -101,15 +101,7 @@ const TIMES_MAX: usize = 16;
 impl Silence {
     /// Returns what is wrong with it, apart from a condition that does not parse.
     pub fn check(&self) -> Result<(), String> {
-        match (&self.condition, &self.matchers[..]) {
-            (Some(_), []) => {}
-            (None, [_, ..]) => {
-                if let Some(fault) = matcher::fault(&self.matchers) {
-                    return Err(format!("matchers: {fault}"));
-                }
-            }
-            _ => return Err("either `match` or `matchers` says what it hides".to_owned()),
-        }
+        matcher::check(self.condition.as_ref(), &self.matchers)?;
         if self.times.len() > TIMES_MAX {
             return Err(format!("times: at most {TIMES_MAX}"));
         }
@@ -146,21 +138,12 @@ impl Silence {
 
     /// Returns whether it is about the alert, at whatever time.
     pub(super) fn matches(&self, subject: &Subject<'_>) -> bool {
-        match &self.condition {
-            Some(condition) => condition.matches(subject),
-            None => !self.matchers.is_empty() && matcher::all(&self.matchers, subject),
-        }
+        matcher::holds(self.condition.as_ref(), &self.matchers, subject)
     }
 
     /// Returns what it hides, as it was written.
     pub fn what(&self) -> String {
-        match &self.condition {
-            Some(condition) => condition.text().to_owned(),
-            None => {
-                let matchers: Vec<_> = self.matchers.iter().map(Matcher::to_string).collect();
-                format!("{{{}}}", matchers.join(", "))
-            }
-        }
+        matcher::written(self.condition.as_ref(), &self.matchers)
     }
 
     /// Returns what is wrong with it when it is added at `now`.

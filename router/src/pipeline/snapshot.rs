@@ -24,6 +24,7 @@ use super::{
     silence::Silences,
     timer::Timer,
     totals::Totals,
+    window::Windows,
 };
 
 /// Changes when an older snapshot can no longer be read.
@@ -52,6 +53,8 @@ struct Written<'a> {
     known: &'a Seen,
     chains: &'a Chains,
     silences: &'a Silences,
+    #[serde(skip_serializing_if = "Windows::is_empty")]
+    windows: &'a Windows,
     /// With the path of each one's route.
     groups: Vec<(&'a Group, &'a str)>,
     /// With the groups each is in, and when it was last routed there.
@@ -70,6 +73,8 @@ struct Read {
     known: Seen,
     chains: Chains,
     silences: Silences,
+    #[serde(default)]
+    windows: Windows,
     groups: Vec<(Group, Box<str>)>,
     findings: Vec<(Live, Vec<(GroupId, Timestamp)>)>,
     pending: Vec<Letter>,
@@ -98,6 +103,7 @@ impl Pipeline {
             known: &self.known,
             chains: &self.chains,
             silences: &self.silences,
+            windows: &self.windows,
             groups: self.groups.iter().map(|(_, group)| (group, &*group.settings.route)).collect(),
             findings: self.findings.iter().map(|(_, live)| (live, memberships(live))).collect(),
             pending: self.pending.iter().collect(),
@@ -123,6 +129,7 @@ impl Pipeline {
             known: read.known,
             chains: read.chains,
             silences: read.silences,
+            windows: read.windows,
             pending: read.pending.into_iter().collect(),
             dead: read.dead.into_iter().collect(),
             ..Self::default()
@@ -135,6 +142,12 @@ impl Pipeline {
         pipeline.inhibitions = Inhibitions::new(&pipeline.config.inhibitions);
         pipeline.restore_groups(read.groups)?;
         pipeline.restore_findings(read.findings)?;
+        pipeline.windows.compile(pipeline.wall());
+        for entry in pipeline.windows.all() {
+            if let Some(at) = entry.timer {
+                pipeline.timers.set(at, Timer::Window(entry.window.name.as_str().into()));
+            }
+        }
         for entry in pipeline.silences.all() {
             if let Some(at) = entry.timer {
                 pipeline.timers.set(at, Timer::Silence(entry.silence.id.clone()));

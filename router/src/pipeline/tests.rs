@@ -11,5 +11,6 @@ mod silences;
 mod speed;
 mod telling;
 mod versions;
+mod windows;
 
 pub(crate) use script::alert_with;

@@ -39,6 +39,6 @@ mod tests {
         let text = r#"{"accepted":9,"suppressed":[1,2,3,4,5],"routed":4,"notifications":1,
             "findings_evicted":0,"groups_evicted":0,"dead_letters_dropped":0}"#;
         let totals: Totals = serde_json::from_str(text).unwrap();
-        assert_eq!(totals.suppressed, [1, 2, 3, 4, 5, 0, 0, 0, 0]);
+        assert_eq!(totals.suppressed, [1, 2, 3, 4, 5, 0, 0, 0, 0, 0]);
     }
 }

@@ -11,6 +11,7 @@ use super::{
     inhibit,
     interval::Intervals,
     route::{self, DEPTH_MAX},
+    window::{WINDOWS_MAX, Window},
 };
 
 /// Two notifications of a group closer than this are one's own denial of service.
@@ -38,6 +39,7 @@ impl PipelineConfig {
         problems.routes("routes", &self.routes, 1);
         problems.silences(self);
         problems.inhibitions(&self.inhibitions);
+        problems.windows(&self.windows);
         problems.fingerprints(self);
         problems.score(self);
         problems.limits(self);
@@ -169,6 +171,22 @@ impl Problems<'_> {
         }
         if config.silences.len() > config.limits.silences_max {
             self.add("silences".to_owned(), "more silences than limits.silences_max", None);
+        }
+    }
+
+    fn windows(&mut self, windows: &[Window]) {
+        if windows.len() > WINDOWS_MAX {
+            self.add("windows".to_owned(), format!("more than {WINDOWS_MAX} windows"), None);
+        }
+        let mut names = HashSet::new();
+        for (index, window) in windows.iter().enumerate() {
+            if let Err(message) = window.check() {
+                self.add(format!("windows[{index}]"), message, None);
+            }
+            if !names.insert(&window.name) {
+                let message = format!("two windows are named `{}`", window.name.escape_debug());
+                self.add(format!("windows[{index}].name"), message, None);
+            }
         }
     }
 

@@ -99,9 +99,12 @@ pub struct Counts {
     pub silences_active: u64,
     pub notifications: u64,
     pub timers: u64,
-    /// Active findings that people do not hear of: silenced or inhibited.
+    /// Active findings that people do not hear of: silenced, in a window, or inhibited.
     #[serde(default)]
     pub findings_hidden: u64,
+    /// Maintenance windows that are open.
+    #[serde(default)]
+    pub windows_open: u64,
     /// Inhibitions that have a source now, once for each set of values of their `equal`.
     #[serde(default)]
     pub inhibition_sources: u64,
@@ -139,6 +142,7 @@ impl Pipeline {
             notifications: self.totals.notifications,
             timers: self.timers.len() as u64,
             findings_hidden: self.hidden_by.len() as u64,
+            windows_open: self.windows.all().filter(|entry| entry.is_open()).count() as u64,
             inhibition_sources: self.inhibitions.sources_len() as u64,
             inhibition_sources_refused: self.totals.sources_refused,
         }

@@ -215,7 +215,7 @@ fn the_ledger_tells_every_end() {
     assert_eq!(ledger.suppressed[&ReasonKind::Redelivered], 1);
     let json = serde_json::to_string(&ledger).unwrap();
     assert_eq!(serde_json::from_str::<crate::pipeline::Ledger>(&json).unwrap(), ledger);
-    expect![[r#"{"accepted":4,"suppressed":{"redelivered":1,"duplicate":1,"silence":0,"no_route":0,"no_output":0,"muted":0,"inactive":0,"inhibited":0,"resolved":0},"routed":2,"outputs":{"soc":{"routed":2,"pending":1,"delivered":0,"dead_lettered":1,"suppressed":0},"stream":{"routed":2,"pending":2,"delivered":0,"dead_lettered":0,"suppressed":0}}}"#]].assert_eq(&json);
+    expect![[r#"{"accepted":4,"suppressed":{"redelivered":1,"duplicate":1,"silence":0,"no_route":0,"no_output":0,"muted":0,"inactive":0,"inhibited":0,"resolved":0,"window":0},"routed":2,"outputs":{"soc":{"routed":2,"pending":1,"delivered":0,"dead_lettered":1,"suppressed":0},"stream":{"routed":2,"pending":2,"delivered":0,"dead_lettered":0,"suppressed":0}}}"#]].assert_eq(&json);
 }
 
 #[test]

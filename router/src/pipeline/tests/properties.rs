@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alert::{AlertId, Notification};
+use alert::{Alert, AlertId, Notification, Priority};
 use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use super::script::{alert, at, config, dead, delivered, silence, snapshot};
+use super::script::{Run, alert, at, config, dead, delivered, silence, snapshot};
 use crate::{
     pipeline::{DecisionKind, Effect, NotifyReason, Page, Pipeline, Reason, SilenceId, Verdict},
     record::Record,
@@ -63,7 +63,10 @@ fn configs() -> Vec<Value> {
              "notify_close": true, "quiet": "2m", "group_interval": "30s"},
             {"name": "rest", "group_by": ["source"], "quiet": "20s", "repeat_interval": "40s"},
         ]}),
-        json!({"outputs": ["soc", "stream"], "inhibitions": [
+        json!({"outputs": ["soc", "stream"], "windows": [
+            {"name": "minutes", "match": "rule in (b, c)", "starts": "2023-11-14T22:14:00",
+             "duration": "2m", "repeat": "FREQ=DAILY"},
+        ], "inhibitions": [
             {"name": "b", "source": "rule = b", "target": "rule = a"},
             {"source": "rule = c and priority >= critical", "target": "rule in (a, b, c)",
              "equal": ["k8s.ns.name"]},
@@ -310,6 +313,44 @@ proptest! {
                 ended.contains_key(&id) || world.pipeline.notification(id).is_some(),
                 "{} is lost in {}", sequence, id,
             );
+        }
+    }
+
+    /// Asks about every alert anew which of those before it are sources, as Alertmanager would.
+    #[test]
+    fn inhibition_agrees_with_a_naive_evaluator(
+        alerts in vec(0..ALERTS.len(), 1..40),
+        restart in 0..40_usize,
+    ) {
+        let is_source = |it: &Alert| it.rule == "b" || it.rule == "c" && it.priority >= Priority::Critical;
+        let is_target = |it: &Alert| it.rule == "a" || it.rule == "c";
+        let namespace = |it: &Alert| it.text("k8s.ns.name").unwrap_or_default().to_owned();
+        let mut run = Run::new(json!({"inhibitions": [{
+            "source": "rule = b or (rule = c and priority >= critical)",
+            "target": "rule in (a, c)", "equal": ["k8s.ns.name"],
+        }]}));
+        let mut before: Vec<Alert> = Vec::new();
+        for (index, what) in alerts.iter().enumerate() {
+            let mut alert = alert(ALERTS[*what], at(1));
+            alert.id = AlertId::from_u128(index as u128);
+            let hides = |other: &Alert| is_source(other)
+                && namespace(other) == namespace(&alert)
+                && !(is_source(&alert) && is_target(other));
+            let expected = is_target(&alert) && before.iter().any(hides);
+            run.record(&Record::Alert(Box::new(alert.clone())));
+            let decided = run.effects.iter().find_map(|effect| match effect {
+                Effect::Decided(it) => match &it.kind {
+                    DecisionKind::Alert(it) => Some(it.verdict.clone()),
+                    _ => None,
+                },
+                _ => None,
+            });
+            let hidden = matches!(decided, Some(Verdict::Suppressed(Reason::Inhibited(_))));
+            prop_assert_eq!(hidden, expected, "{:?} after {:?}", alert, before);
+            before.push(alert);
+            if index == restart {
+                run.restart();
+            }
         }
     }
 

@@ -267,6 +267,20 @@ impl Run {
                 let told = told.collect::<Vec<_>>().join(" ");
                 format!("{alerts} hidden by {} back to {told}", shown(reason))
             }
+            DecisionKind::WindowAdded { window, by } => format!("window {window} added by {by}"),
+            DecisionKind::WindowRefused { window, reason, .. } => {
+                format!("window {window} refused: {reason}")
+            }
+            DecisionKind::WindowRemoved { window, hits, by } => {
+                let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+                format!("window {window} removed{by} after {hits}")
+            }
+            DecisionKind::WindowOpened { window, until } => {
+                format!("window {window} open until {}", until.unwrap())
+            }
+            DecisionKind::WindowClosed { window, hits } => {
+                format!("window {window} closed after {hits}")
+            }
             DecisionKind::SilenceAdded { silence, .. } => format!("silence {silence} added"),
             DecisionKind::SilenceRefused { silence, reason, .. } => {
                 format!("silence {silence} refused: {reason}")

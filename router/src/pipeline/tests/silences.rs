@@ -85,7 +85,7 @@ fn a_silence_may_begin_later() {
             a@9: default→soc
             a@10: silence:window
             a@19: soc not told of 1: silence:window; silence:window
-            a@20: silence window expired after 2; 3 hidden by silence:window back to default→soc; duplicate
+            a@20: silence window expired after 3; 3 hidden by silence:window back to default→soc; duplicate
             a@21: duplicate"#]],
     );
 }
@@ -185,12 +185,12 @@ fn what_waits_to_be_told_is_hidden_by_a_silence_that_began_meanwhile() {
     check(
         "a@0 b@0 silence:a:60@1 tick@2 tick@60 tick@62",
         expect![[r#"
-        a@0: default→soc
-        b@0: default→soc
-        silence:a:60@1: silence a added
-        tick@2: soc not told of 1: silence:a; N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1
-        tick@60: silence a expired after 0; 1 hidden by silence:a back to default→soc
-        tick@62: N2 opened soc with 0; N2 is soc#1 [a×1] 1/2 new 2"#]],
+            a@0: default→soc
+            b@0: default→soc
+            silence:a:60@1: silence a added
+            tick@2: soc not told of 1: silence:a; N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1
+            tick@60: silence a expired after 1; 1 hidden by silence:a back to default→soc
+            tick@62: N2 opened soc with 0; N2 is soc#1 [a×1] 1/2 new 2"#]],
     );
 }
 
