@@ -23,19 +23,30 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts with one job for each name and `host:port`.
     pub fn start(targets: &[(&str, String)]) -> Self {
-        Self::launch(targets, None)
+        Self::launch(targets, None, None)
     }
 
     /// As [`Prometheus::start`], and evaluates the rules of a file once a second.
     pub fn start_with_rules(targets: &[(&str, String)], rules: &Path) -> Self {
-        Self::launch(targets, Some(rules))
+        Self::launch(targets, Some(rules), None)
     }
 
-    fn launch(targets: &[(&str, String)], rules: Option<&Path>) -> Self {
+    /// As [`Prometheus::start_with_rules`], and pages through the Alertmanager at this address: again
+    /// after some seconds, and with an end four times as far away.
+    pub fn start_paging(targets: &[(&str, String)], rules: &Path, alertmanager: &str) -> Self {
+        Self::launch(targets, Some(rules), Some(alertmanager))
+    }
+
+    fn launch(targets: &[(&str, String)], rules: Option<&Path>, paged: Option<&str>) -> Self {
         let (folder, port) = (Folder::new("prometheus"), Port::reserve());
         let mut config = "global: { scrape_interval: 1s, evaluation_interval: 1s }\n".to_owned();
         if let Some(rules) = rules {
             config += &format!("rule_files: [{}]\n", rules.display());
+        }
+        if let Some(paged) = paged {
+            config += &format!(
+                "alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: [{paged}] }}] }}] }}\n"
+            );
         }
         config += "scrape_configs:\n";
         for (job, target) in targets {
@@ -47,7 +58,8 @@ impl Prometheus {
         command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-            .arg(format!("--web.listen-address={}", port.address()));
+            .arg(format!("--web.listen-address={}", port.address()))
+            .arg("--rules.alert.resend-delay=10s");
         let mut process = Process::start("Prometheus", &command, &folder.join("log"));
         process.ready(|| ask_ready(&port.address()));
         Self { port, _process: process, _folder: folder }
@@ -83,7 +95,7 @@ impl Prometheus {
     }
 }
 
-/// An Alertmanager that notifies nobody.
+/// An Alertmanager.
 #[derive(Debug)]
 pub struct Alertmanager {
     pub port: Port,
@@ -92,11 +104,24 @@ pub struct Alertmanager {
 }
 
 impl Alertmanager {
+    /// Starts one that notifies nobody.
     pub fn start() -> Self {
+        Self::start_with("{ name: all }")
+    }
+
+    /// Starts one that notifies a webhook.
+    pub fn start_telling(url: &str) -> Self {
+        Self::start_with(&format!("{{ name: all, webhook_configs: [{{ url: \"{url}\" }}] }}"))
+    }
+
+    fn start_with(receiver: &str) -> Self {
         let (folder, port) = (Folder::new("alertmanager"), Port::reserve());
         let config = folder.write(
             "alertmanager.yml",
-            "route: { receiver: nobody, group_wait: 1s }\nreceivers: [{ name: nobody }]\n",
+            format!(
+                "route: {{ receiver: all, group_wait: 1s, group_interval: 1s }}\n\
+                 receivers: [{receiver}]\n"
+            ),
         );
         let mut command = Command::new("prometheus-alertmanager");
         command

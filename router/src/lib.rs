@@ -4,6 +4,7 @@
 //! thread applies it to the pipeline, the dispatcher delivers what follows. The API looks at all
 //! three.
 
+mod alertmanager;
 pub mod api;
 pub mod cli;
 pub mod config;

@@ -22,6 +22,7 @@ mod destination;
 mod facts;
 mod finding;
 mod fingerprint;
+mod firing;
 mod group;
 mod hide;
 mod inhibit;
@@ -61,6 +62,7 @@ pub use decision::{
     AlertDecision, CloseReason, Decision, DecisionKind, Notified, NotifyReason, Reason, ReasonKind,
     Routing, Verdict, Withheld,
 };
+pub use firing::Firing;
 pub use inhibit::{Inhibition, Inhibitor};
 pub use interval::{DaysOfMonth, Interval, Intervals, Months, TimeOfDay, Times, Weekdays, Years};
 pub use judge::Judged;

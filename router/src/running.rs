@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 
 use self::door::Doors;
 use crate::{
+    alertmanager,
     api::{self, Api, types::ConfigStatus},
     config::{Config, RouterConfig},
     core::{self, Core, Handle, SubmitError},
@@ -187,7 +188,8 @@ pub async fn start<A, R>(
     let routes = api::routes(Arc::clone(&api), registry.clone(), readiness.clone(), logs);
     let (ingest_addr, api_addr) = (doors.ingest.addr, doors.api.addr);
     let acceptors = doors.acceptors();
-    doors.ingest.serve("ingest", ingest::routes(Arc::new(ingest)), &router.connections, &shutdown);
+    let intake = ingest::routes(Arc::new(ingest)).merge(alertmanager::routes(Arc::clone(&api)));
+    doors.ingest.serve("ingest", intake, &router.connections, &shutdown);
     doors.api.serve("api", routes, &router.connections, &shutdown);
 
     let measured = Measured { api: Arc::clone(&api), owners, responder, sizes };

@@ -300,7 +300,7 @@ impl Pipeline {
     }
 
     /// As [`Self::hides`], of a finding that was last judged when its last alert came.
-    fn hides_since(&self, slot: u32) -> Option<Reason> {
+    pub(super) fn hides_since(&self, slot: u32) -> Option<Reason> {
         let live = self.findings.get(slot)?;
         if let Some(hidden) = live.hidden.as_ref().filter(|hidden| hidden.judge_at.is_none()) {
             return Some(hidden.reason.clone());

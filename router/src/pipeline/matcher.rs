@@ -116,7 +116,8 @@ impl Matcher {
         self.holds(&self.read(subject))
     }
 
-    fn holds(&self, value: &str) -> bool {
+    /// Returns whether it holds for a value.
+    pub(crate) fn holds(&self, value: &str) -> bool {
         let equal =
             self.regex.as_ref().map_or(*self.value == *value, |regex| regex.is_match(value));
         match self.comparison {

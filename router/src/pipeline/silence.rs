@@ -81,6 +81,9 @@ pub struct SilenceView {
     /// What it was before it was changed, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Former>,
+    /// When it ended, by its time or by a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
 }
 
 /// What a silence was before it was changed.
@@ -298,7 +301,8 @@ impl Entry {
         }
     }
 
-    pub(super) fn view(&self, now: Timestamp) -> SilenceView {
+    pub(super) fn view(&self, clock: &Clock) -> SilenceView {
+        let now = clock.wall(clock.now());
         let phase = match self.silence.starts {
             _ if self.ended.is_some() => SilencePhase::Expired,
             Some(starts) if starts > now => SilencePhase::Pending,
@@ -310,6 +314,7 @@ impl Entry {
             hits: self.hits,
             configured: self.configured,
             history: self.history.clone(),
+            ended: self.ended.map(|ended| clock.wall(ended)),
         }
     }
 }

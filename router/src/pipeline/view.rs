@@ -150,12 +150,12 @@ impl Pipeline {
 
     /// Returns all silences, also those that ended within the last day.
     pub fn silences(&self) -> Vec<SilenceView> {
-        self.silences.all().map(|entry| entry.view(self.wall())).collect()
+        self.silences.all().map(|entry| entry.view(&self.clock)).collect()
     }
 
     /// Returns one silence, as above.
     pub fn silence(&self, id: &SilenceId) -> Option<SilenceView> {
-        self.silences.get(id).map(|entry| entry.view(self.wall()))
+        self.silences.get(id).map(|entry| entry.view(&self.clock))
     }
 
     /// Returns open groups, the most recently active first.
