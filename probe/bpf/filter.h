@@ -10,6 +10,7 @@
 #define O_CREAT 0100
 #define O_TRUNC 01000
 #define O_DIRECTORY 0200000
+#define FEED_BYTES 8
 
 const volatile u8 saker_filtering = 0;
 
@@ -173,11 +174,15 @@ static __always_inline void found(struct reading *r, u64 output)
 	r->found.groups[1] |= mask->groups[1];
 }
 
+static __always_inline u64 next_entry(struct saker_filter *filter, u64 state, u8 byte)
+{
+	u64 class = filter->classes[byte] & ((1 << SAKER_FILTER_CLASS_BITS) - 1);
+	return filter->next[state << SAKER_FILTER_CLASS_BITS | class];
+}
+
 static __always_inline void feed(struct reading *r, u8 byte)
 {
-	u64 class = r->filter->classes[byte] & ((1 << SAKER_FILTER_CLASS_BITS) - 1);
-	u64 place = (r->state & (SAKER_FILTER_STATES - 1)) << SAKER_FILTER_CLASS_BITS | class;
-	u64 entry = r->filter->next[place];
+	u64 entry = next_entry(r->filter, r->state & (SAKER_FILTER_STATES - 1), byte);
 	r->state = entry & (SAKER_FILTER_STATES - 1);
 	r->fed = 1;
 	if (entry & 0x8000)
@@ -218,21 +223,41 @@ static __always_inline void feed_typed(struct reading *r, u8 byte)
 		feed(r, byte);
 }
 
-static long read_callback(u32 index, void *context)
+static long fold_callback(u32 index, void *context)
 {
 	struct reading *r = context;
-	u8 byte = r->text[(r->end - 1 - index) & (PATH_BYTES - 1)];
-	if (r->folding)
-		feed_typed(r, byte);
-	else
-		feed(r, byte);
+	feed_typed(r, r->text[(r->end - 1 - index) & (PATH_BYTES - 1)]);
+	return 0;
+}
+
+/* Several bytes a turn, with the state at hand: a turn costs as much as the look at a byte. */
+static long feed_callback(u32 index, void *context)
+{
+	struct reading *r = context;
+	struct saker_filter *filter = r->filter;
+	const u8 *text = r->text;
+	u64 left = r->end - index * FEED_BYTES, state = r->state & (SAKER_FILTER_STATES - 1);
+#pragma unroll
+	for (u32 i = 0; i < FEED_BYTES; i++) {
+		if (i >= left)
+			break;
+		u64 entry = next_entry(filter, state, text[(left - 1 - i) & (PATH_BYTES - 1)]);
+		state = entry & (SAKER_FILTER_STATES - 1);
+		if (entry & 0x8000)
+			found(r, filter->hit[state]);
+	}
+	r->state = state;
+	r->fed = 1;
 	return 0;
 }
 
 static __always_inline void read_text(struct reading *r, u64 length)
 {
 	r->end = length;
-	bpf_loop(length, read_callback, r, 0);
+	if (r->folding)
+		bpf_loop(length, fold_callback, r, 0);
+	else
+		bpf_loop((length + FEED_BYTES - 1) / FEED_BYTES, feed_callback, r, 0);
 }
 
 static __always_inline void begin_reading(struct reading *r, const struct sieve *sieve,

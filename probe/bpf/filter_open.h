@@ -6,7 +6,7 @@
 #pragma once
 #include "filter.h"
 
-#define NAMES_MAX 8
+#define NAMES_MAX 16
 #define NAME_WORDS 5
 #define TYPED_WORDS 12
 #define MEMOS 256 /* of each processor */
@@ -56,10 +56,13 @@ struct {
 	__type(value, struct saker_known_file);
 } known_files SEC(".maps");
 
-/* Where the paths of what is learnt are put together. */
+/* Where the paths of what is learnt are put together. What is in map memory verifiers forget: they
+ * look at what follows once, and not once for each number of names. */
 struct texts {
 	u8 path[PATH_BYTES];    /* of the names */
 	u8 typed[PATH_BYTES];
+	volatile u64 length;    /* of the path */
+	volatile u64 below_base; /* of it */
 };
 
 struct {
@@ -255,10 +258,10 @@ static __always_inline int learn_names(struct memo *m, struct climb *c, u32 rela
 	return -1;
 }
 
-/* Writes the path of the memo's names to where paths are put together; returns its length, and that
- * of the part below the base. */
-static __always_inline u64 write_names(const struct memo *m, u8 *text, u64 *below_base)
+/* Writes the path of the memo's names to where paths are put together. */
+static __always_inline void write_names(const struct memo *m, struct texts *t)
 {
+	u8 *text = t->path;
 	u64 position = 0, count = m->names_count, below = 0;
 	for (u32 i = 0; i < NAMES_MAX; i++) {
 		if (i >= count)
@@ -281,8 +284,8 @@ static __always_inline u64 write_names(const struct memo *m, u8 *text, u64 *belo
 		text[0] = '/';
 		position = 1;
 	}
-	*below_base = below;
-	return position;
+	t->below_base = below;
+	t->length = position;
 }
 
 /* Returns 0 if the typed path is the text at this place. */
@@ -318,9 +321,11 @@ static __always_inline int narrow_by_paths(const struct memo *m, struct sieve *s
 					   struct reading *r, u32 opened)
 {
 	struct saker_mask possible = sieve->program->quiet;
-	u64 below_base = 0, length = 0, differ = 1;
+	u64 differ = 1;
 	if (opened) {
-		length = write_names(m, t->path, &below_base);
+		write_names(m, t);
+		u64 length = t->length;
+		CLAMP(length, NAMES_MAX * 48);
 		begin_reading(r, sieve, t->path, 0);
 		read_text(r, length);
 		join(&possible, end_reading(r));
@@ -330,7 +335,7 @@ static __always_inline int narrow_by_paths(const struct memo *m, struct sieve *s
 			differ = compare_typed(m, t->path + typed_at);
 		}
 		/* Nothing but the names below its base: then it adds nothing of its own. */
-		if (m->base && (differ || below_base != m->typed_length + 1))
+		if (m->base && (differ || t->below_base != m->typed_length + 1))
 			return -1;
 		if (!m->base && length != m->typed_length)
 			differ = 1;
@@ -439,8 +444,46 @@ static __always_inline int fill_memo(struct memo *m, struct sieve *sieve, const 
 	return 0;
 }
 
-/* Remembers an open and what it leaves possible, from the memo alone: that is right whatever changes
- * meanwhile. Returns 0 if opens like it are remembered now. */
+/* Returns whether this is a file that rules name by its full path. */
+static __always_inline int is_known(struct inode *inode)
+{
+	u64 number = inode->i_ino;
+	u32 place = number & (SAKER_KNOWN_PLACES - 1);
+	struct saker_known_file *known = bpf_map_lookup_elem(&known_files, &place);
+	if (!known || !known->device)
+		return 0;
+	return known->device == SAKER_KNOWN_SEVERAL ||
+	       (known->inode == number && known->device == inode->i_sb->s_dev);
+}
+
+enum { OPEN_KEPT, OPEN_UNWANTED, OPEN_UNKNOWN };
+
+/* Returns whether the user rules out what the memo leaves possible. */
+static __always_inline int task_decides(const struct memo *m, struct task_struct *task, u32 kind)
+{
+	struct sieve sieve;
+	if (!m->by_task || !sieve_for(&sieve, kind) || sieve.filter->generation != m->generation)
+		return 0;
+	sieve.left = m->left;
+	narrow_by_task(&sieve, task);
+	return empty(&sieve.left);
+}
+
+/* Says what is to become of an open that the memo is about, and counts it if it is dropped. */
+static __always_inline int decide(const struct memo *m, struct task_struct *task, u32 kind)
+{
+	if (!empty(&m->left) && !task_decides(m, task, kind))
+		return OPEN_KEPT;
+	struct saker_counters *counters = counters_of(kind);
+	if (counters) {
+		counters->seen++;
+		counters->filtered++;
+	}
+	return OPEN_UNWANTED;
+}
+
+/* Remembers an open and what it leaves possible, from the memo alone, and says whether no rule can match
+ * it. A name that was changed while it was copied is of no file: hence all are compared once more. */
 __noinline int learn_open(const struct opening *o)
 {
 	struct task_struct *task = current_task();
@@ -452,25 +495,30 @@ __noinline int learn_open(const struct opening *o)
 	u32 zero = 0;
 	/* Functions like this are verified even where nothing calls them, on Linux 6.1. */
 	if (!saker_typed || !o || !sieve_for(&sieve, o->kind) || read_typed(&typed, o->typed))
-		return -1;
+		return OPEN_KEPT;
 	u32 relative = is_relative(&typed);
 	if (o->result >= 0) {
 		file = typed_file(task, o->result);
-		if (!file || start_climb(&c, task, file, relative ? o->directory : AT_FDCWD))
-			return -1;
+		/* It is looked up anew, and may be another. */
+		if (!file || is_known(file->f_inode) ||
+		    start_climb(&c, task, file, relative ? o->directory : AT_FDCWD))
+			return OPEN_KEPT;
 		name_hash = c.dentry->d_name.hash;
 	} else if (relative) {
-		return -1;
+		return OPEN_KEPT;
 	}
 	struct memo *m = memo_at(&typed, name_hash);
 	struct texts *t = bpf_map_lookup_elem(&texts, &zero);
 	if (!m || !t)
-		return -1;
+		return OPEN_KEPT;
 	m->generation = 0;
 	if (fill_memo(m, &sieve, o, file, &c, &typed, t))
-		return -1;
+		return OPEN_KEPT;
+	if (file && (start_climb(&c, task, file, relative ? o->directory : AT_FDCWD) ||
+		     compare_names(m, &c, relative)))
+		return OPEN_KEPT;
 	m->generation = sieve.filter->generation;
-	return 0;
+	return decide(m, task, o->kind);
 }
 
 /* Returns 0 if the memo is about an open like this, but for its names. */
@@ -490,31 +538,6 @@ static __always_inline u64 compare_open(const struct memo *m, const struct typed
 	       (m->asked ^ asked) | (m->modes ^ modes);
 }
 
-/* Returns whether the user rules out what the memo leaves possible. */
-static __always_inline int task_decides(const struct memo *m, struct task_struct *task, u32 kind)
-{
-	struct sieve sieve;
-	if (!m->by_task || !sieve_for(&sieve, kind) || sieve.filter->generation != m->generation)
-		return 0;
-	sieve.left = m->left;
-	narrow_by_task(&sieve, task);
-	return empty(&sieve.left);
-}
-
-enum { OPEN_KEPT, OPEN_UNWANTED, OPEN_UNKNOWN };
-
-/* Returns whether this is a file that rules name by its full path. */
-static __always_inline int is_known(struct inode *inode)
-{
-	u64 number = inode->i_ino;
-	u32 place = number & (SAKER_KNOWN_PLACES - 1);
-	struct saker_known_file *known = bpf_map_lookup_elem(&known_files, &place);
-	if (!known || !known->device)
-		return 0;
-	return known->device == SAKER_KNOWN_SEVERAL ||
-	       (known->inode == number && known->device == inode->i_sb->s_dev);
-}
-
 /* Says whether no rule can match this open, if opens like it are remembered. Runs where it cannot be
  * interrupted by another. */
 __noinline int sift_open(const struct opening *o)
@@ -525,7 +548,6 @@ __noinline int sift_open(const struct opening *o)
 	if (!saker_typed || !o || read_typed(&typed, o->typed))
 		return OPEN_KEPT;
 	u32 relative = is_relative(&typed);
-	u64 differ;
 	if (o->result >= 0) {
 		struct file *file = typed_file(task, o->result);
 		struct climb c;
@@ -539,29 +561,22 @@ __noinline int sift_open(const struct opening *o)
 			return OPEN_KEPT;
 		u64 asked = o->flags | (u64)file->f_flags << 32;
 		u64 modes = o->mode | (u64)file->f_inode->i_mode << 32;
-		differ = compare_open(m, &typed, o, asked, modes) | compare_names(m, &c, relative);
+		if (compare_open(m, &typed, o, asked, modes) || compare_names(m, &c, relative))
+			return OPEN_UNKNOWN;
 	} else {
 		m = memo_at(&typed, 0);
 		if (!m || relative)
 			return OPEN_KEPT;
-		differ = compare_open(m, &typed, o, o->flags, o->mode) | m->names_count;
+		if (compare_open(m, &typed, o, o->flags, o->mode) | m->names_count)
+			return OPEN_UNKNOWN;
 	}
-	if (differ)
-		return OPEN_UNKNOWN;
-	if (!empty(&m->left) && !task_decides(m, task, o->kind))
-		return OPEN_KEPT;
-	struct saker_counters *counters = counters_of(o->kind);
-	if (counters) {
-		counters->seen++;
-		counters->filtered++;
-	}
-	return OPEN_UNWANTED;
+	return decide(m, task, o->kind);
 }
 
 static __always_inline int unwanted_open(const struct opening *o)
 {
 	int sifted = sift_open(o);
-	if (sifted == OPEN_UNKNOWN && learn_open(o) == 0)
-		sifted = sift_open(o);
+	if (sifted == OPEN_UNKNOWN)
+		sifted = learn_open(o);
 	return sifted == OPEN_UNWANTED;
 }

@@ -26,6 +26,7 @@ static unsigned pick(unsigned below)
 
 static const char *words[] = {"a", "bin", "secret", "data.txt", "x\xff\xfe", "..c", "secret.d", "log"};
 #define WORD words[pick(8)]
+#define LEVELS 18
 
 static void touch(const char *path)
 {
@@ -62,14 +63,35 @@ static void build(void)
 	}
 	strcat(deep, "/secret");
 	touch(deep);
+	strcpy(path, top);
+	for (int i = 0; i < LEVELS; i++) {
+		strcat(path, "/s");
+		mkdir(path, 0700);
+		for (int j = 0; j < 8; j++) {
+			char file[4200];
+			snprintf(file, sizeof file, "%s/%s", path, words[j]);
+			touch(file);
+		}
+	}
 	mkdir("flip-a", 0700);
 	touch("flip-a/victim");
 	mkdir("bound", 0700);
 }
 
+/* A file below so many folders: some more than are looked at. */
+static void type_level(char *path, size_t size)
+{
+	int levels = 1 + pick(LEVELS);
+	strcpy(path, top);
+	while (levels--)
+		strcat(path, "/s");
+	snprintf(path + strlen(path), size - strlen(path), "/%s", WORD);
+}
+
 static void type(char *path, size_t size)
 {
-	switch (pick(14)) {
+	switch (pick(15)) {
+	case 13: type_level(path, size); break;
 	case 0: snprintf(path, size, "%s/%s/%s", top, WORD, WORD); break;
 	case 1: snprintf(path, size, "%s/%s", top, WORD); break;
 	case 2: snprintf(path, size, "%s", WORD); break;

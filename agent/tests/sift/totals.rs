@@ -9,7 +9,7 @@ use rules::{FilterView, KernelFilter, RuleSet};
 const RACED: &str = "victim";
 /// Longer texts as typed, more names and longer ones are not looked at by the probe.
 const TYPED_MAX: usize = 94;
-const NAMES_MAX: usize = 8;
+const NAMES_MAX: usize = 16;
 const NAME_MAX: usize = 39;
 
 #[derive(Debug, Default)]
