@@ -4,6 +4,7 @@ use std::{
     fmt,
     fs::File,
     hint::black_box,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,6 +20,8 @@ use super::{
 use crate::say;
 
 const FLOOD: Duration = Duration::from_secs(3);
+/// Files opened in turn, so that no open is like one a while before.
+const MANY: u32 = 4096;
 /// Below `/etc`, where rules look; no rule matches it.
 pub(super) const LOOKED_AT: &str = "/etc/hostname";
 
@@ -57,17 +60,35 @@ impl Paced {
 
 /// The agent's own CPU for each event that crosses, and what is lost with two producers flat out.
 pub(crate) fn crossing(rules: Rules) -> anyhow::Result<()> {
+    let one = |path: &str| Arc::from([PathBuf::from(path)]);
+    let folder = tempfile::tempdir()?;
+    let many = files(folder.path())?;
     let target = Target::start(rules, Filter::On)?;
-    flooded(&target, format_args!("{rules}, opens no rule wants"), UNWANTED)?;
-    flooded(&target, format_args!("{rules}, opens rules look at"), LOOKED_AT)?;
+    flooded(&target, format_args!("{rules}, opens no rule wants"), &one(UNWANTED))?;
+    flooded(&target, format_args!("{rules}, opens rules look at"), &one(LOOKED_AT))?;
     drop(target);
     let target = Target::start(rules, Filter::Off)?;
-    flooded(&target, format_args!("{rules}, any opens, the kernel drops none"), UNWANTED)
+    flooded(&target, format_args!("{rules}, any opens, the kernel drops none"), &one(UNWANTED))?;
+    flooded(&target, format_args!("{rules}, the same, of {MANY} files in turn"), &many)
 }
 
-fn flooded(target: &Target, what: fmt::Arguments<'_>, path: &'static str) -> anyhow::Result<()> {
+/// Makes files, more than the agent or the kernel remember.
+fn files(folder: &Path) -> anyhow::Result<Arc<[PathBuf]>> {
+    let paths: Arc<[PathBuf]> =
+        (0..MANY).map(|number| folder.join(format!("file-{number}"))).collect();
+    for path in &*paths {
+        File::create(path)?;
+    }
+    Ok(paths)
+}
+
+fn flooded(
+    target: &Target,
+    what: fmt::Arguments<'_>,
+    paths: &Arc<[PathBuf]>,
+) -> anyhow::Result<()> {
     let (before, cpu) = (target.settled()?, target.cpu_seconds()?);
-    let opened = flat_out(path);
+    let opened = flat_out(paths);
     let (after, cpu) = (target.settled()?, target.cpu_seconds()? - cpu);
     let crossed = after.sent - before.sent;
     say(format_args!(
@@ -82,15 +103,15 @@ fn flooded(target: &Target, what: fmt::Arguments<'_>, path: &'static str) -> any
     Ok(())
 }
 
-fn flat_out(path: &'static str) -> f64 {
+fn flat_out(paths: &Arc<[PathBuf]>) -> f64 {
     let opened = Arc::<AtomicU64>::default();
     let producers: Vec<_> = (0..2)
         .map(|_| {
-            let opened = Arc::clone(&opened);
+            let (opened, paths) = (Arc::clone(&opened), Arc::clone(paths));
             thread::spawn(move || {
-                let started = Instant::now();
+                let (started, mut turn) = (Instant::now(), paths.iter().cycle());
                 while started.elapsed() < FLOOD {
-                    for _ in 0..100 {
+                    for path in turn.by_ref().take(100) {
                         drop(black_box(File::open(path)));
                     }
                     opened.fetch_add(100, Ordering::Relaxed);

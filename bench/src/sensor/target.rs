@@ -50,7 +50,7 @@ impl fmt::Display for Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
     On,
-    /// Every event of the kinds that rules ask for crosses to the agent.
+    /// Every event of the kinds that rules ask for crosses to the agent, however many there are.
     Off,
 }
 
@@ -85,7 +85,12 @@ impl Target {
             Rules::BuiltIn => String::new(),
             Rules::Stable => format!("rules: [{STABLE}], "),
         };
-        let sensor = format!("sensor: {{ filter: {} }}", filter == Filter::On);
+        let sensor = match filter {
+            Filter::On => "sensor: { filter: true }",
+            Filter::Off => {
+                "sensor: { filter: false, limits: { kind_per_second_max: 0, cgroup_per_second_max: 0 } }"
+            }
+        };
         let record = "record: { enabled: false }";
         let text = format!("agent: {{ {files}admin: \"{admin}\", {sensor}, {record} }}\n");
         fs::write(&config, text)?;
