@@ -77,4 +77,9 @@ impl Alert {
     pub fn text(&self, field: &str) -> Option<&str> {
         self.fields.get(field).and_then(serde_json::Value::as_str)
     }
+
+    /// Returns whether all it says is that something is over.
+    pub fn is_over(&self) -> bool {
+        self.ends.is_some_and(|ends| ends <= self.received)
+    }
 }

@@ -67,6 +67,10 @@ impl Wanted {
             }
             // The core has counted what cannot be read.
             let Ok(alert) = serde_json::from_slice::<Alert>(&json) else { continue };
+            // Nobody has to respond to what is over.
+            if alert.is_over() {
+                continue;
+            }
             let verdict = self.condition.as_ref().map(|it| it.evaluate(&Subject::new(&alert)));
             if verdict == Some(Verdict::False) {
                 continue;
@@ -100,6 +104,9 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+    use journal::{Journal, Options};
+
     use super::*;
     use crate::{core, pipeline::tests::alert_with, record::Record};
 
@@ -120,5 +127,30 @@ mod tests {
         assert_eq!(read[1]["silenced"], serde_json::Value::Null);
         let tick = core::encode(&Record::Tick { now: Timestamp::UNIX_EPOCH });
         assert_eq!(alert_of(&tick), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_over_is_not_brought_and_what_fires_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { segment_bytes: 4 << 20, ..Options::default() };
+        let (journal, _) = Journal::open(folder.path(), options).unwrap();
+        let event = alert_with(serde_json::json!({}));
+        let over = Alert { ends: Some(event.received), ..event.clone() };
+        let later = event.received + SignedDuration::from_secs(60);
+        let firing = Alert { ends: Some(later), ..event.clone() };
+        let records =
+            [event, over, firing].map(|alert| core::encode(&Record::Alert(Box::new(alert))));
+        journal.append(records.to_vec()).await.unwrap();
+        let wanted = Wanted {
+            records: 0..3,
+            let_go: 0,
+            not_before: Timestamp::MIN,
+            condition: None,
+            alerts_max: 10,
+            bytes_max: 1 << 20,
+        };
+        let batch = wanted.read(&mut journal.read(0).unwrap()).unwrap();
+        let sequences: Vec<u64> = batch.lines.iter().map(|line| line.sequence).collect();
+        assert_eq!((sequences, batch.next), (vec![0, 2], 3));
     }
 }
