@@ -8,6 +8,7 @@ mod replay;
 mod route;
 mod rules;
 mod silence;
+mod span;
 mod window;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) use rules::{
     TestArgs, TopArgs,
 };
 pub(crate) use silence::{AddSilenceArgs, SilenceCommand, SilencedArgs};
+pub(crate) use span::SpanArgs;
 pub(crate) use window::{AddWindowArgs, WindowCommand};
 
 /// Runtime alerts, from the kernel to the person who must act.
@@ -112,8 +114,17 @@ pub(crate) enum Command {
     /// Look at journals on this machine's disk: what they hold, and whether they are whole.
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Show the account of every alert's end.
-    Ledger(ApiArgs),
+    /// Show the account of every alert's end: of all time, or of a span.
+    #[command(after_help = "Examples:\n  saker ledger\n  saker ledger --since 24h\n  \
+        saker ledger --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z --format json\n\n\
+        A span is of whole minutes, and reaches back as far as the router's history. Exit code: 1 if \
+        the account does not add up.")]
+    Ledger(LedgerArgs),
+    /// List alerts of the past, the newest first.
+    #[command(after_help = "Examples:\n  saker alerts --since 1h --verdict silence\n  \
+        saker alerts --priority critical --limit 1000 --format json\n  \
+        saker alerts --since 7d 'k8s.ns.name = prod and proc.name in (nc, ncat)'")]
+    Alerts(AlertsArgs),
     /// Show what the router has: journal, outputs, and what could not be had.
     Status(ApiArgs),
 }
@@ -205,6 +216,42 @@ pub(crate) struct AlertArgs {
 pub(crate) struct TailArgs {
     /// Only alerts for which this condition holds.
     pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LedgerArgs {
+    #[command(flatten)]
+    pub(crate) span: SpanArgs,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlertsArgs {
+    /// Only alerts for which this condition holds.
+    pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) span: SpanArgs,
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// This priority or a higher one.
+    #[arg(long)]
+    pub(crate) priority: Option<alert::Priority>,
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    #[arg(long)]
+    pub(crate) hostname: Option<String>,
+    /// Only those that ended so: `routed`, or why nobody was told, for example `duplicate`.
+    #[arg(long)]
+    pub(crate) verdict: Option<String>,
+    /// Only those of this finding, as `saker explain` shows it.
+    #[arg(long)]
+    pub(crate) fingerprint: Option<String>,
+    /// Alerts that are shown, at most.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) api: ApiArgs,
 }

@@ -31,6 +31,16 @@ impl Client {
         self.answer(self.send(Method::GET, path, None::<&()>, Some(TIMEOUT)).await?).await
     }
 
+    /// As [`Self::get`], with parameters.
+    pub(crate) async fn query<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<T> {
+        let request = self.http.get(format!("{}{path}", self.base)).query(query).timeout(TIMEOUT);
+        self.answer(self.check(self.authorised(request).send().await).await?).await
+    }
+
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -1,6 +1,7 @@
 //! One module for each command.
 
 mod agent_status;
+mod alerts;
 mod audit;
 mod config;
 mod deadletters;
@@ -55,6 +56,7 @@ pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Window(command) => wait(window::execute(command)),
         Command::Deadletters(command) => wait(deadletters::execute(command)),
         Command::Journal(command) => journal::execute(&command),
+        Command::Alerts(arguments) => wait(alerts::execute(arguments)),
         Command::Ledger(arguments) => wait(ledger::execute(arguments)),
         Command::Status(arguments) => wait(status::execute(arguments)),
     }?;

@@ -6,6 +6,7 @@
 mod auth;
 pub(crate) mod error;
 mod explain;
+mod past;
 mod read;
 mod replay;
 mod silences;
@@ -29,12 +30,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::{error::ApiError, types::ConfigStatus};
-use crate::{core::Handle, dispatch::Dispatcher, live::Live, responder::Responder};
+use crate::{
+    core::Handle, dispatch::Dispatcher, history::History, live::Live, responder::Responder,
+};
 
 /// Largest body of a request.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// Searches of the decision log at once: each reads a disk.
-const EXPLANATIONS_MAX: usize = 2;
+/// Searches of the decision log and the history at once: each reads a disk.
+const SEARCHES_MAX: usize = 4;
 /// Live tails at once.
 const TAILS_MAX: usize = 64;
 
@@ -42,6 +45,8 @@ const TAILS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Api {
     pub(crate) core: Handle,
+    /// Absent if none is kept.
+    pub(crate) history: Option<Arc<History>>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) responder: Arc<Responder>,
     pub(crate) live: Live,
@@ -49,22 +54,31 @@ pub struct Api {
     pub(crate) config: ArcSwap<ConfigStatus>,
     pub(crate) started: Timestamp,
     pub(crate) stop: CancellationToken,
-    explanations: Semaphore,
+    searches: Semaphore,
     tails: Arc<Semaphore>,
+}
+
+/// The parts of a router that its API speaks of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) core: Handle,
+    pub(crate) history: Option<Arc<History>>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) responder: Arc<Responder>,
+    pub(crate) live: Live,
 }
 
 impl Api {
     pub(crate) fn new(
-        core: Handle,
-        dispatcher: Arc<Dispatcher>,
-        responder: Arc<Responder>,
-        live: Live,
+        parts: Parts,
         auth: Auth,
         config: ConfigStatus,
         stop: CancellationToken,
     ) -> Self {
+        let Parts { core, history, dispatcher, responder, live } = parts;
         Self {
             core,
+            history,
             dispatcher,
             responder,
             live,
@@ -72,7 +86,7 @@ impl Api {
             config: ArcSwap::from_pointee(config),
             started: service::clock::now(),
             stop,
-            explanations: Semaphore::new(EXPLANATIONS_MAX),
+            searches: Semaphore::new(SEARCHES_MAX),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
         }
     }
@@ -95,6 +109,8 @@ pub fn routes(
         .route("/status", get(read::status))
         .route("/outputs", get(read::outputs))
         .route("/ledger", get(read::ledger))
+        .route("/ledger/span", get(past::ledger))
+        .route("/alerts", get(past::alerts))
         .route("/groups", get(read::groups))
         .route("/findings", get(read::findings))
         .route("/notifications/{id}", get(read::notification))

@@ -24,6 +24,7 @@ use service::{
 
 pub use self::output::OutputConfig;
 use crate::{
+    history::HistoryConfig,
     ingest::IngestConfig,
     kubernetes::KubernetesConfig,
     pipeline::{
@@ -126,8 +127,10 @@ pub struct RouterConfig {
     /// Bounds of the connections to each of the two ports.
     pub connections: ServerLimits,
     pub journal: JournalConfig,
-    /// Size of the log `explain` searches; the oldest decisions are forgotten.
+    /// Size of the log of what is decided, which the history follows; the oldest is forgotten.
     pub decisions_bytes_max: HumanBytes,
+    /// How far back `explain`, lists of alerts and the account of a span reach.
+    pub history: HistoryConfig,
     /// Time deliveries under way have to end when the router stops.
     pub drain: HumanDuration,
 }
@@ -147,6 +150,7 @@ impl Default for RouterConfig {
             connections: ServerLimits::default(),
             journal: JournalConfig::default(),
             decisions_bytes_max: HumanBytes(1 << 30),
+            history: HistoryConfig::default(),
             drain: HumanDuration(Duration::from_secs(10)),
         }
     }

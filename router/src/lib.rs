@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod dispatch;
+pub mod history;
 pub mod ingest;
 pub mod kubernetes;
 pub mod live;

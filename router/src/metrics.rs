@@ -109,7 +109,7 @@ pub(crate) const RESPONDER_ENDS: [&str; 2] = ["sent", "skipped"];
 /// Bounds of the time from an alert's acceptance to the responder's answer, in seconds.
 const RESPONDER_SECONDS: [f64; 10] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.5, 10.0, 60.0];
 
-fn registered<C: prometheus::core::Collector + Clone + 'static>(
+pub(crate) fn registered<C: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<C>,
 ) -> prometheus::Result<C> {

@@ -29,6 +29,7 @@ use crate::{
     config::{Config, RouterConfig},
     core::{self, Core, Handle, SubmitError},
     dispatch::Dispatcher,
+    history::{self, HistoryConfig},
     ingest::{self, Ingest, Stamp},
     kubernetes::{self, KubernetesConfig, KubernetesError, Owners},
     live::{Live, Tail},
@@ -53,6 +54,8 @@ pub enum StartError {
     Data { path: PathBuf, source: std::io::Error },
     #[error("failed to open the journal")]
     Journal(#[from] journal::OpenError),
+    #[error("failed to let the history's records go")]
+    History(#[from] journal::CursorError),
     #[error("failed to come to the state the journal describes")]
     Core(#[from] core::OpenError),
     #[error(transparent)]
@@ -173,11 +176,23 @@ pub async fn start<A, R>(
     let router = config.router;
     let (responder, feed) = Responder::start(core_handle.clone(), peer, &registry, &shutdown)?;
     let responder = Arc::new(responder);
-    let api = Arc::new(Api::new(
+    let (history, indexer) = history::start(
         core_handle.clone(),
-        Arc::clone(&dispatcher),
-        Arc::clone(&responder),
-        live.clone(),
+        &router.data,
+        router.history,
+        router.journal.segment_bytes.0,
+        &registry,
+        &shutdown,
+    )?;
+    let parts = api::Parts {
+        core: core_handle.clone(),
+        history,
+        dispatcher: Arc::clone(&dispatcher),
+        responder: Arc::clone(&responder),
+        live: live.clone(),
+    };
+    let api = Arc::new(Api::new(
+        parts,
         router.auth.clone(),
         ConfigStatus::loaded(config.file.as_deref()),
         shutdown.token().clone(),
@@ -197,8 +212,14 @@ pub async fn start<A, R>(
     let measure = shutdown.token().clone().run_until_cancelled_owned(measure);
     shutdown.spawn("measure", measure);
     let (end, ended) = watch::channel(None);
-    let stop =
-        Stop { core, stop_core, dispatcher: dispatcher.clone(), feed, drain: router.drain.0 };
+    let stop = Stop {
+        core,
+        stop_core,
+        dispatcher: dispatcher.clone(),
+        feed,
+        indexer,
+        drain: router.drain.0,
+    };
     let journal = core_handle.journal().clone();
     let watched = shutdown.clone();
     shutdown.spawn("router", async move {
@@ -273,7 +294,8 @@ impl Running {
         let fixed = Fixed::of(&config.router);
         if fixed != self.fixed {
             warn!(
-                "`router.listen`, `api`, `data`, `tls` or `kubernetes` changed: this needs a restart"
+                "`router.listen`, `api`, `data`, `tls`, `history` or `kubernetes` changed: this needs a \
+                 restart"
             );
         }
         self.api.auth.store(Arc::new(config.router.auth));
@@ -309,6 +331,7 @@ struct Fixed {
     api: SocketAddr,
     data: PathBuf,
     tls: [bool; 2],
+    history: HistoryConfig,
     kubernetes: Option<KubernetesConfig>,
 }
 
@@ -319,6 +342,7 @@ impl Fixed {
             api: router.api,
             data: router.data.clone(),
             tls: [router.tls.is_some(), router.api_tls.is_some()],
+            history: router.history,
             kubernetes: router.kubernetes.clone(),
         }
     }
@@ -372,6 +396,7 @@ impl Opening {
             torn_bytes = recovery.torn_bytes,
             "opened the journal"
         );
+        history::give_way(&journal)?;
         let (mut core, handle) = core::open(journal, self.core, live, metrics, stop)?;
         core.configure(self.pipeline)?;
         Ok((core, handle))
@@ -420,6 +445,7 @@ struct Stop {
     stop_core: CancellationToken,
     dispatcher: Arc<Dispatcher>,
     feed: JoinHandle<()>,
+    indexer: JoinHandle<()>,
     drain: Duration,
 }
 
@@ -427,7 +453,7 @@ impl Stop {
     /// Waits for the shutdown, and stops: first deliveries, then the core, which writes its state
     /// down. If the core cannot go on, it shuts everything down.
     async fn when(self, shutdown: Shutdown) -> End {
-        let Self { core, stop_core, dispatcher, feed, drain } = self;
+        let Self { core, stop_core, dispatcher, feed, indexer, drain } = self;
         let mut ended = std::pin::pin!(core.ended());
         let failed = tokio::select! {
             () = shutdown.cancelled() => false,
@@ -437,8 +463,9 @@ impl Stop {
         for output in dispatcher.drain(drain).await {
             warn!(output, "still delivering at the end; it comes again after the next start");
         }
-        // It asks the core and moves its cursor, so it ends first.
+        // They ask the core and move their cursors, so they end first.
         feed.await.ok();
+        indexer.await.ok();
         if failed {
             error!("the router stops because its core did");
             return End::Failed;

@@ -10,7 +10,10 @@ use rules::Condition;
 use serde::de::DeserializeOwned;
 use service::{ErrorChain, access::Caller, problem::Problem};
 
-use crate::core::{Stopped, SubmitError};
+use crate::{
+    core::{Stopped, SubmitError},
+    history::PartError,
+};
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,8 @@ pub(crate) enum ApiError {
     Stopped(#[from] Stopped),
     #[error("failed to read the decision log: {}", ErrorChain(.0))]
     Read(#[from] ReadError),
+    #[error("failed to read the history: {}", ErrorChain(.0))]
+    History(#[from] PartError),
 }
 
 impl From<SubmitError> for ApiError {
@@ -67,7 +72,7 @@ impl ApiError {
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Journal(_) | Self::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Read(_) | Self::History(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Tells where an alert went and why, by searching the decision log.
+//! Tells where an alert went and why: from the history, and the decision log for what is newer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::Arc,
     time::{Duration, Instant},
@@ -12,15 +12,16 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use journal::{Journal, ReadError};
 use memchr::memmem;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::{Api, ApiError, error, types::Explanation};
 use crate::{
     core::DecisionLog,
+    history::{Asked, History},
     pipeline::{Decision, DecisionKind, Verdict},
     record::Record,
 };
@@ -37,14 +38,13 @@ pub(super) async fn explain(
     Path(alert): Path<String>,
 ) -> Result<Json<Explanation>, ApiError> {
     let alert: AlertId = error::id(&alert, "alert")?;
-    let _permit = api
-        .explanations
-        .try_acquire()
-        .map_err(|_| ApiError::Busy("other explanations are being searched for"))?;
+    let _permit =
+        api.searches.try_acquire().map_err(|_| ApiError::Busy("other searches are under way"))?;
     let (log, journal) = (api.core.decisions().clone(), api.core.journal().clone());
+    let history = api.history.clone();
     let search = tokio::task::spawn_blocking(move || {
         let mut search = Search::new(&log, alert);
-        search.run()?;
+        search.run(history.as_deref())?;
         Ok::<_, ReadError>(search.finish(&journal))
     });
     let mut explanation = search.await.map_err(|error| ApiError::Refused(error.to_string()))??;
@@ -60,62 +60,121 @@ pub(super) async fn explain(
     Ok(Json(explanation))
 }
 
-/// A search for one alert.
-struct Search<'a> {
-    log: &'a DecisionLog,
+/// What is found out about one alert, decision by decision.
+struct Story {
     alert: AlertId,
-    deadline: Instant,
-    range: Range<u64>,
-    known_since: Option<Timestamp>,
     decisions: Vec<Decision>,
     /// Journal sequence of the alert that was decided first.
     sequence: Option<u64>,
     fingerprint: Option<Fingerprint>,
     /// What must still tell of the alert, and the notification that will.
     owed: BTreeMap<(GroupId, Arc<str>), Option<NotificationId>>,
+}
+
+/// A search for one alert: in the history, and in what the history does not have of the decision
+/// log.
+struct Search<'a> {
+    log: &'a DecisionLog,
+    deadline: Instant,
+    range: Range<u64>,
+    known_since: Option<Timestamp>,
+    story: Story,
+    body: Option<Box<Alert>>,
     incomplete: bool,
 }
 
 impl<'a> Search<'a> {
     fn new(log: &'a DecisionLog, alert: AlertId) -> Self {
-        Self {
-            log,
+        let story = Story {
             alert,
-            deadline: Instant::now() + SEARCH_MAX,
-            range: log.range(),
-            known_since: None,
             decisions: Vec::new(),
             sequence: None,
             fingerprint: None,
             owed: BTreeMap::new(),
+        };
+        Self {
+            log,
+            deadline: Instant::now() + SEARCH_MAX,
+            range: log.range(),
+            known_since: None,
+            story,
+            body: None,
             incomplete: false,
         }
     }
 
-    fn run(&mut self) -> Result<(), ReadError> {
-        if self.range.is_empty() {
+    fn run(&mut self, history: Option<&History>) -> Result<(), ReadError> {
+        if !self.range.is_empty() {
+            self.known_since = self.log.at(self.range.start)?.map(|decision| decision.time);
+        }
+        let asked = history.and_then(|history| match history.open(self.deadline) {
+            Ok(asked) => Some(asked),
+            Err(error) => {
+                warn!(%error, "the history cannot be read");
+                self.incomplete = true;
+                None
+            }
+        });
+        let Some(mut asked) = asked else { return self.search_log(self.range.clone()) };
+        let Some((first, since, last)) = asked.span() else {
+            return self.search_log(self.range.clone());
+        };
+        self.known_since = self.known_since.map_or(Some(since), |known| Some(known.min(since)));
+        self.ask(&mut asked);
+        self.incomplete |= asked.incomplete();
+        // The last record's other decisions may not be there yet: these come twice, and count once.
+        let fresh = self.log.find(last)?.max(self.range.start)..self.range.end;
+        if self.story.sequence.is_some() {
+            return self.scan(fresh);
+        }
+        self.scan(fresh)?;
+        if self.story.decisions.is_empty() {
+            let older = self.range.start..self.log.find(first)?;
+            self.search_log(older)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the history.
+    fn ask(&mut self, asked: &mut Asked) {
+        let found = asked.find(self.story.alert);
+        self.body = found.alert;
+        for decision in found.decisions {
+            self.story.take(decision);
+        }
+        let Some(sequence) = self.story.sequence else { return };
+        let groups: BTreeSet<GroupId> = self.story.owed.keys().map(|(group, _)| *group).collect();
+        let groups: Vec<GroupId> = groups.into_iter().collect();
+        asked.follow(&groups, sequence, |decision| {
+            self.story.take(decision);
+            !self.story.is_told()
+        });
+    }
+
+    /// Searches a part of the log, if the alert may be there.
+    fn search_log(&mut self, range: Range<u64>) -> Result<(), ReadError> {
+        if range.is_empty() {
             return Ok(());
         }
-        self.known_since = self.log.at(self.range.start)?.map(|decision| decision.time);
-        let guess = self.guess()?;
-        self.scan(guess..self.range.end)?;
-        if self.decisions.is_empty() && guess > self.range.start {
-            self.scan(self.range.clone())?;
+        let guess = self.guess(range.clone())?;
+        self.scan(guess..range.end)?;
+        if self.story.decisions.is_empty() && guess > range.start {
+            self.scan(range)?;
         }
         Ok(())
     }
 
     /// Returns where the alert's decision should be, by the time in its id.
-    fn guess(&self) -> Result<u64, ReadError> {
-        let id = Uuid::from_u128(self.alert.as_u128());
+    fn guess(&self, range: Range<u64>) -> Result<u64, ReadError> {
+        let id = Uuid::from_u128(self.story.alert.as_u128());
         let (Some(made), 7) = (id.get_timestamp(), id.get_version_num()) else {
-            return Ok(self.range.start);
+            return Ok(range.start);
         };
         let (seconds, nanoseconds) = made.to_unix();
         let made = Timestamp::new(seconds.cast_signed(), nanoseconds.cast_signed())
             .and_then(|made| made.checked_sub(SLACK));
-        let Ok(made) = made else { return Ok(self.range.start) };
-        let Range { start: mut low, end: mut high } = self.range;
+        let Ok(made) = made else { return Ok(range.start) };
+        let Range { start: mut low, end: mut high } = range;
         while low < high {
             let middle = low + (high - low) / 2;
             match self.log.at(middle)? {
@@ -127,8 +186,11 @@ impl<'a> Search<'a> {
     }
 
     fn scan(&mut self, range: Range<u64>) -> Result<(), ReadError> {
+        if range.is_empty() || self.story.is_told() {
+            return Ok(());
+        }
         let mut reader = self.log.read(range.start)?;
-        let mut needles = vec![self.alert.to_string()];
+        let mut needles = self.story.needles();
         for place in range {
             let Some(bytes) = reader.next_bytes()? else { break };
             if place % 1024 == 0 && Instant::now() > self.deadline {
@@ -136,15 +198,39 @@ impl<'a> Search<'a> {
                 break;
             }
             let concerns = needles.iter().any(|it| memmem::find(&bytes, it.as_bytes()).is_some());
-            if concerns && self.take(&bytes) {
-                needles = self.needles();
+            if concerns
+                && let Ok(decision) = serde_json::from_slice(&bytes)
+                && self.story.take(decision)
+            {
+                needles = self.story.needles();
             }
-            let settled = self.sequence.is_some() && self.owed.is_empty();
-            if settled || self.decisions.len() >= DECISIONS_MAX {
+            if self.story.is_told() || self.story.decisions.len() >= DECISIONS_MAX {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn finish(mut self, journal: &Journal) -> Explanation {
+        // The history told first when the alert came, however often, and then what followed.
+        self.story.decisions.sort_by_key(|decision| decision.sequence);
+        let sequence = self.story.sequence;
+        let alert = self.body.or_else(|| sequence.and_then(|sequence| read(journal, sequence)));
+        Explanation {
+            pending: !self.story.owed.is_empty() && !self.story.is_dead(),
+            decisions: self.story.decisions,
+            alert,
+            responder_took: None,
+            known_since: self.known_since,
+            incomplete: self.incomplete,
+        }
+    }
+}
+
+impl Story {
+    /// Returns whether everybody who was owed the alert has it.
+    fn is_told(&self) -> bool {
+        self.sequence.is_some() && self.owed.is_empty()
     }
 
     /// Returns the texts one of which is in every decision that is about the alert.
@@ -158,8 +244,10 @@ impl<'a> Search<'a> {
     }
 
     /// Keeps a decision that is about the alert, and returns whether it is.
-    fn take(&mut self, bytes: &Bytes) -> bool {
-        let Ok(decision) = serde_json::from_slice::<Decision>(bytes) else { return false };
+    fn take(&mut self, decision: Decision) -> bool {
+        if self.decisions.contains(&decision) {
+            return false;
+        }
         let concerns = match &decision.kind {
             DecisionKind::Alert(of) if of.alert == self.alert => {
                 if self.sequence.is_none() {
@@ -229,20 +317,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn finish(self, journal: &Journal) -> Explanation {
-        let alert = self.sequence.and_then(|sequence| read(journal, sequence));
-        Explanation {
-            pending: !self.owed.is_empty() && !self.dead(),
-            decisions: self.decisions,
-            alert,
-            responder_took: None,
-            known_since: self.known_since,
-            incomplete: self.incomplete,
-        }
-    }
-
     /// Returns whether everything owed became a dead letter.
-    fn dead(&self) -> bool {
+    fn is_dead(&self) -> bool {
         self.owed.values().all(|tells| {
             let last = self.decisions.iter().rev().find(|decision| {
                 notification_of(&decision.kind).is_some()

@@ -10,13 +10,13 @@ use axum::{
     },
 };
 use futures_util::stream;
-use rules::{Condition, Subject};
+use rules::Condition;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use super::{Api, ApiError, error};
-use crate::{live::Tail, pipeline::DecisionKind};
+use crate::{history::subject, live::Tail};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -82,12 +82,6 @@ impl Watcher {
 
     fn wants(&self, tail: &Tail) -> bool {
         let Some(condition) = &self.condition else { return true };
-        let mut subject = Subject::new(&tail.alert);
-        if let DecisionKind::Alert(decision) = &tail.decision.kind {
-            subject.score = Some(decision.score);
-            subject.count = Some(decision.finding_count);
-            subject.fingerprint = Some(decision.fingerprint);
-        }
-        condition.matches(&subject)
+        condition.matches(&subject(&tail.alert, &tail.decision))
     }
 }

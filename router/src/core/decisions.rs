@@ -10,8 +10,9 @@ use journal::{AppendError, Journal, ReadError};
 use super::{OpenError, decisions_folder};
 use crate::pipeline::Decision;
 
-/// Decisions appended at once.
+/// Decisions appended at once, and their size: a part of the smallest segment the log may have.
 const APPEND_MAX: usize = 1024;
+const APPEND_BYTES_MAX: usize = 64 << 10;
 
 /// Reads and writes the log. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -77,9 +78,14 @@ impl DecisionWriter {
     pub(super) fn flush(&mut self) -> Result<(), (usize, AppendError)> {
         // One tick may close a hundred thousand groups: more than the log's queue takes at once.
         while !self.waiting.is_empty() {
-            let rest = self.waiting.split_off(APPEND_MAX.min(self.waiting.len()));
+            let mut bytes = 0;
+            let fit = self.waiting.iter().take(APPEND_MAX).take_while(|decision| {
+                bytes += decision.len();
+                bytes <= APPEND_BYTES_MAX
+            });
+            let count = fit.count().max(1);
+            let rest = self.waiting.split_off(count);
             let part = std::mem::replace(&mut self.waiting, rest);
-            let count = part.len();
             if let Err(error) = self.log.journal.append_blocking(part) {
                 return Err((count + std::mem::take(&mut self.waiting).len(), error));
             }
@@ -103,6 +109,20 @@ impl DecisionLog {
     pub fn at(&self, place: u64) -> Result<Option<Decision>, ReadError> {
         let record = self.journal.read(place)?.next()?;
         Ok(record.and_then(|(_, bytes)| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Returns the place of the first decision that a record with this sequence, or a later one,
+    /// caused; the end if there is none.
+    pub fn find(&self, sequence: u64) -> Result<u64, ReadError> {
+        let std::ops::Range { start: mut low, end: mut high } = self.range();
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.at(middle)? {
+                Some(decision) if decision.sequence < sequence => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
     }
 
     fn written(&self) -> Result<Written, ReadError> {

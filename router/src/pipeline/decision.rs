@@ -38,6 +38,9 @@ pub enum DecisionKind {
         attempts: u32,
         /// Routed alerts it settles.
         alerts: u64,
+        /// It was a dead letter, and reached the output all the same.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        was_dead: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remote_id: Option<String>,
     },

@@ -25,12 +25,12 @@ impl Pipeline {
         receipt: &Receipt,
         effects: &mut Vec<Effect>,
     ) {
-        let letter = if let Some(letter) = self.pending.remove(id) {
+        let (letter, was_dead) = if let Some(letter) = self.pending.remove(id) {
             self.destinations.ledger(letter.output).pending -= letter.alerts;
-            letter
+            (letter, false)
         } else if let Some(letter) = self.dead.remove(id) {
             self.destinations.ledger(letter.output).dead_lettered -= letter.alerts;
-            letter
+            (letter, true)
         } else {
             return;
         };
@@ -42,6 +42,7 @@ impl Pipeline {
             output: self.destinations.name(letter.output),
             attempts,
             alerts: letter.alerts,
+            was_dead,
             remote_id: receipt.remote_id.clone(),
         };
         if let Some(&slot) = self.by_group.get(&letter.group)

@@ -2,7 +2,7 @@
 
 mod deliveries;
 mod inhibition;
-mod properties;
+pub(crate) mod properties;
 mod reload;
 mod resolving;
 mod routing;

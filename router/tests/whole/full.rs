@@ -5,11 +5,11 @@ use std::{path::PathBuf, process::Command};
 use crate::harness::{Site, alert, eventually, filler};
 
 /// A small file system of its own. Unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// Returns `None` where the tests have no right to mount.
-    fn mount(at: PathBuf, size: &str) -> Option<Self> {
+    pub(crate) fn mount(at: PathBuf, size: &str) -> Option<Self> {
         std::fs::create_dir_all(&at).unwrap();
         let size = format!("size={size}");
         let mounted =

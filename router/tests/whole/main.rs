@@ -7,6 +7,7 @@ mod crash;
 mod delivery;
 mod full;
 mod harness;
+mod history;
 mod inhibition;
 mod kubernetes;
 mod operators;

@@ -15,7 +15,7 @@ use crate::{
 
 /// One thing that happens; what it refers to is chosen when it does.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Alert {
         what: usize,
         again: bool,
@@ -81,7 +81,7 @@ fn configs() -> Vec<Value> {
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..ALERTS.len(), prop::bool::weighted(0.1))
             .prop_map(|(what, again)| Step::Alert { what, again }),
@@ -106,16 +106,16 @@ fn state() -> impl Strategy<Value = Step> {
 }
 
 /// Runs steps and keeps what happened.
-struct World {
-    pipeline: Pipeline,
+pub(crate) struct World {
+    pub(crate) pipeline: Pipeline,
     now: Timestamp,
     records: Vec<Record>,
-    effects: Vec<Vec<Effect>>,
+    pub(crate) effects: Vec<Vec<Effect>>,
     notifications: Vec<Notification>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut world = Self {
             pipeline: Pipeline::new(),
             now: at(0),
@@ -127,7 +127,7 @@ impl World {
         world
     }
 
-    fn step(&mut self, step: &Step) {
+    pub(crate) fn step(&mut self, step: &Step) {
         let at = self.now;
         let rule = |what: usize| ALERTS[what][..1].to_owned();
         let record = match step {
@@ -203,7 +203,9 @@ impl World {
     }
 }
 
-fn decisions(effects: &[Vec<Effect>]) -> impl Iterator<Item = &crate::pipeline::Decision> {
+pub(crate) fn decisions(
+    effects: &[Vec<Effect>],
+) -> impl Iterator<Item = &crate::pipeline::Decision> {
     effects.iter().flatten().filter_map(|effect| match effect {
         Effect::Decided(decision) => Some(decision),
         _ => None,

@@ -1,0 +1,129 @@
+//! What the history has: alerts, and the account of a span.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::{
+    Api, ApiError, error,
+    types::{PastPage, SpanLedger},
+};
+use crate::{
+    history::{AlertFilter, Asked, PartError, QUERY_TIME_MAX},
+    pipeline::ReasonKind,
+};
+
+/// Longest part of the list of alerts.
+const LIMIT_MAX: usize = 1000;
+const LIMIT: usize = 100;
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Which alerts; all that are given must hold.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Wanted {
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    rule: Option<String>,
+    priority_min: Option<String>,
+    source: Option<String>,
+    hostname: Option<String>,
+    verdict: Option<String>,
+    fingerprint: Option<String>,
+    condition: Option<String>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Span {
+    /// From the beginning of what is known if absent.
+    from: Option<Timestamp>,
+    /// Until now if absent.
+    until: Option<Timestamp>,
+}
+
+pub(super) async fn alerts(
+    State(api): State<Arc<Api>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<PastPage>, ApiError> {
+    let Query(wanted) = wanted?;
+    let condition = wanted.condition.as_deref().filter(|text| !text.trim().is_empty());
+    let condition = condition.map(|text| error::condition("condition", text)).transpose()?;
+    let limit = wanted.limit.unwrap_or(LIMIT);
+    if limit == 0 || limit > LIMIT_MAX {
+        return Err(ApiError::Invalid(format!("`limit` must be 1 to {LIMIT_MAX}")));
+    }
+    let filter = wanted.filter()?;
+    let page = ask(&api, move |asked| asked.alerts(filter, condition.as_ref(), limit)).await?;
+    Ok(Json(page))
+}
+
+pub(super) async fn ledger(
+    State(api): State<Arc<Api>>,
+    span: Result<Query<Span>, QueryRejection>,
+) -> Result<Json<SpanLedger>, ApiError> {
+    let Query(Span { from, until }) = span?;
+    let from = from.unwrap_or(Timestamp::UNIX_EPOCH);
+    // The minute that is under way belongs to it.
+    let until = until.unwrap_or_else(|| service::clock::now() + MINUTE);
+    if until <= from {
+        return Err(ApiError::Invalid("`until` must be after `from`".to_owned()));
+    }
+    let ledger = ask(&api, move |asked| asked.ledger(from, until)).await??;
+    let nothing = || ApiError::NotFound("history yet: it begins with the next alert".to_owned());
+    ledger.map(Json).ok_or_else(nothing)
+}
+
+impl Wanted {
+    fn filter(self) -> Result<AlertFilter, ApiError> {
+        if let Some(verdict) = &self.verdict {
+            let mut known = ReasonKind::ALL.iter().map(|reason| reason.name());
+            if verdict != "routed" && known.all(|name| name != verdict) {
+                let known: Vec<&str> = ReasonKind::ALL.iter().map(|it| it.name()).collect();
+                let known = known.join(", ");
+                return Err(ApiError::Invalid(format!(
+                    "`verdict` must be routed or one of {known}"
+                )));
+            }
+        }
+        let priority_min = self.priority_min.map(|text| text.parse()).transpose();
+        let fingerprint = self.fingerprint.map(|text| u128::from_str_radix(&text, 16)).transpose();
+        Ok(AlertFilter {
+            from: self.from,
+            until: self.until,
+            rule: self.rule,
+            priority_min: priority_min
+                .map_err(|error: alert::UnknownPriority| ApiError::Invalid(error.to_string()))?,
+            source: self.source,
+            hostname: self.hostname,
+            verdict: self.verdict,
+            fingerprint: fingerprint
+                .map_err(|error| ApiError::Invalid(format!("`fingerprint`: {error}")))?,
+            before: self.before,
+        })
+    }
+}
+
+/// Asks the history; it takes a thread for as long as that takes.
+async fn ask<T: Send + 'static>(
+    api: &Api,
+    question: impl FnOnce(Asked) -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let Some(history) = api.history.clone() else {
+        return Err(ApiError::NotFound("history: `router.history.days_max` is 0".to_owned()));
+    };
+    let _permit =
+        api.searches.try_acquire().map_err(|_| ApiError::Busy("other searches are under way"))?;
+    let answer = tokio::task::spawn_blocking(move || {
+        let asked = history.open(Instant::now() + QUERY_TIME_MAX);
+        asked.map_err(PartError::Folder).map(question)
+    });
+    Ok(answer.await.map_err(|error| ApiError::Refused(error.to_string()))??)
+}
