@@ -29,7 +29,7 @@ use crate::{
     kubernetes::KubernetesConfig,
     pipeline::{
         FingerprintRule, Inhibition, Intervals, Limits, PipelineConfig, Route, ScoreConfig,
-        Silence, Window,
+        Silence, SilenceNotices, Window,
     },
     responder::ResponderConfig,
 };
@@ -59,6 +59,8 @@ pub struct Config<A = Unread, R = Unread> {
     pub intervals: Intervals,
     #[serde(default)]
     pub silences: Vec<Silence>,
+    #[serde(default)]
+    pub silence_notices: SilenceNotices,
     /// What hides other findings while it is active.
     #[serde(default)]
     pub inhibitions: Vec<Inhibition>,
@@ -234,6 +236,7 @@ impl<A, R> Config<A, R> {
             routes: self.routes.clone(),
             intervals: self.intervals.clone(),
             silences: self.silences.clone(),
+            silence_notices: self.silence_notices.clone(),
             inhibitions: self.inhibitions.clone(),
             windows: self.windows.clone(),
             fingerprints: self.fingerprints.clone(),

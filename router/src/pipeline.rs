@@ -33,6 +33,7 @@ mod lifecycle;
 mod maintenance;
 mod matcher;
 mod normalise;
+mod notice;
 mod outcome;
 mod preview;
 mod recency;
@@ -68,6 +69,7 @@ pub use interval::{DaysOfMonth, Interval, Intervals, Months, TimeOfDay, Times, W
 pub use judge::Judged;
 pub use ledger::{Ledger, OutputLedger};
 pub use matcher::{Comparison, Matcher, of_go};
+pub use notice::SilenceNotices;
 pub use preview::{Preview, Previewed};
 pub use recurrence::Recurrence;
 pub use silence::{Former, SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};

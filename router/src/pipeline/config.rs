@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration};
 
-use super::{inhibit::Inhibition, interval::Intervals, silence::Silence, window::Window};
+use super::{
+    inhibit::Inhibition, interval::Intervals, notice::SilenceNotices, silence::Silence,
+    window::Window,
+};
 
 /// The part of the router's configuration the pipeline reads. Appended to the journal when it
 /// changes, so that a replay decides as it was decided then.
@@ -28,6 +31,8 @@ pub struct PipelineConfig {
     #[serde(skip_serializing_if = "Intervals::is_empty")]
     pub intervals: Intervals,
     pub silences: Vec<Silence>,
+    #[serde(skip_serializing_if = "SilenceNotices::is_default")]
+    pub silence_notices: SilenceNotices,
     /// What hides other findings while it is active.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inhibitions: Vec<Inhibition>,

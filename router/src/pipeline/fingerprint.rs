@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use super::{
     config::FingerprintRule,
     facts::{self, Facts, Key},
-    normalise,
+    normalise, notice,
 };
 
 /// The parts of the general recipe, in the order they are digested.
@@ -70,12 +70,14 @@ pub(super) struct Fingerprints {
 
 impl Fingerprints {
     pub(super) fn new(rules: &[FingerprintRule]) -> Self {
+        let of_silences = notice::IDENTITY.map(Key::parse).into();
+        let ours = [(notice::ENDS.into(), (u32::MAX, of_silences))];
         let own = rules.iter().zip(1..).map(|(rule, recipe)| {
             let keys = rule.fields.iter().take(OWN_FIELDS_MAX).map(|name| Key::parse(name));
             (rule.rule.as_str().into(), (recipe, keys.collect()))
         });
         let label_names = [format!("{LABEL}*").into()].into();
-        Self { own: own.collect(), label_names, ..Self::default() }
+        Self { own: ours.into_iter().chain(own).collect(), label_names, ..Self::default() }
     }
 
     pub(super) fn identify(&mut self, alert: &Alert, facts: &Facts<'_>) -> Identity {

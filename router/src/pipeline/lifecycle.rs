@@ -36,6 +36,7 @@ impl Pipeline {
                     }
                 }
                 Timer::Judge(fingerprint) => self.judge_hidden(sequence, fingerprint, effects),
+                Timer::Report => self.report(sequence, effects),
                 Timer::Window(name) => self.turn_window(sequence, &name, effects),
                 Timer::Silence(id) => self.end_silence_if_over(sequence, &id, effects),
             }
@@ -230,6 +231,7 @@ impl Pipeline {
 
     fn end_silence_if_over(&mut self, sequence: u64, id: &SilenceId, effects: &mut Vec<Effect>) {
         let now = self.clock.now();
+        self.tell_of_end(sequence, id, effects);
         let deadline = self.silences.get_mut(id).map(|entry| entry.deadline(&self.clock));
         if deadline.is_some_and(|deadline| deadline > now) {
             self.schedule_silence(id);

@@ -24,6 +24,7 @@ impl Pipeline {
         self.known.resize(config.limits.seen_alerts_max);
         self.take_over_inhibitions(&before.inhibitions);
         self.take_over_windows(sequence, effects);
+        self.schedule_report();
         self.take_over_silences(sequence, &config.silences, effects);
         self.drop_removed_outputs(sequence, effects);
         self.rehome_groups(sequence, effects);
@@ -84,6 +85,7 @@ impl Pipeline {
         }
         self.unschedule_silence(&id);
         self.silences.add(silence.clone(), configured, &self.clock);
+        self.note_end(&id);
         self.schedule_silence(&id);
         // It may have taken the place of one that hid more.
         self.reconsider(&Reason::Silence(id.clone()));

@@ -174,6 +174,12 @@ pub(super) struct Entry {
     pub(super) timer: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     history: Vec<Former>,
+    /// When people are to be told that it is about to end, by the wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) notice: Option<Timestamp>,
+    /// Its hits at the last weekly report.
+    #[serde(default)]
+    reported: u64,
 }
 
 /// All silences: those that count or will, apart from those that ended.
@@ -184,6 +190,9 @@ pub(super) struct Silences {
     /// When one last began to count, in the pipeline's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     began: Option<Timestamp>,
+    /// What the timer of the weekly report is set for, in the pipeline's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) report_timer: Option<Timestamp>,
 }
 
 impl Silences {
@@ -206,16 +215,25 @@ impl Silences {
         let starts = silence.starts.map(|starts| clock.at_wall(starts)).unwrap_or(clock.now());
         self.began = self.began.max(Some(starts));
         let previous = self.current.remove(&id).or_else(|| self.ended.remove(&id));
-        let (hits, mut history) = match previous {
-            None => (0, Vec::new()),
-            Some(Entry { silence: former, hits, mut history, .. }) => {
+        let (hits, reported, mut history) = match previous {
+            None => (0, 0, Vec::new()),
+            Some(Entry { silence: former, hits, reported, mut history, .. }) => {
                 let until = clock.wall(clock.now());
                 history.extend((former != silence).then_some(Former { silence: former, until }));
-                (hits, history)
+                (hits, reported, history)
             }
         };
         history.drain(..history.len().saturating_sub(HISTORY_MAX));
-        let entry = Entry { silence, hits, configured, ended: None, timer: None, history };
+        let entry = Entry {
+            silence,
+            hits,
+            configured,
+            ended: None,
+            timer: None,
+            history,
+            notice: None,
+            reported,
+        };
         self.current.insert(id, entry);
     }
 
@@ -238,6 +256,15 @@ impl Silences {
     pub(super) fn find(&self, subject: &Subject<'_>, now: Timestamp) -> Option<&SilenceId> {
         let mut current = self.current.values();
         current.find(|entry| entry.silence.covers(subject, now)).map(|entry| &entry.silence.id)
+    }
+
+    /// Returns what each hid since this was last asked, with what it is about.
+    pub(super) fn take_week(&mut self) -> Vec<(SilenceId, u64, String)> {
+        let take = |entry: &mut Entry| {
+            let hits = entry.hits - std::mem::replace(&mut entry.reported, entry.hits);
+            (entry.silence.id.clone(), hits, entry.silence.what())
+        };
+        self.current.values_mut().chain(self.ended.values_mut()).map(take).collect()
     }
 
     /// Returns whether one may count now that did not at `time`.
@@ -288,15 +315,17 @@ impl Silences {
 }
 
 impl Entry {
-    /// Returns when the silence next needs attention: when its times of the calendar may change, at
-    /// its end, then when it has been shown for long enough.
+    /// Returns when the silence next needs attention: when its times of the calendar may change or its
+    /// end is to be told, at its end, then when it has been shown for long enough.
     pub(super) fn deadline(&self, clock: &Clock) -> Timestamp {
         match self.ended {
             Some(ended) => clock::after(ended, KEPT_AFTER_END),
-            None if self.silence.times.is_empty() => clock.at_wall(self.silence.ends),
             None => {
-                let minute = interval::next_minute(clock.wall(clock.now()));
-                clock.at_wall(self.silence.ends.min(minute))
+                let recurs = !self.silence.times.is_empty();
+                let minute = recurs.then(|| interval::next_minute(clock.wall(clock.now())));
+                let soonest = [self.notice, minute].into_iter().flatten().min();
+                let ends = self.silence.ends;
+                clock.at_wall(soonest.map_or(ends, |soonest| soonest.min(ends)))
             }
         }
     }

@@ -148,6 +148,9 @@ impl Pipeline {
                 pipeline.timers.set(at, Timer::Window(entry.window.name.as_str().into()));
             }
         }
+        if let Some(at) = pipeline.silences.report_timer {
+            pipeline.timers.set(at, Timer::Report);
+        }
         for entry in pipeline.silences.all() {
             if let Some(at) = entry.timer {
                 pipeline.timers.set(at, Timer::Silence(entry.silence.id.clone()));

@@ -13,6 +13,8 @@ use super::SilenceId;
 pub(super) enum Timer {
     /// A silence ends, or was kept for long enough after its end.
     Silence(SilenceId),
+    /// It is time to tell which silences hid much.
+    Report,
     /// A maintenance window opens or closes.
     Window(Box<str>),
     /// A hidden finding may no longer be.

@@ -100,7 +100,7 @@
 {{- $_ := set $router "responder" $responder -}}
 {{- end -}}
 {{- $config := dict "router" (mergeOverwrite $router (deepCopy .Values.router.config)) "logs" .Values.logs -}}
-{{- range $key := list "outputs" "routes" "intervals" "silences" "inhibitions" "windows" "fingerprints" "score" "limits" -}}
+{{- range $key := list "outputs" "routes" "intervals" "silences" "silence_notices" "inhibitions" "windows" "fingerprints" "score" "limits" -}}
 {{- with index $.Values $key -}}
 {{- $_ := set $config $key . -}}
 {{- end -}}

@@ -226,6 +226,45 @@ fn a_silence_that_is_changed_to_hide_less_lets_go_of_the_rest() {
 }
 
 #[test]
+fn people_are_told_before_a_silence_ends() {
+    let config = json!({"silence_notices": {"before_end": "20s"},
+        "routes": [{"name": "ours", "match": "source = saker", "group_wait": "0s"}, {"name": "rest"}]});
+    check_with(
+        &[config],
+        "silence:a:60@0 silence:b:15@0 a@1 restart tick@40 restart tick@60 silence:a:90@61 tick@70 tick@90",
+        expect![[r#"
+            silence:a:60@0: silence a added
+            silence:b:15@0: silence b added
+            a@1: silence:a
+            tick@40: silence b expired after 0; ours→soc; N1 opened soc with 1; N1 is soc#1 [Silence ends soon×1] 1/1 new 1
+            tick@60: silence a expired after 1; 1 hidden by silence:a back to rest→soc
+            silence:a:90@61: silence a added
+            tick@70: ours→soc
+            tick@90: silence a expired after 1; 0 hidden by silence:a back to rest→soc"#]],
+    );
+}
+
+#[test]
+fn silences_that_hide_much_are_reported_each_week() {
+    // The start is a Tuesday; the first Monday is 438,400 s later.
+    let config = json!({"silence_notices": {"weekly_hits_min": 2},
+        "routes": [{"name": "ours", "match": "source = saker", "group_wait": "0s"}, {"name": "rest"}]});
+    check_with(
+        &[config, json!({})],
+        "silence:a:2000000@0 silence:b:2000000@0 a*3@1 b@1 restart tick@438400 a@438401 tick@1043200 config:1@1043201 tick@1648000",
+        expect![[r#"
+            silence:a:2000000@0: silence a added
+            silence:b:2000000@0: silence b added
+            a*3@1: silence:a
+            b@1: silence:b
+            tick@438400: ours→soc; N1 opened soc with 1; N1 is soc#1 [Silences of the week×1] 1/1 new 1
+            a@438401: silence:a
+            tick@1043200: group of 1/1 closed: quiet
+            config:1@1043201: configured"#]],
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_silence_is_told() {
     for (keys, expected) in [
         (json!({}), "either `match` or `matchers`"),
