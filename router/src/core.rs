@@ -1,6 +1,7 @@
 //! Runs the pipeline: one thread reads the journal, applies every record in order, writes the
 //! decisions down and hands the notifications on. Nothing else touches the pipeline's state.
 
+mod applied;
 mod decisions;
 mod handle;
 mod runner;
@@ -15,16 +16,17 @@ use std::{
 
 use alert::{Notification, NotificationId};
 use journal::{AppendError, CursorError, Journal, ReadError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::applied::Applied;
 pub use self::{
     decisions::{DecisionLog, DecisionReader},
     handle::{Handle, Stopped, SubmitError},
     runner::{Core, Started, State},
 };
 pub(crate) use self::{handle::encode, runner::CURSOR as PIPELINE_CURSOR};
-use crate::{live::Live, metrics::CoreMetrics};
+use crate::{live::Live, machine::Machine, metrics::CoreMetrics};
 
 /// Folder of the decision log in the data folder.
 const DECISIONS: &str = "decisions";
@@ -41,6 +43,7 @@ pub struct Options {
     /// Time after which a snapshot is due if anything was applied.
     pub snapshot_interval: Duration,
     pub decisions: journal::Options,
+    pub machine: Arc<dyn Machine>,
 }
 
 /// Takes the notifications the pipeline makes. Must not block.
@@ -84,7 +87,7 @@ pub enum OpenError {
 /// Restores the state, and returns a core that is ready to be configured and started.
 ///
 /// Blocks while it reads what the journal holds beyond the snapshot.
-pub fn open(
+pub async fn open(
     journal: Journal,
     options: Options,
     live: Live,
@@ -92,11 +95,13 @@ pub fn open(
     stop: CancellationToken,
 ) -> Result<(Core, Handle), OpenError> {
     let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
-    let (applied, applied_watch) = watch::channel(0);
-    let core =
-        runner::Core::restore(journal.clone(), options, live, metrics, stop, asked, applied)?;
+    let (applied, following) = Applied::new();
+    let machine = Arc::clone(&options.machine);
+    let restored =
+        runner::Core::restore(journal.clone(), options, live, metrics, stop, asked, applied);
+    let core = restored.await?;
     let decisions = core.decision_log();
-    Ok((core, Handle::new(journal, questions, applied_watch, decisions)))
+    Ok((core, Handle::new(journal, questions, following, decisions, machine)))
 }
 
 fn decisions_folder(data: &Path) -> PathBuf {

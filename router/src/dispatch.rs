@@ -19,14 +19,10 @@ use std::{
 
 use alert::{Notification, NotificationId};
 use arc_swap::ArcSwap;
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, timeout_at},
-};
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
-pub(crate) use self::deliver::Target;
 pub use self::{
     breaker::BreakerState,
     budget::Rate,
@@ -115,13 +111,13 @@ impl Dispatcher {
 
     /// Returns how every output does, by name.
     pub fn status(&self) -> Vec<OutputStatus> {
-        let now = Instant::now();
+        let now = self.core.machine().instant();
         self.outputs.load().values().map(|lookout| status(lookout, now)).collect()
     }
 
     /// Brings the gauges of the queues up to date.
     pub(crate) fn measure(&self) {
-        let now = Instant::now();
+        let now = self.core.machine().instant();
         for (name, lookout) in &**self.outputs.load() {
             let stat = lookout.queue.stat();
             let age = stat.oldest.map_or(0.0, |oldest| (now - oldest).as_secs_f64());
@@ -139,7 +135,8 @@ impl Dispatcher {
     /// Starts no more attempts, and waits for those under way. Returns the outputs that did not
     /// finish in time; what they were sending stays pending and comes again after the start.
     pub async fn drain(&self, bound: Duration) -> Vec<String> {
-        let deadline = Instant::now() + bound;
+        let machine = &**self.core.machine();
+        let deadline = machine.instant() + bound;
         let tasks = std::mem::take(&mut *self.tasks());
         for task in tasks.values() {
             task.stop.cancel();
@@ -147,10 +144,10 @@ impl Dispatcher {
         self.stop.cancel();
         let mut unfinished = Vec::new();
         for (name, mut task) in tasks {
-            match timeout_at(deadline, &mut task.task).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => error!(output = name, %error, "an output's task failed"),
-                Err(_) => {
+            match machine.until(deadline, &mut task.task).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => error!(output = name, %error, "an output's task failed"),
+                None => {
                     task.task.abort();
                     unfinished.push(name);
                 }
@@ -178,7 +175,7 @@ impl Sink for Dispatcher {
             debug!(output = notification.output, "a notification for an output that is gone");
             return;
         };
-        if lookout.queue.push(notification, Instant::now()) == Pushed::Refused {
+        if lookout.queue.push(notification, self.core.machine().instant()) == Pushed::Refused {
             self.metrics.refused.with_label_values(&[&*lookout.name]).inc();
         }
     }

@@ -14,6 +14,7 @@ pub mod history;
 pub mod ingest;
 pub mod kubernetes;
 pub mod live;
+pub mod machine;
 pub mod metrics;
 pub mod pipeline;
 pub mod record;

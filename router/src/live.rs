@@ -24,9 +24,16 @@ pub struct Live {
     sender: broadcast::Sender<Arc<Tail>>,
 }
 
-impl Live {
-    pub(crate) fn new() -> Self {
+impl Default for Live {
+    fn default() -> Self {
         Self { sender: broadcast::Sender::new(BEHIND_ALERTS_MAX) }
+    }
+}
+
+impl Live {
+    /// Returns one without watchers.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Returns a receiver of what is decided from now on.

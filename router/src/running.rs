@@ -33,6 +33,7 @@ use crate::{
     ingest::{self, Ingest, Stamp},
     kubernetes::{self, KubernetesConfig, KubernetesError, Owners},
     live::{Live, Tail},
+    machine::Local,
     metrics::{CoreMetrics, DispatchMetrics, OwnerMetrics, SizeMetrics},
     pipeline::PipelineConfig,
     record::Record,
@@ -166,7 +167,11 @@ pub async fn start<A, R>(
     let stop_core = CancellationToken::new();
     let (core, core_handle) = {
         let (live, stop) = (live.clone(), stop_core.clone());
-        let opened = tokio::task::spawn_blocking(move || opening.open(live, core_metrics, stop));
+        let runtime = tokio::runtime::Handle::current();
+        // It reads files, for as long as that takes.
+        let opened = tokio::task::spawn_blocking(move || {
+            runtime.block_on(opening.open(live, core_metrics, stop))
+        });
         opened.await??
     };
 
@@ -378,12 +383,13 @@ impl Opening {
                     sync: journal::Sync::None,
                     ..journal::Options::default()
                 },
+                machine: Arc::new(Local),
             },
             pipeline: config.pipeline(),
         }
     }
 
-    fn open(
+    async fn open(
         self,
         live: Live,
         metrics: Arc<CoreMetrics>,
@@ -397,8 +403,8 @@ impl Opening {
             "opened the journal"
         );
         history::give_way(&journal)?;
-        let (mut core, handle) = core::open(journal, self.core, live, metrics, stop)?;
-        core.configure(self.pipeline)?;
+        let (mut core, handle) = core::open(journal, self.core, live, metrics, stop).await?;
+        core.configure(self.pipeline).await?;
         Ok((core, handle))
     }
 }

@@ -1,6 +1,6 @@
 //! One configured output: the key that names its kind, and around it the keys all outputs have.
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use outputs::{BuildContext, BuildError, Configured, Descriptor};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,7 +10,7 @@ use serde::{
 };
 use templates::{Engine, Override, TemplateError};
 
-use crate::dispatch::{QueueLimits, Retry, Send, Settings, Target};
+use crate::dispatch::{QueueLimits, Retry, Send, Settings};
 
 /// Longest name of an output.
 const NAME_CHARS_MAX: usize = 64;
@@ -68,13 +68,8 @@ impl OutputConfig {
         let context =
             BuildContext { output: name.to_owned(), directory: folder.to_owned(), attempt_timeout };
         let output = self.configured.build(&context)?;
-        let target = Target { kind: self.kind.name, output, engine, attempt_timeout };
-        Ok(Settings {
-            target: Arc::new(target),
-            queue: self.queue,
-            retry: self.retry,
-            send: self.send,
-        })
+        let settings = Settings::new(self.kind.name, output, engine, self.send);
+        Ok(settings.queue(self.queue).retry(self.retry))
     }
 
     fn engine(&self, folder: &Path) -> Result<Engine, TemplateError> {

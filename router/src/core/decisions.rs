@@ -2,12 +2,10 @@
 //!
 //! It can be lost without losing an alert: the journal is the truth, this is the account.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use journal::{AppendError, Journal, ReadError};
 
-use super::{OpenError, decisions_folder};
+use super::{OpenError, Options, decisions_folder};
 use crate::pipeline::Decision;
 
 /// Decisions appended at once, and their size: a part of the smallest segment the log may have.
@@ -46,9 +44,10 @@ pub(super) struct DecisionWriter {
 }
 
 impl DecisionWriter {
-    pub(super) fn open(data: &Path, options: journal::Options) -> Result<Self, OpenError> {
-        let (journal, _) =
-            Journal::open(&decisions_folder(data), options).map_err(OpenError::Decisions)?;
+    pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
+        let folder = decisions_folder(&options.data);
+        let opened = options.machine.open_journal(&folder, options.decisions.clone());
+        let (journal, _) = opened.map_err(OpenError::Decisions)?;
         let log = DecisionLog { journal };
         let written = log.written().map_err(OpenError::DecisionsRead)?;
         Ok(Self { log, written, seen: 0, waiting: Vec::new() })
@@ -75,7 +74,7 @@ impl DecisionWriter {
     /// Writes what was noted. All of a record's decisions must be noted before.
     ///
     /// What cannot be written is dropped; returns how many that were, and why.
-    pub(super) fn flush(&mut self) -> Result<(), (usize, AppendError)> {
+    pub(super) async fn flush(&mut self) -> Result<(), (usize, AppendError)> {
         // One tick may close a hundred thousand groups: more than the log's queue takes at once.
         while !self.waiting.is_empty() {
             let mut bytes = 0;
@@ -86,7 +85,7 @@ impl DecisionWriter {
             let count = fit.count().max(1);
             let rest = self.waiting.split_off(count);
             let part = std::mem::replace(&mut self.waiting, rest);
-            if let Err(error) = self.log.journal.append_blocking(part) {
+            if let Err(error) = self.log.journal.append(part).await {
                 return Err((count + std::mem::take(&mut self.waiting).len(), error));
             }
         }
@@ -148,14 +147,26 @@ impl DecisionReader {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
     use alert::GroupId;
 
     use super::*;
-    use crate::pipeline::{CloseReason, DecisionKind};
+    use crate::{
+        machine::Local,
+        pipeline::{CloseReason, DecisionKind},
+    };
 
-    #[test]
-    fn however_many_decisions_one_record_makes_they_are_written_once() {
+    #[tokio::test]
+    async fn however_many_decisions_one_record_makes_they_are_written_once() {
         let data = tempfile::tempdir().unwrap();
+        let options = Options {
+            data: data.path().to_owned(),
+            snapshot_records: 1,
+            snapshot_interval: Duration::ZERO,
+            decisions: journal::Options::default(),
+            machine: Arc::new(Local),
+        };
         let close = |group| Decision {
             sequence: 7,
             time: jiff::Timestamp::UNIX_EPOCH,
@@ -167,12 +178,11 @@ mod tests {
             },
         };
         for new in [true, false] {
-            let mut writer =
-                DecisionWriter::open(data.path(), journal::Options::default()).unwrap();
+            let mut writer = DecisionWriter::open(&options).unwrap();
             for group in 0..20_000 {
                 assert_eq!(writer.note(&close(group)), new);
             }
-            writer.flush().unwrap();
+            writer.flush().await.unwrap();
             assert_eq!(writer.log().range(), 0..20_000);
         }
     }

@@ -1,14 +1,14 @@
 //! How everything else speaks to the core: append a record and wait until it took effect, or ask
 //! about the state.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use journal::{AppendError, Journal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{DecisionLog, runner::State};
-use crate::{pipeline::Decision, record::Record};
+use super::{DecisionLog, applied::Following, runner::State};
+use crate::{machine::Machine, pipeline::Decision, record::Record};
 
 /// A question, run on the core's thread.
 pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
@@ -32,25 +32,27 @@ pub enum SubmitError {
 pub struct Handle {
     journal: Journal,
     questions: mpsc::Sender<Question>,
-    applied: watch::Receiver<u64>,
+    applied: Following,
     decisions: DecisionLog,
+    machine: Arc<dyn Machine>,
 }
 
 impl Handle {
     pub(super) fn new(
         journal: Journal,
         questions: mpsc::Sender<Question>,
-        applied: watch::Receiver<u64>,
+        applied: Following,
         decisions: DecisionLog,
+        machine: Arc<dyn Machine>,
     ) -> Self {
-        Self { journal, questions, applied, decisions }
+        Self { journal, questions, applied, decisions, machine }
     }
 
     /// Appends records and returns their sequences once they are durable and applied.
     pub async fn append(&self, records: &[Record]) -> Result<Range<u64>, SubmitError> {
         let sequences = self.journal.append(records.iter().map(encode).collect()).await?;
         let end = sequences.end;
-        self.applied.clone().wait_for(|applied| *applied >= end).await.map_err(|_| Stopped)?;
+        self.applied.reached(end).await?;
         Ok(sequences)
     }
 
@@ -79,16 +81,21 @@ impl Handle {
 
     /// Returns the sequence after the last applied record.
     pub fn applied(&self) -> u64 {
-        *self.applied.borrow()
+        *self.applied.sequence.borrow()
     }
 
     /// Returns a receiver that follows [`Self::applied`].
     pub fn watch(&self) -> watch::Receiver<u64> {
-        self.applied.clone()
+        self.applied.sequence.clone()
     }
 
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Returns the machine the core runs on.
+    pub fn machine(&self) -> &Arc<dyn Machine> {
+        &self.machine
     }
 
     pub fn decisions(&self) -> &DecisionLog {

@@ -4,22 +4,22 @@ use std::{
     collections::VecDeque,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use journal::{AppendError, Cursor, Journal, ReadError, Reader};
 use service::ErrorChain;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
-    time::sleep,
+    sync::{mpsc, oneshot},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    DecisionLog, OpenError, Options, Sink, decisions::DecisionWriter, handle::Question, snapshot,
-    tick::Tick,
+    DecisionLog, OpenError, Options, Sink, applied::Applied, decisions::DecisionWriter,
+    handle::Question, snapshot, tick::Tick,
 };
 use crate::{
     live::{Live, Tail},
@@ -73,7 +73,7 @@ pub struct Core {
     metrics: Arc<CoreMetrics>,
     stop: CancellationToken,
     asked: mpsc::Receiver<Question>,
-    applied: watch::Sender<u64>,
+    applied: Applied,
     effects: Vec<Effect>,
     snapshots: Snapshots,
 }
@@ -107,21 +107,22 @@ impl Started {
 }
 
 impl Core {
-    pub(super) fn restore(
+    pub(super) async fn restore(
         journal: Journal,
         options: Options,
         live: Live,
         metrics: Arc<CoreMetrics>,
         stop: CancellationToken,
         asked: mpsc::Receiver<Question>,
-        applied: watch::Sender<u64>,
+        applied: Applied,
     ) -> Result<Self, OpenError> {
         let cursor = Arc::new(journal.cursor(CURSOR)?);
-        let decisions = DecisionWriter::open(&options.data, options.decisions.clone())?;
-        let (pipeline, sequence) = snapshot::restore(&journal, &options.data)?;
+        let decisions = DecisionWriter::open(&options)?;
+        let (pipeline, sequence) =
+            snapshot::restore(&journal, &*options.machine.disk(), &options.data)?;
         let reader = journal.read(sequence)?;
-        let snapshots =
-            Snapshots { sequence, taken: Instant::now(), rest: Duration::ZERO, writing: None };
+        let taken = options.machine.instant();
+        let snapshots = Snapshots { sequence, taken, rest: Duration::ZERO, writing: None };
         let state = State { pipeline, position: sequence, answers: VecDeque::new() };
         let effects = Vec::new();
         let mut core = Self {
@@ -141,7 +142,7 @@ impl Core {
         };
         let until = core.journal.durable();
         while core.state.position < until {
-            core.apply_turn(None)?;
+            core.apply_turn(None).await?;
         }
         info!(snapshot = sequence, replayed = until - sequence, "restored the router's state");
         Ok(core)
@@ -157,21 +158,21 @@ impl Core {
     }
 
     /// Puts a configuration in force, if it is another than the one that is.
-    pub fn configure(&mut self, config: PipelineConfig) -> Result<(), OpenError> {
+    pub async fn configure(&mut self, config: PipelineConfig) -> Result<(), OpenError> {
         if *self.config() == config {
             return Ok(());
         }
-        let at = service::clock::now();
+        let at = self.options.machine.now();
         let record = Record::Configured { at, config: Box::new(config) };
         let record = super::handle::encode(&record);
-        let mut appended = self.journal.append_blocking(vec![record.clone()]);
+        let mut appended = self.journal.append(vec![record.clone()]).await;
         if let Err(AppendError::Full) = appended {
             self.snapshot_now(true);
-            appended = self.journal.append_blocking(vec![record]);
+            appended = self.journal.append(vec![record]).await;
         }
         let sequences = appended?;
         while self.state.position < sequences.end {
-            self.apply_turn(None)?;
+            self.apply_turn(None).await?;
         }
         Ok(())
     }
@@ -183,14 +184,14 @@ impl Core {
         let thread = thread::Builder::new().name("core".to_owned()).spawn(move || {
             // Dropped when the thread ends, however it does.
             let _ending = ending;
-            // The thread has nobody to yield to; and with a budget that is spent, a blocking append
-            // would wait for a wake-up that only comes once it yields.
+            // The thread has nobody to yield to.
             runtime.block_on(tokio::task::unconstrained(self.run(&*sink)));
         })?;
         Ok(Started { thread, ended })
     }
 
-    async fn run(mut self, sink: &dyn Sink) {
+    /// Does what [`Self::start`] has a thread do; returns when it was told to stop, or cannot go on.
+    pub async fn run(mut self, sink: &dyn Sink) {
         for effect in self.state.pipeline.pending() {
             act(effect, sink);
         }
@@ -207,7 +208,7 @@ impl Core {
         let mut durable = self.journal.watch();
         let mut tick = Tick::Idle;
         while !stop.is_cancelled() {
-            self.apply_turn(Some(sink))?;
+            self.apply_turn(Some(sink)).await?;
             self.answer_some();
             self.snapshot_if_due();
             if *durable.borrow_and_update() > self.state.position {
@@ -215,25 +216,27 @@ impl Core {
             }
             let due = self.due();
             if due.is_zero() && matches!(tick, Tick::Idle) {
-                tick = Tick::append(self.journal.clone());
+                tick = Tick::append(self.journal.clone(), Arc::clone(&self.options.machine));
             }
             // A due tick is on its way and wakes the thread as a record.
             let wait = if due.is_zero() { CLOCK_CHECK } else { due.min(CLOCK_CHECK) };
+            // Whichever comes first, all is looked at again: the order says nothing.
             tokio::select! {
+                biased;
                 () = tick.done(), if !matches!(tick, Tick::Idle) => tick = Tick::Idle,
                 () = stop.cancelled() => {}
                 Some(question) = self.asked.recv() => question(&self.state),
                 // The journal cannot close before its last handle, which is ours, goes.
                 _ = durable.changed() => {}
-                () = sleep(wait) => {}
+                () = self.options.machine.sleep(wait) => {}
             }
         }
         Ok(())
     }
 
     /// Applies the next records there are, up to a bound. Without a sink it is a replay.
-    fn apply_turn(&mut self, sink: Option<&dyn Sink>) -> Result<(), ReadError> {
-        let started = Instant::now();
+    async fn apply_turn(&mut self, sink: Option<&dyn Sink>) -> Result<(), ReadError> {
+        let started = self.options.machine.instant();
         let mut count = 0;
         while count < TURN_RECORDS_MAX
             && let Some((sequence, bytes)) = self.reader.next()?
@@ -244,12 +247,12 @@ impl Core {
         if count == 0 {
             return Ok(());
         }
-        if let Err((lost, error)) = self.decisions.flush() {
+        if let Err((lost, error)) = self.decisions.flush().await {
             self.metrics.decisions_lost.inc_by(lost as u64);
             warn!(lost, %error, "failed to write decisions down; alerts are not affected");
         }
-        self.metrics.turn(count, started.elapsed());
-        self.applied.send_replace(self.state.position);
+        self.metrics.turn(count, self.options.machine.instant() - started);
+        self.applied.advance(self.state.position);
         Ok(())
     }
 
@@ -306,7 +309,7 @@ impl Core {
     /// Returns how long until the pipeline wants to know the time; zero if it does now.
     fn due(&self) -> Duration {
         let Some(deadline) = self.state.pipeline.deadline() else { return Duration::MAX };
-        let wait = deadline.duration_since(service::clock::now());
+        let wait = deadline.duration_since(self.options.machine.now());
         Duration::try_from(wait).unwrap_or(Duration::ZERO)
     }
 
@@ -321,7 +324,7 @@ impl Core {
             }
             self.snapshots.writing = None;
         }
-        let elapsed = self.snapshots.taken.elapsed();
+        let elapsed = self.options.machine.instant() - self.snapshots.taken;
         if elapsed < self.snapshots.rest {
             return;
         }
@@ -335,18 +338,19 @@ impl Core {
         if !due {
             return;
         }
-        let started = Instant::now();
+        let started = self.options.machine.instant();
         let mut state = Vec::new();
         self.state.pipeline.snapshot(&mut state);
         self.metrics.snapshot_bytes.set(i64::try_from(state.len()).unwrap_or(i64::MAX));
-        self.snapshots.taken = Instant::now();
-        self.snapshots.rest = started.elapsed() * SNAPSHOT_REST_FACTOR;
+        self.snapshots.taken = self.options.machine.instant();
+        self.snapshots.rest = (self.snapshots.taken - started) * SNAPSHOT_REST_FACTOR;
         let (finished, writing) = oneshot::channel();
         let job = self.snapshot_job(state, short);
-        match thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+        let work = Box::new(move || {
             finished.send(job()).ok();
-        }) {
-            Ok(_) => self.snapshots.writing = Some(writing),
+        });
+        match self.options.machine.aside("snapshot", work) {
+            Ok(()) => self.snapshots.writing = Some(writing),
             Err(error) => warn!(%error, "failed to start a thread that writes a snapshot"),
         }
     }
@@ -367,12 +371,12 @@ impl Core {
         state: Vec<u8>,
         short: bool,
     ) -> impl FnOnce() -> Option<u64> + Send + use<> {
-        let data = self.options.data.clone();
+        let (disk, data) = (self.options.machine.disk(), self.options.data.clone());
         let sequence = self.state.position;
         let needed = if short { sequence } else { self.snapshots.sequence };
         let cursor = Arc::clone(&self.cursor);
         move || {
-            if let Err(error) = snapshot::write(&data, sequence, &state) {
+            if let Err(error) = snapshot::write(&*disk, &data, sequence, &state) {
                 warn!(error = %ErrorChain(&error), "failed to write a snapshot; will try again");
                 return None;
             }

@@ -4,12 +4,11 @@
 //! one, so that a damaged newest file costs time and nothing else.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
 };
 
-use journal::Journal;
+use journal::{Access, Disk, Journal};
 use tracing::warn;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -41,8 +40,12 @@ pub(super) struct Snapshot {
 }
 
 /// Returns the pipeline as it was, and the sequence of the next record to apply.
-pub(super) fn restore(journal: &Journal, data: &Path) -> Result<(Pipeline, u64), OpenError> {
-    let Some(snapshot) = read(data)? else {
+pub(super) fn restore(
+    journal: &Journal,
+    disk: &dyn Disk,
+    data: &Path,
+) -> Result<(Pipeline, u64), OpenError> {
+    let Some(snapshot) = read(disk, data)? else {
         let first = journal.first();
         if first > 0 {
             return Err(OpenError::NoSnapshot { data: data.to_owned(), first });
@@ -60,39 +63,43 @@ pub(super) fn restore(journal: &Journal, data: &Path) -> Result<(Pipeline, u64),
 }
 
 /// Writes a snapshot in place of the newest one, which becomes the previous one.
-pub(super) fn write(data: &Path, sequence: u64, state: &[u8]) -> Result<(), SnapshotError> {
+pub(super) fn write(
+    disk: &dyn Disk,
+    data: &Path,
+    sequence: u64,
+    state: &[u8],
+) -> Result<(), SnapshotError> {
     let unfinished = data.join(UNFINISHED);
     let newest = data.join(NEWEST);
     let io = |action, path: &Path| {
         let path = path.to_owned();
         move |source| SnapshotError::Io { action, path, source }
     };
-    let mut file = File::create(&unfinished).map_err(io("create", &unfinished))?;
-    file.write_all(&header(sequence, state))
-        .and_then(|()| file.write_all(state))
+    let file = disk.open(&unfinished, Access::Create).map_err(io("create", &unfinished))?;
+    file.write_all_at(&header(sequence, state), 0)
+        .and_then(|()| file.write_all_at(state, HEADER_BYTES as u64))
         .and_then(|()| file.sync_all())
         .map_err(io("write", &unfinished))?;
-    match fs::rename(&newest, data.join(PREVIOUS)) {
+    match disk.rename(&newest, &data.join(PREVIOUS)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(io("rename", &newest)(error));
         }
         _ => {}
     }
-    fs::rename(&unfinished, &newest).map_err(io("rename", &unfinished))?;
-    File::open(data).and_then(|folder| folder.sync_all()).map_err(io("sync", data))
+    disk.rename(&unfinished, &newest).map_err(io("rename", &unfinished))?;
+    disk.sync_dir(data).map_err(io("sync", data))
 }
 
 /// Returns the newest readable snapshot, or `None` if there never was one.
-pub(super) fn read(data: &Path) -> Result<Option<Snapshot>, SnapshotError> {
+pub(super) fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Snapshot>, SnapshotError> {
     let mut found = false;
     for name in [NEWEST, PREVIOUS] {
         let path = data.join(name);
-        let mut bytes = Vec::new();
-        match File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-            Ok(_) => {}
+        let mut bytes = match contents(disk, &path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(source) => return Err(SnapshotError::Io { action: "read", path, source }),
-        }
+        };
         found = true;
         match parse(&bytes) {
             Some(sequence) => {
@@ -102,6 +109,13 @@ pub(super) fn read(data: &Path) -> Result<Option<Snapshot>, SnapshotError> {
         }
     }
     if found { Err(SnapshotError::Damaged(data.join(NEWEST))) } else { Ok(None) }
+}
+
+fn contents(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, Access::Read)?;
+    let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }
 
 fn header(sequence: u64, state: &[u8]) -> [u8; HEADER_BYTES] {
@@ -126,19 +140,23 @@ fn checksum(sequence: u64, state: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use journal::FileSystem;
+
     use super::*;
 
     fn sequence(data: &Path) -> Option<u64> {
-        read(data).unwrap().map(|snapshot| snapshot.sequence)
+        read(&FileSystem, data).unwrap().map(|snapshot| snapshot.sequence)
     }
 
     #[test]
     fn the_newest_whole_snapshot_is_read() {
         let data = tempfile::tempdir().unwrap();
         assert_eq!(sequence(data.path()), None);
-        write(data.path(), 7, b"seven").unwrap();
-        write(data.path(), 9, b"nine").unwrap();
-        let snapshot = read(data.path()).unwrap().unwrap();
+        write(&FileSystem, data.path(), 7, b"seven").unwrap();
+        write(&FileSystem, data.path(), 9, b"nine").unwrap();
+        let snapshot = read(&FileSystem, data.path()).unwrap().unwrap();
         assert_eq!((snapshot.sequence, snapshot.state), (9, b"nine".to_vec()));
 
         let newest = data.path().join(NEWEST);
@@ -152,6 +170,6 @@ mod tests {
 
         fs::write(&newest, b"SAKER").unwrap();
         fs::write(data.path().join(PREVIOUS), b"").unwrap();
-        assert!(matches!(read(data.path()), Err(SnapshotError::Damaged(_))));
+        assert!(matches!(read(&FileSystem, data.path()), Err(SnapshotError::Damaged(_))));
     }
 }

@@ -1,12 +1,11 @@
 //! Tells the pipeline the time, by a record, when a timer of its own is due.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use journal::{AppendError, Journal};
-use tokio::time::sleep;
 
 use super::encode;
-use crate::record::Record;
+use crate::{machine::Machine, record::Record};
 
 /// Wait before a tick the journal did not take is appended again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -19,13 +18,13 @@ pub(super) enum Tick {
 
 impl Tick {
     /// Starts to append the time as it is now.
-    pub(super) fn append(journal: Journal) -> Self {
-        let record = Record::Tick { now: service::clock::now() };
+    pub(super) fn append(journal: Journal, machine: Arc<dyn Machine>) -> Self {
+        let record = Record::Tick { now: machine.now() };
         Self::Appending(Box::pin(async move {
             let appended = journal.append(vec![encode(&record)]).await;
             if let Err(AppendError::Full | AppendError::Failed | AppendError::TooLarge) = appended {
                 // Ingest reports the state of the journal; time stands still until it has room.
-                sleep(RETRY).await;
+                machine.sleep(RETRY).await;
             }
         }))
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -90,17 +91,18 @@ impl Breaker {
         now: Instant,
         retry: &Retry,
         asked: Option<Duration>,
+        chance: &mut SmallRng,
     ) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
         match (self.state, asked) {
             (_, Some(asked)) => Some(self.open(now, asked)),
             (State::Trying, None) => {
                 self.opened = self.opened.saturating_add(1);
-                Some(self.open(now, retry.pause(self.opened)))
+                Some(self.open(now, retry.pause(self.opened, chance)))
             }
             (State::Closed, None) if self.failures >= self.failures_max => {
                 self.opened = 1;
-                Some(self.open(now, retry.pause(self.opened)))
+                Some(self.open(now, retry.pause(self.opened, chance)))
             }
             _ => None,
         }
@@ -140,16 +142,19 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
 
     #[test]
     fn it_opens_after_failures_and_closes_after_a_probe() {
         let retry = Retry::default();
+        let chance = &mut SmallRng::seed_from_u64(1);
         let now = Instant::now();
         let mut breaker = Breaker::new(3);
-        assert_eq!(breaker.failure(now, &retry, None), None);
-        assert_eq!(breaker.failure(now, &retry, None), None);
-        let pause = breaker.failure(now, &retry, None).unwrap();
+        assert_eq!(breaker.failure(now, &retry, None, chance), None);
+        assert_eq!(breaker.failure(now, &retry, None, chance), None);
+        let pause = breaker.failure(now, &retry, None, chance).unwrap();
         assert!(pause >= retry.delay_min.0 / 2);
         assert_eq!(breaker.permit(now), Permit::At(now + pause));
 
@@ -157,22 +162,26 @@ mod tests {
         assert_eq!(breaker.permit(later), Permit::Now);
         breaker.start();
         assert_eq!(breaker.permit(later), Permit::Later, "one at a time");
-        assert!(breaker.failure(later, &retry, None).is_some(), "a failed probe opens it again");
+        assert!(
+            breaker.failure(later, &retry, None, chance).is_some(),
+            "a failed probe opens it again"
+        );
         assert_eq!(breaker.state(), BreakerState::Open);
 
         breaker.start();
         assert!(breaker.success());
         assert_eq!(breaker.permit(later), Permit::Now);
-        assert_eq!(breaker.failure(later, &retry, None), None, "failures count anew");
+        assert_eq!(breaker.failure(later, &retry, None, chance), None, "failures count anew");
     }
 
     #[test]
     fn a_destination_that_asks_for_time_gets_it() {
         let retry = Retry::default();
+        let chance = &mut SmallRng::seed_from_u64(1);
         let now = Instant::now();
         let mut breaker = Breaker::new(5);
         let asked = Duration::from_secs(7);
-        assert_eq!(breaker.failure(now, &retry, Some(asked)), Some(asked));
+        assert_eq!(breaker.failure(now, &retry, Some(asked), chance), Some(asked));
         assert_eq!(breaker.permit(now), Permit::At(now + asked));
         assert!(!breaker.success(), "an attempt from before changes nothing");
         assert_eq!(breaker.permit(now), Permit::At(now + asked));

@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Duration};
 use alert::Notification;
 use outputs::{Delivery, DeliveryError, Output, Parts, Receipt};
 use templates::Fallback;
-use tokio::time::timeout;
 
 use crate::core::{Handle, Stopped};
 
@@ -62,14 +61,16 @@ pub(crate) async fn attempt(
     let parts = Parts(rendered.parts);
     let previous = previous.as_ref();
     let delivery = Delivery { notification, parts: &parts, previous, attempt: number };
-    let attempt = match timeout(target.attempt_timeout, target.output.deliver(&delivery)).await {
-        Ok(Ok(receipt)) => Attempt::Delivered(receipt),
-        Ok(Err(DeliveryError::Unavailable { reason, retry_after })) => {
+    let machine = &**core.machine();
+    let deadline = machine.instant() + target.attempt_timeout;
+    let attempt = match machine.until(deadline, target.output.deliver(&delivery)).await {
+        Some(Ok(receipt)) => Attempt::Delivered(receipt),
+        Some(Err(DeliveryError::Unavailable { reason, retry_after })) => {
             Attempt::Unavailable { reason, retry_after }
         }
-        Ok(Err(DeliveryError::Rejected { reason })) => Attempt::Rejected(reason),
-        Ok(Err(DeliveryError::Denied { reason })) => Attempt::Denied(reason),
-        Err(_) => Attempt::TimedOut,
+        Some(Err(DeliveryError::Rejected { reason })) => Attempt::Rejected(reason),
+        Some(Err(DeliveryError::Denied { reason })) => Attempt::Denied(reason),
+        None => Attempt::TimedOut,
     };
     (attempt, rendered.fallbacks)
 }

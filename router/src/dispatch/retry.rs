@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rand::Rng;
+use rand::Rng as _;
+use rand::rngs::SmallRng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::HumanDuration;
@@ -38,15 +39,15 @@ impl Default for Retry {
 impl Retry {
     /// Returns a wait after this many failures, at random below a bound that grows with them, so
     /// that many who failed together do not come back together.
-    pub(crate) fn delay(&self, failures: u32) -> Duration {
+    pub(crate) fn delay(&self, failures: u32, chance: &mut SmallRng) -> Duration {
         let bound = self.delay_bound(failures);
-        rand::rng().random_range(Duration::ZERO..=bound)
+        chance.random_range(Duration::ZERO..=bound)
     }
 
     /// Returns a wait of at least half its bound: for a breaker, of which there is only one.
-    pub(crate) fn pause(&self, failures: u32) -> Duration {
+    pub(crate) fn pause(&self, failures: u32, chance: &mut SmallRng) -> Duration {
         let bound = self.delay_bound(failures);
-        rand::rng().random_range(bound / 2..=bound)
+        chance.random_range(bound / 2..=bound)
     }
 
     /// Returns the wait a destination asked for, within bounds.
@@ -62,6 +63,8 @@ impl Retry {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
 
     #[test]
@@ -69,9 +72,10 @@ mod tests {
         let retry = Retry::default();
         let bounds: Vec<_> = [1, 2, 3, 9, 10, 40].map(|n| retry.delay_bound(n).as_secs()).into();
         assert_eq!(bounds, [1, 2, 4, 256, 300, 300]);
+        let mut chance = SmallRng::seed_from_u64(1);
         for failures in 0..100 {
-            assert!(retry.delay(failures) <= retry.delay_max.0);
-            assert!(retry.pause(failures) >= retry.delay_bound(failures) / 2);
+            assert!(retry.delay(failures, &mut chance) <= retry.delay_max.0);
+            assert!(retry.pause(failures, &mut chance) >= retry.delay_bound(failures) / 2);
         }
         assert_eq!(retry.after(Duration::from_secs(90_000)), retry.retry_after_max.0);
     }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use outputs::Output;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::HumanDuration;
@@ -34,4 +35,32 @@ pub struct Settings {
     pub(crate) queue: QueueLimits,
     pub(crate) retry: Retry,
     pub(crate) send: Send,
+}
+
+impl Settings {
+    /// Returns what an output of this kind is to do, without bounds other than the defaults.
+    pub fn new(
+        kind: &'static str,
+        output: Arc<dyn Output>,
+        engine: templates::Engine,
+        send: Send,
+    ) -> Self {
+        let target = Target { kind, output, engine, attempt_timeout: send.attempt_timeout.0 };
+        Self {
+            target: Arc::new(target),
+            queue: QueueLimits::default(),
+            retry: Retry::default(),
+            send,
+        }
+    }
+
+    /// With these bounds of its queue.
+    pub fn queue(self, queue: QueueLimits) -> Self {
+        Self { queue, ..self }
+    }
+
+    /// With this way to try again.
+    pub fn retry(self, retry: Retry) -> Self {
+        Self { retry, ..self }
+    }
 }

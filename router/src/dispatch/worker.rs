@@ -14,10 +14,11 @@ use alert::GroupId;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use outputs::Receipt;
+use rand::{SeedableRng, rngs::SmallRng};
 use service::ErrorChain;
 use tokio::{
     task::{Id, JoinError, JoinSet},
-    time::{Instant, sleep, sleep_until},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -29,7 +30,12 @@ use super::{
     queue::{Job, Pushed, Queue},
     settings::Settings,
 };
-use crate::{core::Handle, metrics::DispatchMetrics, record::Record};
+use crate::{
+    core::Handle,
+    machine::{Machine, Sleep},
+    metrics::DispatchMetrics,
+    record::Record,
+};
 
 /// Ends of notifications on their way to the journal; no attempt starts beyond.
 const SETTLING_MAX: usize = 64;
@@ -72,6 +78,7 @@ pub(crate) struct Worker {
     settings: Arc<Settings>,
     breaker: Breaker,
     budget: Option<Budget>,
+    chance: SmallRng,
     attempts: JoinSet<Ended>,
     under_way: HashMap<Id, Job>,
     settling: JoinSet<GroupId>,
@@ -106,7 +113,8 @@ impl Worker {
         let settings = lookout.settings.load_full();
         Self {
             breaker: Breaker::new(settings.retry.failures_max),
-            budget: settings.send.rate.map(|rate| Budget::new(rate, Instant::now())),
+            budget: settings.send.rate.map(|rate| Budget::new(rate, core.machine().instant())),
+            chance: SmallRng::seed_from_u64(core.machine().seed()),
             lookout,
             core,
             metrics,
@@ -131,11 +139,14 @@ impl Worker {
             let wake = if stopping { None } else { self.start_attempts() };
             self.refill().await;
             self.show();
+            let wake = wake.map(|wake| self.core.machine().sleep_until(wake));
+            // Whichever comes first, all else is looked at again.
             tokio::select! {
-                () = self.lookout.queue.changed() => {}
-                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended),
+                biased;
                 Some(settled) = self.settling.join_next() => self.settled(settled),
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended),
+                () = self.lookout.queue.changed() => {}
+                () = woken(wake) => {}
                 () = stop.cancelled(), if !stopping => {}
             }
         }
@@ -144,7 +155,7 @@ impl Worker {
     /// Starts what may start now, and returns when to look again if nothing else happens.
     fn start_attempts(&mut self) -> Option<Instant> {
         loop {
-            let now = Instant::now();
+            let now = self.core.machine().instant();
             if self.attempts.len() >= self.settings.send.concurrency.max(1)
                 || self.settling.len() >= SETTLING_MAX
             {
@@ -169,16 +180,16 @@ impl Worker {
 
     fn start(&mut self, mut job: Job) {
         job.attempts += 1;
-        job.first_attempt.get_or_insert_with(Instant::now);
+        job.first_attempt.get_or_insert(self.core.machine().instant());
         let target = Arc::clone(&self.settings.target);
         let core = self.core.clone();
         let notification = Arc::clone(&job.notification);
         let number = job.attempts;
         self.lookout.counts.attempts.fetch_add(1, Ordering::Relaxed);
         let task = self.attempts.spawn(async move {
-            let started = Instant::now();
+            let started = core.machine().instant();
             let (attempt, fallbacks) = attempt(&target, &core, &notification, number).await;
-            Ended { attempt, fallbacks, took: started.elapsed() }
+            Ended { attempt, fallbacks, took: core.machine().instant() - started }
         });
         self.under_way.insert(task.id(), job);
     }
@@ -203,7 +214,8 @@ impl Worker {
             }
             Attempt::Stopped => return self.lookout.queue.release(job.notification.group),
             Attempt::Denied(reason) => {
-                let pause = self.breaker.denied(Instant::now(), &self.settings.retry);
+                let pause =
+                    self.breaker.denied(self.core.machine().instant(), &self.settings.retry);
                 self.opened(pause, &reason);
                 return self.retry(job, reason);
             }
@@ -218,7 +230,8 @@ impl Worker {
                 reason
             }
         };
-        let trying = job.first_attempt.map_or(Duration::ZERO, |first| first.elapsed());
+        let now = self.core.machine().instant();
+        let trying = job.first_attempt.map_or(Duration::ZERO, |first| now - first);
         if trying >= self.settings.retry.give_up_after.0 {
             let reason = format!("gave up after {} attempts: {reason}", job.attempts);
             return self.dead_letter(job, reason);
@@ -232,7 +245,8 @@ impl Worker {
         if asked.is_some() {
             self.metrics.retry_after.with_label_values(&[&*self.lookout.name]).inc();
         }
-        if let Some(pause) = self.breaker.failure(Instant::now(), retry, asked) {
+        let now = self.core.machine().instant();
+        if let Some(pause) = self.breaker.failure(now, retry, asked, &mut self.chance) {
             self.opened(pause, reason);
         }
     }
@@ -248,7 +262,8 @@ impl Worker {
             attempt = job.attempts, reason, "delivery failed, will retry"
         );
         self.health(|health| health.last_error = Some(cut(&reason)));
-        let not_before = Instant::now() + self.settings.retry.delay(job.attempts);
+        let delay = self.settings.retry.delay(job.attempts, &mut self.chance);
+        let not_before = self.core.machine().instant() + delay;
         self.lookout.queue.retry(job, not_before);
     }
 
@@ -256,7 +271,8 @@ impl Worker {
         if self.breaker.success() {
             info!(output = %self.lookout.name, "the output takes notifications again");
         }
-        self.health(|health| health.last_delivered = Some(service::clock::now()));
+        let now = self.core.machine().now();
+        self.health(|health| health.last_delivered = Some(now));
         self.lookout.counts.delivered.fetch_add(1, Ordering::Relaxed);
         self.end("delivered");
         let Job { notification, attempts, .. } = job;
@@ -319,8 +335,8 @@ impl Worker {
         let lookout = Arc::clone(&self.lookout);
         // It runs on the core's thread: what it sees as pending has no end that was applied, and
         // whatever has one on its way is held here.
+        let now = self.core.machine().instant();
         let refilled = self.core.ask(move |state| {
-            let now = Instant::now();
             for notification in state.pipeline.pending_to(&lookout.name) {
                 if lookout.queue.push(notification, now) == Pushed::Refused {
                     break;
@@ -339,7 +355,8 @@ impl Worker {
         }
         // Whatever was wrong may be right now.
         self.breaker = Breaker::new(settings.retry.failures_max);
-        self.budget = settings.send.rate.map(|rate| Budget::new(rate, Instant::now()));
+        let now = self.core.machine().instant();
+        self.budget = settings.send.rate.map(|rate| Budget::new(rate, now));
         self.lookout.queue.limit(settings.queue);
         self.lookout.queue.hurry();
         self.fallback_warned.clear();
@@ -374,7 +391,8 @@ impl Worker {
         };
         let name = &*self.lookout.name;
         self.metrics.breaker.with_label_values(&[name]).set(gauge);
-        let until = self.breaker.next_attempt().map_or(0.0, since_1970);
+        let until = self.breaker.next_attempt();
+        let until = until.map_or(0.0, |until| since_1970(&**self.core.machine(), until));
         self.metrics.paused_until.with_label_values(&[name]).set(until);
         let under_way = i64::try_from(self.under_way.len()).unwrap_or(i64::MAX);
         self.metrics.in_flight.with_label_values(&[name]).set(under_way);
@@ -389,19 +407,28 @@ impl Worker {
 /// Appends the record until the journal takes it or there is no more time. Every try tells the time
 /// anew: an old one would look like a clock that was set back.
 async fn settle(core: &Handle, stop: &CancellationToken, record: impl Fn(Timestamp) -> Record) {
-    while let Err(error) = core.append(&[record(service::clock::now())]).await {
+    while let Err(error) = core.append(&[record(core.machine().now())]).await {
         debug!(error = %ErrorChain(&error), "the journal does not take a delivery's end");
         tokio::select! {
-            () = sleep(SETTLE_RETRY) => {}
+            biased;
+            () = core.machine().sleep(SETTLE_RETRY) => {}
             () = stop.cancelled() => break,
         }
     }
 }
 
+/// Ends when the sleep does; never without one.
+async fn woken(wake: Option<Sleep>) {
+    match wake {
+        Some(wake) => wake.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Returns a moment of the runtime's clock in seconds since 1970.
-fn since_1970(moment: Instant) -> f64 {
-    let ahead = moment.saturating_duration_since(Instant::now());
-    service::clock::now().as_millisecond() as f64 / 1000.0 + ahead.as_secs_f64()
+fn since_1970(machine: &dyn Machine, moment: Instant) -> f64 {
+    let ahead = moment.saturating_duration_since(machine.instant());
+    machine.now().as_millisecond() as f64 / 1000.0 + ahead.as_secs_f64()
 }
 
 fn cut(reason: &str) -> String {
@@ -421,7 +448,7 @@ mod tests {
     use prometheus::Registry;
 
     use super::*;
-    use crate::{core, live::Live, metrics::CoreMetrics};
+    use crate::{core, live::Live, machine::Local, metrics::CoreMetrics};
 
     #[tokio::test]
     async fn an_end_the_journal_took_late_tells_the_time_it_was_taken_at() {
@@ -433,12 +460,13 @@ mod tests {
             snapshot_records: 1,
             snapshot_interval: Duration::from_secs(60),
             decisions: journal::Options::default(),
+            machine: Arc::new(Local),
         };
         let metrics = CoreMetrics::register(&Registry::new()).unwrap();
         let stop = CancellationToken::new();
         // Its cursor holds everything back, and it is not started.
         let (_core, handle) =
-            core::open(journal.clone(), options, Live::new(), metrics, stop.clone()).unwrap();
+            core::open(journal.clone(), options, Live::new(), metrics, stop.clone()).await.unwrap();
         while journal.append(vec![vec![b' '; 1000].into()]).await.is_ok() {}
 
         let mut settling = pin!(settle(&handle, &stop, |now| Record::Tick { now }));

@@ -13,6 +13,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use journal::AppendError;
 use serde::Serialize;
 use service::server::PeerNames;
@@ -64,7 +65,9 @@ async fn receive(State(ingest): State<Arc<Ingest>>, request: Request) -> Respons
 }
 
 async fn test(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    let read = async |_: &Ingest, _: &HeaderMap, _| Ok((Decoded::whole(vec![test_alert()]), None));
+    let read = async |ingest: &Ingest, _: &HeaderMap, _| {
+        Ok((Decoded::whole(vec![test_alert(ingest.stamp.now())]), None))
+    };
     ingest.answer(request, &input::FALCO, read).await
 }
 
@@ -77,8 +80,7 @@ async fn alertmanager_webhook(State(ingest): State<Arc<Ingest>>, request: Reques
 }
 
 /// The alert `/test` makes, as falcosidekick's.
-fn test_alert() -> Alert {
-    let now = service::clock::now();
+fn test_alert(now: Timestamp) -> Alert {
     let fields = [("proc.name", "falcosidekick"), ("user.name", "falcosidekick")];
     Alert {
         id: AlertId::random(),
@@ -172,7 +174,7 @@ impl Ingest {
 
         let bounds = Bounds {
             alerts_max: self.config.alerts_max,
-            received: service::clock::now(),
+            received: self.stamp.now(),
             alertmanager: Arc::clone(&self.alertmanager),
         };
         if encoding == Encoding::Identity && body.len() <= INLINE_BYTES_MAX {

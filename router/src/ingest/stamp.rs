@@ -7,8 +7,12 @@
 use std::sync::Arc;
 
 use alert::Alert;
+use jiff::Timestamp;
 
-use crate::kubernetes::{OWNER_MISSING, Owners};
+use crate::{
+    kubernetes::{OWNER_MISSING, Owners},
+    machine::{Local, Machine},
+};
 
 /// Who sent the alert: the first DNS name of its certificate, `token:NAME`, or `local:NAME` for a
 /// part of this process.
@@ -17,14 +21,31 @@ const SENDER: &str = "saker.sender";
 const RESERVED: [&str; 2] = [SENDER, OWNER_MISSING];
 
 /// Completes alerts as they come in. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Stamp {
     owners: Option<Arc<Owners>>,
+    machine: Arc<dyn Machine>,
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self::new(None)
+    }
 }
 
 impl Stamp {
     pub(crate) fn new(owners: Option<Arc<Owners>>) -> Self {
-        Self { owners }
+        Self { owners, machine: Arc::new(Local) }
+    }
+
+    /// Returns one that takes the time from this machine.
+    pub fn on(machine: Arc<dyn Machine>) -> Self {
+        Self { owners: None, machine }
+    }
+
+    /// Returns the time an alert that comes now is received at.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.machine.now()
     }
 
     /// Completes the alerts of one sender. Waits, within bounds, for pods Kubernetes has not told of
