@@ -21,6 +21,8 @@ fn one() -> u32 {
     1
 }
 
+/// What is missing of a token may be less than a clock shows: whoever waits that long waits in vain.
+const WAIT_MIN: Duration = Duration::from_micros(1);
 /// Then it is looked at again; far below what an instant can be.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
@@ -47,7 +49,8 @@ impl Budget {
             return Ok(());
         }
         let wait = (1.0 - self.tokens) / self.rate.per_second;
-        Err(now + Duration::try_from_secs_f64(wait).map_or(WAIT_MAX, |wait| wait.min(WAIT_MAX)))
+        let wait = Duration::try_from_secs_f64(wait).unwrap_or(WAIT_MAX);
+        Err(now + wait.clamp(WAIT_MIN, WAIT_MAX))
     }
 
     /// Takes the token that was ready.
@@ -73,5 +76,20 @@ mod tests {
         assert_eq!(take(next), Ok(()));
         assert!(take(next).is_err());
         assert_eq!(take(start + Duration::from_secs(3600)), Ok(()));
+    }
+
+    #[test]
+    fn whoever_waits_as_told_gets_a_token_in_the_end() {
+        let mut now = Instant::now();
+        for per_second in [0.1, 0.3, 0.7, 3.0, 7.0, 1e-9] {
+            let mut budget = Budget::new(Rate { per_second, burst: 1 }, now);
+            for _ in 0..50 {
+                budget.ready(now).map(|()| budget.take()).ok();
+                if let Err(next) = budget.ready(now) {
+                    assert!(next > now, "{per_second} a second: told to wait for nothing");
+                    now = next;
+                }
+            }
+        }
     }
 }
