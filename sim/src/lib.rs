@@ -6,6 +6,8 @@
 pub mod chance;
 pub mod disk;
 pub mod journal;
+pub mod router;
+pub mod time;
 pub mod trace;
 
 /// What one simulation came to.
@@ -23,6 +25,8 @@ pub struct Outcome {
 pub enum Simulation {
     /// The journal alone, over a disk that fails.
     Journal,
+    /// The router, from its senders to its destinations.
+    Router,
 }
 
 impl Simulation {
@@ -30,6 +34,7 @@ impl Simulation {
     pub fn name(self) -> &'static str {
         match self {
             Self::Journal => "journal",
+            Self::Router => "router",
         }
     }
 
@@ -37,6 +42,7 @@ impl Simulation {
     pub fn run(self, seed: u64, show: trace::Show) -> Outcome {
         match self {
             Self::Journal => journal::simulate(seed, show),
+            Self::Router => router::simulate(seed, show),
         }
     }
 }

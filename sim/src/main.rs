@@ -9,7 +9,7 @@ use sim::{Simulation, trace::Show};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// What is simulated.
-    #[arg(value_enum, default_value = "journal")]
+    #[arg(value_enum, default_value = "router")]
     simulation: Simulation,
     /// Shows the whole history of this seed.
     #[arg(long)]
