@@ -115,7 +115,7 @@ fn nothing_the_router_accepted_is_lost_and_nobody_hears_of_it_twice() {
         "400",
         "401",
     ];
-    every_seed_holds(Simulation::Router, 200, &expected);
+    every_seed_holds(Simulation::Router, 160, &expected);
 }
 
 #[test]

@@ -94,9 +94,11 @@ routes: [{{ group_by: [rule], group_wait: 0s }}]
     router.settled().await;
     assert_eq!(site.lines("first.jsonl").len(), 1);
 
+    // New outputs are there before the configuration is in force.
+    let before = router.status().await.config.loaded;
     site.configure(&second);
     eventually("the second is in force", async || {
-        (router.status().await.outputs.len() == 2).then_some(())
+        (router.status().await.config.loaded != before).then_some(())
     })
     .await;
     router.send(&[alert("Two", "Notice", "web")]).await;
@@ -111,11 +113,13 @@ routes: [{{ group_by: [rule], group_wait: 0s }}]
     let ledger = router.settled().await;
     assert_eq!((site.lines("second.jsonl").len(), ledger.accepted), (2, 3));
 
+    let before = router.status().await.config.loaded;
     site.configure(first);
     eventually("the first is in force again", async || {
-        (router.status().await.outputs.len() == 1).then_some(())
+        (router.status().await.config.loaded != before).then_some(())
     })
     .await;
-    assert_eq!(router.status().await.config.refused, None);
+    let status = router.status().await;
+    assert_eq!((status.outputs.len(), status.config.refused), (1, None));
     assert_eq!(router.stop().await, Some(0));
 }
