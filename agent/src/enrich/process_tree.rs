@@ -16,6 +16,9 @@ const GRACE_NS: u64 = 2_000_000_000;
 const ANCESTORS_MAX: u16 = 96;
 const ANCESTORS_KEPT: u16 = 64;
 
+/// Entries of `order` that may be of nobody, beside one for each process.
+const GONE_MAX: usize = 1024;
+
 /// All known processes by pid.
 #[derive(Debug)]
 pub(crate) struct ProcessTree {
@@ -190,7 +193,7 @@ impl ProcessTree {
                 self.evicted += 1;
             }
         }
-        if self.order.len() > 2 * self.processes_max.max(64) {
+        if self.order.len() > 2 * self.by_pid.len() + GONE_MAX {
             let by_pid = &self.by_pid;
             self.order.retain(|(pid, start)| by_pid.get(pid).is_some_and(|node| node.is(*start)));
         }
@@ -284,6 +287,18 @@ mod tests {
         tree.insert(process(4, 4, None), 0, true);
         assert!(tree.current(1).is_none());
         assert_eq!((tree.len(), tree.evicted()), (2, 2));
+    }
+
+    #[test]
+    fn those_long_gone_take_no_memory() {
+        let mut tree = ProcessTree::new(65_536);
+        for number in 1..50_000 {
+            tree.insert(process(number, number as u64, None), 0, true);
+            tree.end(number, number as u64, 0);
+            tree.expire(GRACE_NS);
+            assert!(tree.order.len() <= GONE_MAX + 3, "{number}: {}", tree.order.len());
+        }
+        assert_eq!((tree.len(), tree.ended.len()), (0, 0));
     }
 
     #[test]
