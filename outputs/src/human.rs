@@ -249,4 +249,13 @@ mod tests {
         assert!(text.starts_with("2026-11-21T08:00:00+00:00  Warning"), "{text}");
         assert!(text.ends_with("(seen 37 times)"), "{text}");
     }
+
+    #[test]
+    fn a_finding_that_is_over_says_since_when() {
+        let line = Line { color: false, width_max: None, zone: TimeZone::UTC, date: Date::Without };
+        let mut finding = samples::typical().findings.remove(0);
+        (finding.count, finding.ended) = (3, Some(finding.first_seen));
+        let shown = line.of_finding(&finding);
+        assert!(shown.ends_with(" (seen 3 times) (over since 08:00:00)"), "{shown}");
+    }
 }
