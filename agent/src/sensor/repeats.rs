@@ -29,6 +29,8 @@ const RECORD_BYTES_MAX: usize = 512;
 /// Records that came to nothing, each at the place its hash says.
 pub(super) struct Repeats {
     places: Box<[Place]>,
+    /// Hashes of records that came to nothing once: most do not come again, and cost no more than this.
+    once: Box<[u64]>,
     hasher: DefaultHashBuilder,
     /// By what they came to nothing; without it none is remembered.
     standard: Option<(Standard, Arc<Names>)>,
@@ -77,6 +79,7 @@ impl Repeats {
     pub(super) fn new() -> Self {
         Self {
             places: (0..PLACES).map(|_| Place::default()).collect(),
+            once: vec![0; PLACES].into(),
             hasher: DefaultHashBuilder::default(),
             standard: None,
             counts: RepeatCounts::default(),
@@ -122,8 +125,11 @@ impl Repeats {
         }
     }
 
-    /// Remembers a record that was looked for and came to nothing.
+    /// Remembers a record that was looked for and came to nothing, if one of its hash did before.
     pub(super) fn learn(&mut self, hash: u64, record: &[u8], processes: &mut Processes) {
+        if std::mem::replace(&mut self.once[place_of(hash)], hash) != hash {
+            return;
+        }
         let (Some(pieces), Some(header)) = (self.fitting(record), Header::of(record)) else {
             return;
         };
