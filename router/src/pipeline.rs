@@ -70,7 +70,7 @@ pub use judge::Judged;
 pub use ledger::{Ledger, OutputLedger};
 pub use matcher::{Comparison, Matcher, of_go};
 pub use notice::SilenceNotices;
-pub use preview::{Preview, Previewed};
+pub use preview::{PastPreview, Preview, Previewed};
 pub use recurrence::Recurrence;
 pub use silence::{Former, SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};
 pub use snapshot::RestoreError;

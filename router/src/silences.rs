@@ -46,7 +46,8 @@ pub(crate) async fn end(core: &Handle, id: SilenceId, by: String) -> Result<Sile
     find(core, &id).await
 }
 
-/// Returns which of the findings that are active now a silence would hide while it counts.
+/// Returns which of the findings that are active now a silence would hide while it counts; nothing
+/// of the past.
 pub(crate) async fn preview(core: &Handle, silence: &Silence) -> Result<Preview, ApiError> {
     let mut preview = Preview::default();
     loop {

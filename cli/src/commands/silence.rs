@@ -104,6 +104,15 @@ async fn preview(what: SilencedArgs, api: &ApiArgs) -> anyhow::Result<()> {
         preview.alerts,
         preview.since.map(|since| format!(" since {since:.0}")).unwrap_or_default()
     ));
+    if let Some(past) = &preview.past {
+        print::line(format_args!(
+            "in the last week it would have hidden {} of {} alerts{}, {} of which somebody heard of",
+            past.alerts,
+            past.examined,
+            if past.incomplete { " (not all could be looked at)" } else { "" },
+            past.told,
+        ));
+    }
     let rows: Vec<Vec<String>> = preview
         .listed
         .iter()

@@ -15,12 +15,13 @@ use super::{
 };
 use crate::{
     history::{AlertFilter, Asked, PartError, QUERY_TIME_MAX},
-    pipeline::ReasonKind,
+    pipeline::{PastPreview, ReasonKind, Silence},
 };
 
 /// Longest part of the list of alerts.
 const LIMIT_MAX: usize = 1000;
 const LIMIT: usize = 100;
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Which alerts; all that are given must hold.
@@ -109,6 +110,18 @@ impl Wanted {
             before: self.before,
         })
     }
+}
+
+/// Returns what a silence would have hidden in the last week; `None` if there is no history.
+pub(super) async fn would_have_hidden(
+    api: &Api,
+    silence: Silence,
+) -> Result<Option<PastPreview>, ApiError> {
+    if api.history.is_none() {
+        return Ok(None);
+    }
+    let since = service::clock::now() - WEEK;
+    ask(api, move |asked| asked.would_have_hidden(&silence, since)).await.map(Some)
 }
 
 /// Asks the history; it takes a thread for as long as that takes.

@@ -13,7 +13,7 @@ use service::access::Caller;
 use uuid::Uuid;
 
 use super::{
-    Api, ApiError, error,
+    Api, ApiError, error, past,
     types::{By, List, NewSilence, Preview, Silence, SilenceId, SilenceView},
 };
 use crate::{pipeline::Matcher, silences};
@@ -67,7 +67,9 @@ pub(super) async fn preview(
     let now = service::clock::now();
     let silence = silence("preview".to_owned(), error::body(&body)?, &caller, now)?;
     silence.check_at(now).map_err(ApiError::Refused)?;
-    silences::preview(&api.core, &silence).await.map(Json)
+    let mut preview = silences::preview(&api.core, &silence).await?;
+    preview.past = past::would_have_hidden(&api, silence).await?;
+    Ok(Json(preview))
 }
 
 pub(super) async fn expire(

@@ -20,7 +20,7 @@ use super::{
     reader::{About, AlertFilter, AlertRow, PartReader},
 };
 use crate::{
-    pipeline::{Decision, DecisionKind},
+    pipeline::{Decision, DecisionKind, PastPreview, Silence},
     record::Record,
 };
 
@@ -182,6 +182,41 @@ impl Asked {
         }
         page.incomplete = self.incomplete;
         page
+    }
+
+    /// Returns what a silence would have hidden of the alerts decided upon since then; the newest are
+    /// looked at first.
+    pub(crate) fn would_have_hidden(mut self, silence: &Silence, since: Timestamp) -> PastPreview {
+        let mut filter = AlertFilter { from: Some(since), ..AlertFilter::default() };
+        let mut preview = PastPreview { since, ..PastPreview::default() };
+        for part in self.parts.iter().rev() {
+            loop {
+                let rows = part.alerts(&filter, LOOKED_AT_ONCE);
+                let is_over = matches!(rows, Err(PartError::Deadline));
+                let rows = or_note(rows, &mut self.incomplete);
+                let is_last = rows.len() < LOOKED_AT_ONCE;
+                for row in rows {
+                    filter.before = Some(row.sequence);
+                    preview.examined += 1;
+                    let past = past(row);
+                    let Some(alert) = &past.alert else { continue };
+                    let subject = subject(alert, &past.decision);
+                    if silence.would_have_hidden(&subject, past.decision.time) {
+                        preview.alerts += 1;
+                        preview.told += u64::from(past.decision.is_routed());
+                    }
+                }
+                if is_over {
+                    preview.incomplete = true;
+                    return preview;
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        preview.incomplete = self.incomplete;
+        preview
     }
 
     /// Returns the account of the whole minutes from `from` to `until`; `None` as long as nothing is

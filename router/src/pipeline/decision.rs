@@ -22,6 +22,13 @@ pub struct Decision {
     pub kind: DecisionKind,
 }
 
+impl Decision {
+    /// Returns whether somebody is told of the alert that this is about.
+    pub(crate) fn is_routed(&self) -> bool {
+        matches!(&self.kind, DecisionKind::Alert(alert) if alert.verdict == Verdict::Routed)
+    }
+}
+
 /// What was decided; `kind` in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

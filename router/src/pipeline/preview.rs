@@ -11,7 +11,7 @@ use super::{Pipeline, Silence, arrival};
 const LISTED_MAX: usize = 20;
 
 /// Which of the findings that are active now a silence would hide: their first alerts were held against
-/// it. What was active before and is not any more is not looked at.
+/// it; and what it would have hidden of the last week's alerts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
     /// Active findings that were looked at.
@@ -25,6 +25,22 @@ pub struct Preview {
     pub since: Option<Timestamp>,
     /// The most recent of them, at most 20.
     pub listed: Vec<Previewed>,
+    /// Absent if there is no history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<PastPreview>,
+}
+
+/// What a silence would have hidden in its times of the calendar, if it has any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastPreview {
+    /// Alerts from then on were looked at.
+    pub since: Timestamp,
+    pub examined: u64,
+    pub alerts: u64,
+    /// Those of them that somebody was to be told of.
+    pub told: u64,
+    /// Not all were looked at: that took too long, or a file could not be read.
+    pub incomplete: bool,
 }
 
 /// A finding that a silence would hide.
@@ -76,6 +92,7 @@ impl Pipeline {
                     alerts: live.count,
                     last_seen: self.clock.wall(live.last_seen),
                 }],
+                past: None,
             });
         }
         preview

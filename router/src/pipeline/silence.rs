@@ -144,6 +144,12 @@ impl Silence {
         matcher::holds(self.condition.as_ref(), &self.matchers, subject)
     }
 
+    /// Returns whether it would have hidden the alert then, had it been there: whenever it starts and
+    /// ends.
+    pub(crate) fn would_have_hidden(&self, subject: &Subject<'_>, then: Timestamp) -> bool {
+        interval::any(&self.times, then) && self.matches(subject)
+    }
+
     /// Returns what it hides, as it was written.
     pub fn what(&self) -> String {
         matcher::written(self.condition.as_ref(), &self.matchers)

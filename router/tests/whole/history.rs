@@ -4,7 +4,7 @@ use std::fs;
 
 use reqwest::Method;
 use router::{
-    api::types::{Explanation, PastPage, SpanLedger},
+    api::types::{Explanation, PastPage, Preview, SpanLedger},
     pipeline::DecisionKind,
 };
 use serde_json::Value;
@@ -291,4 +291,31 @@ async fn a_history_leaves_room_for_the_journal_on_a_small_disk() {
     .await;
     router.kill();
     drop(disk);
+}
+
+#[tokio::test]
+async fn a_silence_is_held_against_the_last_week_before_it_is_added() {
+    let site = Site::new(FILE);
+    let router = site.start();
+    let noise = |workload| alert("Noise", "Notice", workload);
+    router.send(&[noise("a"), noise("a"), noise("b"), alert("Signal", "Notice", "a")]).await;
+    remembered(&router, "", 4).await;
+    let hidden = async |silence: Value| {
+        let response = router.request(Method::POST, "/api/v1/silences/preview", &silence).await;
+        let preview: Preview = response.json().await.unwrap();
+        let past = preview.past.unwrap();
+        assert!(!past.incomplete);
+        (past.examined, past.alerts, past.told)
+    };
+    let silence = |condition: &str| {
+        serde_json::json!({
+            "match": condition, "duration": "1h", "author": "ann", "comment": "c",
+        })
+    };
+    assert_eq!(hidden(silence("rule = Noise")).await, (4, 3, 2));
+    assert_eq!(hidden(silence("rule = Other")).await, (4, 0, 0));
+    // It would count in no month: nothing is of that time.
+    let mut never = silence("rule = Noise");
+    never["times"] = serde_json::json!([{ "years": ["2001"] }]);
+    assert_eq!(hidden(never).await, (4, 0, 0));
 }
