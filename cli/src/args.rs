@@ -27,7 +27,7 @@ pub(crate) use rules::{
     TestArgs, TopArgs,
 };
 pub(crate) use silence::{AddSilenceArgs, SilenceCommand, SilencedArgs};
-pub(crate) use span::SpanArgs;
+pub(crate) use span::{Moment, SpanArgs};
 pub(crate) use window::{AddWindowArgs, WindowCommand};
 
 /// Runtime alerts, from the kernel to the person who must act.
@@ -294,6 +294,34 @@ pub(crate) enum DeadLettersCommand {
         /// With --all: only those of this output.
         #[arg(long, requires = "all")]
         output: Option<String>,
+        #[arg(long, env = "USER", default_value = "unknown")]
+        author: String,
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Show the notification that was not delivered.
+    Show {
+        /// The notification's id.
+        id: String,
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Give one up, or all: it is not kept for a replay any more, and its alerts stay counted.
+    #[command(after_help = "Examples:\n  saker deadletters purge 3f1c0b2a99d04711\n  \
+        saker deadletters purge --all --output old-hook\n  saker deadletters purge --all --before 7d")]
+    Purge {
+        /// The notification's id.
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// All of them.
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// With --all: only those of this output.
+        #[arg(long, requires = "all")]
+        output: Option<String>,
+        /// With --all: only those that died before this time, or as long ago: `7d`.
+        #[arg(long, requires = "all", value_name = "TIME")]
+        before: Option<Moment>,
         #[arg(long, env = "USER", default_value = "unknown")]
         author: String,
         #[command(flatten)]

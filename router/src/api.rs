@@ -4,11 +4,11 @@
 //! that cannot keep up misses alerts and is told how many.
 
 mod auth;
+mod deadletters;
 pub(crate) mod error;
 mod explain;
 mod past;
 mod read;
-mod replay;
 mod silences;
 mod tail;
 pub mod types;
@@ -116,8 +116,10 @@ pub fn routes(
         .route("/notifications/{id}", get(read::notification))
         .route("/explain/{alert}", get(explain::explain))
         .route("/deadletters", get(read::dead_letters))
-        .route("/deadletters/replay", post(replay::all))
-        .route("/deadletters/{id}/replay", post(replay::one))
+        .route("/deadletters/replay", post(deadletters::replay_all))
+        .route("/deadletters/purge", post(deadletters::purge_all))
+        .route("/deadletters/{id}", delete(deadletters::purge_one))
+        .route("/deadletters/{id}/replay", post(deadletters::replay_one))
         .route("/silences", get(silences::list).post(silences::add))
         .route("/silences/preview", post(silences::preview))
         .route("/silences/{id}", delete(silences::expire).get(silences::show).put(silences::put))

@@ -169,6 +169,9 @@ impl Pipeline {
             Record::Replayed { notification, by, .. } => {
                 self.replay(sequence, *notification, by, effects);
             }
+            Record::Purged { notification, by, .. } => {
+                self.purge(sequence, *notification, by, effects);
+            }
         }
         self.fire(sequence, effects);
     }

@@ -78,6 +78,12 @@ pub enum Record {
         notification: NotificationId,
         by: String,
     },
+    /// A person gave a dead letter up: it is not kept for a replay any more.
+    Purged {
+        at: Timestamp,
+        notification: NotificationId,
+        by: String,
+    },
     /// Room for what later versions write; kept so that an old journal with it still reads.
     #[serde(skip)]
     Unknown(BTreeMap<String, serde_json::Value>),
@@ -96,13 +102,14 @@ impl Record {
             | Self::WindowRemoved { at, .. }
             | Self::Delivered { at, .. }
             | Self::DeadLettered { at, .. }
-            | Self::Replayed { at, .. } => Some(*at),
+            | Self::Replayed { at, .. }
+            | Self::Purged { at, .. } => Some(*at),
             Self::Unknown(_) => None,
         }
     }
 }
 
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "alert",
     "tick",
     "configured",
@@ -113,6 +120,7 @@ const KINDS: [&str; 10] = [
     "delivered",
     "dead_lettered",
     "replayed",
+    "purged",
 ];
 
 impl Serialize for Record {
@@ -218,6 +226,7 @@ mod tests {
             format!(
                 "{{\"replayed\":{{{at},\"notification\":\"0000000000000001\",\"by\":\"ann\"}}}}"
             ),
+            format!("{{\"purged\":{{{at},\"notification\":\"0000000000000001\",\"by\":\"ann\"}}}}"),
         ] {
             let record: Record = serde_json::from_str(&json).unwrap();
             assert!(!matches!(record, Record::Unknown(_)), "{json}");

@@ -16,8 +16,9 @@ pub(crate) struct SpanArgs {
     until: Option<Moment>,
 }
 
+/// A time that is past.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Moment(Timestamp);
+pub(crate) struct Moment(pub(crate) Timestamp);
 
 impl FromStr for Moment {
     type Err = String;

@@ -1,6 +1,7 @@
 //! `saker deadletters`: what could not be delivered, and once more.
 
-use router::api::types::{By, DeadLetterView, List, ReplayAll, Replayed};
+use alert::Notification;
+use router::api::types::{By, DeadLetterView, List, PurgeAll, Purged, ReplayAll, Replayed};
 
 use super::silence::segment;
 use crate::{
@@ -23,7 +24,38 @@ pub(crate) async fn execute(command: DeadLettersCommand) -> anyhow::Result<Code>
             let replayed = Client::new(&api)?.post("/api/v1/deadletters/replay", &all).await?;
             show(&api, &replayed)
         }
+        DeadLettersCommand::Show { id, api } => {
+            let path = format!("/api/v1/notifications/{}", segment(&id));
+            let notification: Notification = Client::new(&api)?.get(&path).await?;
+            match api.format {
+                Format::Json => print::json(&notification)?,
+                Format::Text => print::line(serde_json::to_string_pretty(&notification)?),
+            }
+            Ok(Code::Success)
+        }
+        DeadLettersCommand::Purge { id: Some(id), author, api, .. } => {
+            let path = format!("/api/v1/deadletters/{}", segment(&id));
+            let purged = Client::new(&api)?.delete(&path, &By { by: author }).await?;
+            show_purged(&api, &purged)
+        }
+        DeadLettersCommand::Purge { id: None, output, before, author, api, .. } => {
+            let all = PurgeAll { by: author, output, before: before.map(|before| before.0) };
+            let purged = Client::new(&api)?.post("/api/v1/deadletters/purge", &all).await?;
+            show_purged(&api, &purged)
+        }
     }
+}
+
+fn show_purged(api: &ApiArgs, purged: &Purged) -> anyhow::Result<Code> {
+    match api.format {
+        Format::Json => print::json(purged)?,
+        Format::Text => print::line(format_args!(
+            "{} given up, which told of {}",
+            print::counted(purged.notifications.len(), "dead letter"),
+            print::counted_u64(purged.alerts, "alert")
+        )),
+    }
+    Ok(Code::Success)
 }
 
 fn show(api: &ApiArgs, replayed: &Replayed) -> anyhow::Result<Code> {

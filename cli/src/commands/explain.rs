@@ -99,6 +99,11 @@ fn sentences(decision: &Decision) -> Vec<String> {
             print::plain(output),
             print::plain(reason)
         )],
+        DecisionKind::Purged { notification, output, by, .. } => vec![format!(
+            "purged     {at} {notification} for {} by {}",
+            print::plain(output),
+            print::plain(by)
+        )],
         DecisionKind::Replayed { notification, output, by, .. } => vec![format!(
             "replayed   {at} {notification} for {} by {}",
             print::plain(output),

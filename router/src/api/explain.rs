@@ -324,7 +324,10 @@ impl Story {
                 notification_of(&decision.kind).is_some()
                     && notification_of(&decision.kind) == *tells
             });
-            last.is_some_and(|last| matches!(last.kind, DecisionKind::DeadLettered { .. }))
+            last.is_some_and(|last| {
+                let kind = &last.kind;
+                matches!(kind, DecisionKind::DeadLettered { .. } | DecisionKind::Purged { .. })
+            })
         })
     }
 }
@@ -333,6 +336,7 @@ fn notification_of(kind: &DecisionKind) -> Option<NotificationId> {
     match kind {
         DecisionKind::DeadLettered { notification, .. }
         | DecisionKind::Replayed { notification, .. }
+        | DecisionKind::Purged { notification, .. }
         | DecisionKind::ReplayRefused { notification, .. }
         | DecisionKind::Superseded { notification, .. } => Some(*notification),
         _ => None,

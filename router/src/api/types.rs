@@ -189,6 +189,28 @@ pub struct ReplayAll {
     pub output: Option<String>,
 }
 
+/// Body of `POST /api/v1/deadletters/purge`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeAll {
+    pub by: String,
+    /// Only those of this output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Only those that became dead letters before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+}
+
+/// Answer to a purge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// Not kept any more.
+    pub notifications: Vec<NotificationId>,
+    /// Alerts they told of.
+    pub alerts: u64,
+}
+
 /// Answer to a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayed {

@@ -299,6 +299,7 @@ fn keys(kind: &DecisionKind) -> (Option<GroupId>, Option<NotificationId>) {
         }
         DecisionKind::DeadLetterDropped { notification, .. }
         | DecisionKind::Replayed { notification, .. }
+        | DecisionKind::Purged { notification, .. }
         | DecisionKind::Superseded { notification, .. }
         | DecisionKind::ReplayRefused { notification, .. } => (None, Some(*notification)),
         DecisionKind::Withheld(withheld) => (Some(withheld.group), None),

@@ -76,6 +76,13 @@ pub enum DecisionKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<NotificationId>,
     },
+    /// A person gave a dead letter up. Its alerts stay counted as dead-lettered.
+    Purged {
+        notification: NotificationId,
+        output: Arc<str>,
+        alerts: u64,
+        by: String,
+    },
     /// A newer notification of the same group and output, replayed from the dead letters, took
     /// this one's alerts over.
     Superseded {

@@ -148,6 +148,24 @@ impl Pipeline {
         self.bound_pending(sequence, effects);
     }
 
+    /// Forgets a dead letter because a person says so; its alerts stay counted.
+    pub(super) fn purge(
+        &mut self,
+        sequence: u64,
+        id: NotificationId,
+        by: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(letter) = self.dead.remove(id) else { return };
+        let purged = DecisionKind::Purged {
+            notification: id,
+            output: self.destinations.name(letter.output),
+            alerts: letter.alerts,
+            by: facts::cut(by, TEXT_BYTES_MAX).into_owned(),
+        };
+        self.decide(sequence, purged, effects);
+    }
+
     /// Turns the oldest undelivered notifications into dead letters while there are too many.
     pub(super) fn bound_pending(&mut self, sequence: u64, effects: &mut Vec<Effect>) {
         let limits = &self.config.limits;

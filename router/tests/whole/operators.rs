@@ -2,11 +2,14 @@
 
 use futures_util::StreamExt;
 use reqwest::{Method, StatusCode};
-use router::api::types::{DeadLetterView, List, Replayed, SilenceView};
+use router::{
+    api::types::{DeadLetterView, Explanation, List, Purged, Replayed, SilenceView},
+    pipeline::DecisionKind,
+};
 use service::problem::Problem;
 
 use crate::{
-    harness::{Site, alert, eventually},
+    harness::{Site, alert, eventually, id},
     receiver::{Answer, Receiver},
 };
 
@@ -85,6 +88,50 @@ async fn a_mistake_is_answered_as_a_problem() {
         assert_eq!(problem.status, expected);
         assert!(problem.detail.is_some());
     }
+}
+
+#[tokio::test]
+async fn dead_letters_that_are_given_up_stay_counted_and_never_come_back() {
+    let receiver = Receiver::start(|_, _| Answer::Status(400)).await;
+    let site = Site::new(&format!(
+        "
+outputs: {{ hook: {{ webhook: {{ url: '{}' }} }} }}
+routes: [{{ group_by: [rule], group_wait: 0s }}]
+",
+        receiver.url()
+    ));
+    let router = site.start();
+    let alerts: Vec<_> = (0..4).map(|n| alert(&format!("rule {n}"), "Notice", "web")).collect();
+    router.send(&alerts).await;
+    assert_eq!(router.settled().await.outputs["hook"].dead_lettered, 4);
+    let letters: List<DeadLetterView> = router.get("/api/v1/deadletters").await;
+    let path = format!("/api/v1/deadletters/{}", letters.items[0].notification);
+    let by = serde_json::json!({ "by": "ann" });
+    let purge = async |method, path: &str, body: &serde_json::Value| {
+        let response = router.request(method, path, body).await;
+        let status = response.status();
+        (status, response.json::<Purged>().await.unwrap_or_default().notifications.len())
+    };
+    assert_eq!(purge(Method::DELETE, &path, &by).await, (StatusCode::OK, 1));
+    assert_eq!(purge(Method::DELETE, &path, &by).await, (StatusCode::NOT_FOUND, 0));
+    let all = "/api/v1/deadletters/purge";
+    let old = serde_json::json!({ "by": "ann", "before": "2001-01-01T00:00:00Z" });
+    assert_eq!(purge(Method::POST, all, &old).await, (StatusCode::OK, 0));
+    let other = serde_json::json!({ "by": "ann", "output": "other" });
+    assert_eq!(purge(Method::POST, all, &other).await, (StatusCode::OK, 0));
+    let ours = serde_json::json!({ "by": "ann", "output": "hook" });
+    assert_eq!(purge(Method::POST, all, &ours).await, (StatusCode::OK, 3));
+    assert_eq!(purge(Method::POST, all, &serde_json::json!({})).await.0, StatusCode::BAD_REQUEST);
+    router.kill();
+
+    let router = site.start();
+    let letters: List<DeadLetterView> = router.get("/api/v1/deadletters").await;
+    assert_eq!(letters.items, []);
+    assert_eq!(router.ledger().await.outputs["hook"].dead_lettered, 4);
+    let explanation: Explanation = router.get(&format!("/api/v1/explain/{}", id(&alerts[0]))).await;
+    let last = &explanation.decisions.last().unwrap().kind;
+    assert!(matches!(last, DecisionKind::Purged { by, .. } if by == "ann"), "{last:?}");
+    assert!(!explanation.pending);
 }
 
 #[tokio::test]

@@ -11,6 +11,17 @@ use crate::{
 };
 
 #[test]
+fn a_dead_letter_that_is_given_up_stays_counted_and_is_delivered_by_nobody() {
+    check(
+        "a!@0 dead:soc@1 purge:soc@2 again@3",
+        expect![[r#"
+        a!@0: default→soc; N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1
+        dead:soc@1: N1 dead with 1: refused
+        purge:soc@2: N1 purged with 1 by ann"#]],
+    );
+}
+
+#[test]
 fn an_outcome_told_twice_counts_once() {
     check(
         "a!@0 ok:soc@1 again@2",

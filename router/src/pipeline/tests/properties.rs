@@ -166,7 +166,12 @@ impl World {
             Step::Replay { which } => match self.pipeline.dead_letters(Page::default()).get(*which)
             {
                 Some(letter) => {
-                    Record::Replayed { at, notification: letter.notification, by: "ann".to_owned() }
+                    let (notification, by) = (letter.notification, "ann".to_owned());
+                    if which % 4 == 3 {
+                        Record::Purged { at, notification, by }
+                    } else {
+                        Record::Replayed { at, notification, by }
+                    }
                 }
                 None => return,
             },

@@ -13,6 +13,7 @@
 //! | `a*5@3` | five of them |
 //! | `tick@3` | a tick |
 //! | `ok:soc@3`, `dead:soc@3`, `replay:soc@3` | the oldest undelivered (newest dead) of an output |
+//! | `purge:soc@3` | the newest dead letter of an output is given up |
 //! | `replay:soc:oldest@3` | the oldest dead letter instead |
 //! | `again@3` | the last outcome once more |
 //! | `silence:a:60@3`, `expire:a@3` | rule `a` is silenced until 60 s, or no longer |
@@ -151,6 +152,12 @@ impl Run {
                     by: "ann".to_owned(),
                 }
             }
+            ["purge", output] => {
+                let letters = self.pipeline.dead_letters(Page::default());
+                let letter = letters.iter().find(|letter| *letter.output == *output).unwrap();
+                let (notification, by) = (letter.notification, "ann".to_owned());
+                Record::Purged { at: time, notification, by }
+            }
             ["again"] => self.last.clone().unwrap(),
             _ => return self.alerts(word, what, time),
         };
@@ -254,6 +261,9 @@ impl Run {
             DecisionKind::Replayed { notification, alerts, into, .. } => {
                 let into = into.map(|id| format!(" into {}", self.name(id))).unwrap_or_default();
                 format!("{} replayed with {alerts}{into}", self.name(*notification))
+            }
+            DecisionKind::Purged { notification, alerts, by, .. } => {
+                format!("{} purged with {alerts} by {by}", self.name(*notification))
             }
             DecisionKind::Superseded { notification, by } => {
                 format!("{} superseded by {}", self.name(*notification), self.name(*by))

@@ -1,0 +1,160 @@
+//! Delivers dead letters again, or gives them up.
+
+use std::sync::Arc;
+
+use alert::NotificationId;
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::{Path, State},
+};
+use jiff::Timestamp;
+use service::access::Caller;
+use tracing::info;
+
+use super::{
+    Api, ApiError, error,
+    types::{By, DeadLetterView, Page, PurgeAll, Purged, Refused, ReplayAll, Replayed},
+};
+use crate::{core::State as Core, pipeline::DecisionKind, record::Record};
+
+/// Dead letters one request changes at most; the answer is short of them when there are more.
+const CHANGES_MAX: usize = 10_000;
+/// Dead letters journaled at once.
+const BATCH: usize = 256;
+
+pub(super) async fn replay_one(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Replayed>, ApiError> {
+    let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
+    Ok(Json(replay(&api, vec![known(&api, &id).await?], by).await?))
+}
+
+pub(super) async fn replay_all(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Json<Replayed>, ApiError> {
+    let ReplayAll { by, output } = error::body(&body)?;
+    let by = error::author(&caller, &by)?;
+    let ids = chosen(&api, output, None).await?;
+    Ok(Json(replay(&api, ids, by).await?))
+}
+
+pub(super) async fn purge_one(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Purged>, ApiError> {
+    let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
+    Ok(Json(purge(&api, vec![known(&api, &id).await?], by).await?))
+}
+
+pub(super) async fn purge_all(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Json<Purged>, ApiError> {
+    let PurgeAll { by, output, before } = error::body(&body)?;
+    let by = error::author(&caller, &by)?;
+    let ids = chosen(&api, output, before).await?;
+    Ok(Json(purge(&api, ids, by).await?))
+}
+
+/// Returns the id of a dead letter there is.
+async fn known(api: &Api, id: &str) -> Result<NotificationId, ApiError> {
+    let id: NotificationId = error::id(id, "notification")?;
+    let known = api.core.ask(move |state| letters(state).any(|it| it.notification == id)).await?;
+    if known { Ok(id) } else { Err(ApiError::NotFound(format!("dead letter {id}"))) }
+}
+
+/// Returns those of an output that died before a time; all without these.
+async fn chosen(
+    api: &Api,
+    output: Option<String>,
+    before: Option<Timestamp>,
+) -> Result<Vec<NotificationId>, ApiError> {
+    let chosen = api.core.ask(move |state| {
+        letters(state)
+            .filter(|letter| output.as_deref().is_none_or(|output| *letter.output == *output))
+            .filter(|letter| before.is_none_or(|before| letter.at < before))
+            .map(|letter| letter.notification)
+            .take(CHANGES_MAX)
+            .collect()
+    });
+    Ok(chosen.await?)
+}
+
+fn letters(state: &Core) -> impl Iterator<Item = DeadLetterView> {
+    state.pipeline.dead_letters(Page { offset: 0, limit: usize::MAX }).into_iter()
+}
+
+async fn purge(
+    api: &Api,
+    notifications: Vec<NotificationId>,
+    by: String,
+) -> Result<Purged, ApiError> {
+    let mut purged = Purged::default();
+    for batch in notifications.chunks(BATCH) {
+        let at = service::clock::now();
+        let record = |id: &NotificationId| Record::Purged { at, notification: *id, by: by.clone() };
+        let records: Vec<_> = batch.iter().map(record).collect();
+        let sequences = api.core.append(&records).await?;
+        let decisions = api
+            .core
+            .ask(move |state| sequences.flat_map(|at| state.answer(at)).collect::<Vec<_>>())
+            .await?;
+        for decision in decisions {
+            if let DecisionKind::Purged { notification, alerts, .. } = decision.kind {
+                purged.notifications.push(notification);
+                purged.alerts += alerts;
+            }
+        }
+    }
+    info!(
+        notifications = purged.notifications.len(),
+        alerts = purged.alerts,
+        by,
+        "dead letters were purged"
+    );
+    Ok(purged)
+}
+
+async fn replay(
+    api: &Api,
+    notifications: Vec<NotificationId>,
+    by: String,
+) -> Result<Replayed, ApiError> {
+    let mut replayed = Replayed::default();
+    for batch in notifications.chunks(BATCH) {
+        let at = service::clock::now();
+        let records: Vec<_> = batch
+            .iter()
+            .map(|notification| Record::Replayed {
+                at,
+                notification: *notification,
+                by: by.clone(),
+            })
+            .collect();
+        let sequences = api.core.append(&records).await?;
+        let refusals = api
+            .core
+            .ask(move |state| sequences.flat_map(|at| state.answer(at)).collect::<Vec<_>>())
+            .await?;
+        let refused = refusals.into_iter().filter_map(|decision| match decision.kind {
+            DecisionKind::ReplayRefused { notification, reason, .. } => {
+                Some(Refused { notification, reason })
+            }
+            _ => None,
+        });
+        replayed.refused.extend(refused);
+        replayed.notifications.extend_from_slice(batch);
+    }
+    let refused = &replayed.refused;
+    replayed.notifications.retain(|id| !refused.iter().any(|refused| refused.notification == *id));
+    Ok(replayed)
+}
