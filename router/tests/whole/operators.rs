@@ -90,8 +90,8 @@ async fn a_mistake_is_answered_as_a_problem() {
     }
 }
 
-#[tokio::test]
-async fn dead_letters_that_are_given_up_stay_counted_and_never_come_back() {
+/// Returns a receiver that refuses everything for good, and a site whose only output it is.
+async fn refusing() -> (Receiver, Site) {
     let receiver = Receiver::start(|_, _| Answer::Status(400)).await;
     let site = Site::new(&format!(
         "
@@ -100,6 +100,12 @@ routes: [{{ group_by: [rule], group_wait: 0s }}]
 ",
         receiver.url()
     ));
+    (receiver, site)
+}
+
+#[tokio::test]
+async fn dead_letters_that_are_given_up_stay_counted_and_never_come_back() {
+    let (_receiver, site) = refusing().await;
     let router = site.start();
     let alerts: Vec<_> = (0..4).map(|n| alert(&format!("rule {n}"), "Notice", "web")).collect();
     router.send(&alerts).await;
@@ -136,14 +142,7 @@ routes: [{{ group_by: [rule], group_wait: 0s }}]
 
 #[tokio::test]
 async fn dead_letters_are_listed_and_replayed_after_a_restart() {
-    let receiver = Receiver::start(|_, _| Answer::Status(400)).await;
-    let site = Site::new(&format!(
-        "
-outputs: {{ hook: {{ webhook: {{ url: '{}' }} }} }}
-routes: [{{ group_by: [rule], group_wait: 0s }}]
-",
-        receiver.url()
-    ));
+    let (receiver, site) = refusing().await;
     let router = site.start();
     let alerts: Vec<_> = (0..3).map(|n| alert(&format!("rule {n}"), "Notice", "web")).collect();
     router.send(&alerts).await;
