@@ -125,6 +125,8 @@ pub(crate) enum Command {
         saker alerts --priority critical --limit 1000 --format json\n  \
         saker alerts --since 7d 'k8s.ns.name = prod and proc.name in (nc, ncat)'")]
     Alerts(AlertsArgs),
+    /// Tell what people changed: silences, windows, dead letters, configurations; the newest first.
+    Changes(ChangesArgs),
     /// Show what the router has: journal, outputs, and what could not be had.
     Status(ApiArgs),
 }
@@ -224,6 +226,20 @@ pub(crate) struct TailArgs {
 pub(crate) struct LedgerArgs {
     #[command(flatten)]
     pub(crate) span: SpanArgs,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangesArgs {
+    #[command(flatten)]
+    pub(crate) span: SpanArgs,
+    /// Only those of this person, or `configuration`.
+    #[arg(long)]
+    pub(crate) by: Option<String>,
+    /// Changes that are shown, at most.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) api: ApiArgs,
 }

@@ -3,6 +3,7 @@
 mod agent_status;
 mod alerts;
 mod audit;
+mod changes;
 mod config;
 mod deadletters;
 mod demo;
@@ -57,6 +58,7 @@ pub(crate) fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Deadletters(command) => wait(deadletters::execute(command)),
         Command::Journal(command) => journal::execute(&command),
         Command::Alerts(arguments) => wait(alerts::execute(arguments)),
+        Command::Changes(arguments) => wait(changes::execute(arguments)),
         Command::Ledger(arguments) => wait(ledger::execute(arguments)),
         Command::Status(arguments) => wait(status::execute(arguments)),
     }?;

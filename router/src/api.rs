@@ -111,6 +111,7 @@ pub fn routes(
         .route("/ledger", get(read::ledger))
         .route("/ledger/span", get(past::ledger))
         .route("/alerts", get(past::alerts))
+        .route("/changes", get(past::changes))
         .route("/groups", get(read::groups))
         .route("/findings", get(read::findings))
         .route("/notifications/{id}", get(read::notification))

@@ -29,7 +29,7 @@ use tracing::{error, warn};
 pub use self::{
     account::{OutputSpan, SourceLedger, SpanLedger},
     part::PartError,
-    query::{Past, PastPage},
+    query::{ChangesPage, Past, PastPage},
 };
 use self::{
     indexer::{CURSOR, FREE_SEGMENTS, IndexError, Indexer, Left, Settings},
@@ -37,7 +37,7 @@ use self::{
 };
 pub(crate) use self::{
     query::{Asked, subject},
-    reader::AlertFilter,
+    reader::{AlertFilter, ChangeFilter},
 };
 use crate::core::Handle;
 

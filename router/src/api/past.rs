@@ -11,14 +11,14 @@ use serde::Deserialize;
 
 use super::{
     Api, ApiError, error,
-    types::{PastPage, SpanLedger},
+    types::{ChangesPage, PastPage, SpanLedger},
 };
 use crate::{
-    history::{AlertFilter, Asked, PartError, QUERY_TIME_MAX},
+    history::{AlertFilter, Asked, ChangeFilter, PartError, QUERY_TIME_MAX},
     pipeline::{PastPreview, ReasonKind, Silence},
 };
 
-/// Longest part of the list of alerts.
+/// Longest part of a list.
 const LIMIT_MAX: usize = 1000;
 const LIMIT: usize = 100;
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -41,6 +41,17 @@ pub(super) struct Wanted {
     limit: Option<usize>,
 }
 
+/// Which changes; all that are given must hold.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WantedChanges {
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    by: Option<String>,
+    before: Option<String>,
+    limit: Option<usize>,
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Span {
@@ -57,13 +68,22 @@ pub(super) async fn alerts(
     let Query(wanted) = wanted?;
     let condition = wanted.condition.as_deref().filter(|text| !text.trim().is_empty());
     let condition = condition.map(|text| error::condition("condition", text)).transpose()?;
-    let limit = wanted.limit.unwrap_or(LIMIT);
-    if limit == 0 || limit > LIMIT_MAX {
-        return Err(ApiError::Invalid(format!("`limit` must be 1 to {LIMIT_MAX}")));
-    }
+    let limit = checked(wanted.limit)?;
     let filter = wanted.filter()?;
     let page = ask(&api, move |asked| asked.alerts(filter, condition.as_ref(), limit)).await?;
     Ok(Json(page))
+}
+
+pub(super) async fn changes(
+    State(api): State<Arc<Api>>,
+    wanted: Result<Query<WantedChanges>, QueryRejection>,
+) -> Result<Json<ChangesPage>, ApiError> {
+    let Query(WantedChanges { from, until, by, before, limit }) = wanted?;
+    let limit = checked(limit)?;
+    let before = before.map(|text| text.parse()).transpose();
+    let before = before.map_err(|why| ApiError::Invalid(format!("`before`: {why}")))?;
+    let filter = ChangeFilter { from, until, by, before };
+    Ok(Json(ask(&api, move |asked| asked.changes(&filter, limit)).await?))
 }
 
 pub(super) async fn ledger(
@@ -80,6 +100,14 @@ pub(super) async fn ledger(
     let ledger = ask(&api, move |asked| asked.ledger(from, until)).await??;
     let nothing = || ApiError::NotFound("history yet: it begins with the next alert".to_owned());
     ledger.map(Json).ok_or_else(nothing)
+}
+
+fn checked(limit: Option<usize>) -> Result<usize, ApiError> {
+    let limit = limit.unwrap_or(LIMIT);
+    if limit == 0 || limit > LIMIT_MAX {
+        return Err(ApiError::Invalid(format!("`limit` must be 1 to {LIMIT_MAX}")));
+    }
+    Ok(limit)
 }
 
 impl Wanted {

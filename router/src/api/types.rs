@@ -9,7 +9,7 @@ use service::config::HumanDuration;
 
 pub use crate::{
     dispatch::BreakerState,
-    history::{OutputSpan, Past, PastPage, SourceLedger, SpanLedger},
+    history::{ChangesPage, OutputSpan, Past, PastPage, SourceLedger, SpanLedger},
     live::Tail,
     pipeline::{
         Counts, DeadLetterView, Decision, FindingsQuery, GroupView, Interval, Ledger, OutputLedger,

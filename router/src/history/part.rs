@@ -1,6 +1,10 @@
 //! Writes one file of the history: a part of a day, in SQLite.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use alert::{Alert, GroupId, NotificationId};
 use jiff::Timestamp;
@@ -44,9 +48,11 @@ CREATE TABLE decisions (
     decided INTEGER NOT NULL,
     grp INTEGER,
     notification INTEGER,
+    changed_by TEXT,
     decision BLOB NOT NULL,
     PRIMARY KEY (sequence, count)
 ) WITHOUT ROWID;
+CREATE INDEX decisions_by_people ON decisions (sequence, count) WHERE changed_by IS NOT NULL;
 CREATE INDEX decisions_by_group ON decisions (grp) WHERE grp IS NOT NULL;
 CREATE INDEX decisions_by_notification ON decisions (notification) WHERE notification IS NOT NULL;
 CREATE TABLE account (
@@ -62,9 +68,26 @@ CREATE TABLE anchors (since INTEGER NOT NULL, output TEXT NOT NULL, pending INTE
 
 /// A decision's place: the journal record that caused it, and which of that record's it is, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) sequence: u64,
     pub(super) count: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.sequence, self.count)
+    }
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers = text.split_once('-').and_then(|(sequence, count)| {
+            Some(Self { sequence: sequence.parse().ok()?, count: count.parse().ok()? })
+        });
+        numbers.ok_or("it is not a place that an earlier answer named as `next`")
+    }
 }
 
 /// An open file that is written to.
@@ -213,15 +236,16 @@ impl Batch<'_> {
         packed: Vec<u8>,
     ) -> Result<(), PartError> {
         let (group, notification) = keys(kind);
-        let mut insert = self
-            .transaction
-            .prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT OR REPLACE INTO decisions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
         insert.execute(params![
             decision.sequence.cast_signed(),
             count.cast_signed(),
             decision.time.as_microsecond(),
             group.map(|group| group.0.cast_signed()),
             notification.map(|notification| notification.0.cast_signed()),
+            kind.changed_by(),
             packed,
         ])?;
         Ok(())

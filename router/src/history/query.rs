@@ -17,7 +17,7 @@ use super::{
     account::{SpanLedger, minute_of},
     folder,
     part::{PartError, Place},
-    reader::{About, AlertFilter, AlertRow, PartReader},
+    reader::{About, AlertFilter, AlertRow, ChangeFilter, PartReader},
 };
 use crate::{
     pipeline::{Decision, DecisionKind, PastPreview, Silence},
@@ -45,6 +45,17 @@ pub struct PastPage {
     /// Where older ones begin: `before` of the next request. Absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
+    /// A file could not be read, or the search took too long: there may be more than is told.
+    pub incomplete: bool,
+}
+
+/// Changes that people made, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChangesPage {
+    pub items: Vec<Decision>,
+    /// Where older ones begin: `before` of the next request. Absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// A file could not be read, or the search took too long: there may be more than is told.
     pub incomplete: bool,
 }
@@ -182,6 +193,23 @@ impl Asked {
         }
         page.incomplete = self.incomplete;
         page
+    }
+
+    /// Returns what people changed, the newest first.
+    pub(crate) fn changes(mut self, filter: &ChangeFilter, limit: usize) -> ChangesPage {
+        let mut found = Vec::new();
+        for part in self.parts.iter().rev() {
+            let changes = part.changes(filter, limit + 1 - found.len());
+            found.extend(or_note(changes, &mut self.incomplete));
+            if found.len() > limit {
+                found.truncate(limit);
+                let next = found.last().map(|(place, _)| place.to_string());
+                let items = found.into_iter().map(|(_, decision)| decision).collect();
+                return ChangesPage { items, next, incomplete: self.incomplete };
+            }
+        }
+        let items = found.into_iter().map(|(_, decision)| decision).collect();
+        ChangesPage { items, next: None, incomplete: self.incomplete }
     }
 
     /// Returns what a silence would have hidden of the alerts decided upon since then; the newest are

@@ -45,6 +45,16 @@ pub(crate) struct AlertFilter {
     pub(crate) before: Option<u64>,
 }
 
+/// Which changes; all that are set must hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ChangeFilter {
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) by: Option<String>,
+    /// Only changes before this one.
+    pub(crate) before: Option<Place>,
+}
+
 impl AlertFilter {
     /// Returns what must hold in SQL, and the values of its parameters.
     fn conditions(&self) -> (String, Vec<Value>) {
@@ -142,14 +152,31 @@ impl PartReader {
             "SELECT sequence, count, decision FROM decisions WHERE {column} = ?1 AND sequence >= ?2 \
              ORDER BY sequence, count LIMIT {DECISIONS_OF_ONE_MAX}"
         ))?;
-        let mut rows = select.query([key.cast_signed(), from.cast_signed()])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (sequence, count): (i64, i64) = (row.get(0)?, row.get(1)?);
-            let place = Place { sequence: sequence.cast_unsigned(), count: count.cast_unsigned() };
-            found.push((place, unpack_decision(row.get_ref(2)?.as_blob()?)?));
-        }
-        Ok(found)
+        placed(select.query([key.cast_signed(), from.cast_signed()])?)
+    }
+
+    /// Returns changes that people made, the newest first.
+    pub(super) fn changes(
+        &self,
+        filter: &ChangeFilter,
+        limit: usize,
+    ) -> Result<Vec<(Place, Decision)>, PartError> {
+        let before = filter.before.unwrap_or(Place { sequence: i64::MAX as u64, count: 0 });
+        let time = |time: Option<Timestamp>, or| time.map_or(or, Timestamp::as_microsecond);
+        let mut select = self.connection.prepare_cached(
+            "SELECT sequence, count, decision FROM decisions WHERE changed_by IS NOT NULL \
+             AND (?1 IS NULL OR changed_by = ?1) AND decided >= ?2 AND decided < ?3 \
+             AND (sequence, count) < (?4, ?5) ORDER BY sequence DESC, count DESC LIMIT ?6",
+        )?;
+        let rows = select.query(params![
+            filter.by,
+            time(filter.from, i64::MIN),
+            time(filter.until, i64::MAX),
+            before.sequence.cast_signed(),
+            before.count.cast_signed(),
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        ])?;
+        placed(rows)
     }
 
     /// Calls back with the sum of each line of the account in these minutes.
@@ -212,6 +239,16 @@ impl PartReader {
 pub(super) enum About {
     Group(GroupId),
     Notification(NotificationId),
+}
+
+fn placed(mut rows: rusqlite::Rows<'_>) -> Result<Vec<(Place, Decision)>, PartError> {
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (sequence, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let place = Place { sequence: sequence.cast_unsigned(), count: count.cast_unsigned() };
+        found.push((place, unpack_decision(row.get_ref(2)?.as_blob()?)?));
+    }
+    Ok(found)
 }
 
 fn alert_rows(mut rows: rusqlite::Rows<'_>) -> Result<Vec<AlertRow>, PartError> {

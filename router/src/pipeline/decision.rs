@@ -168,6 +168,25 @@ pub enum DecisionKind {
     },
 }
 
+impl DecisionKind {
+    /// Returns who is on record for a change; `None` if nobody asked for this.
+    pub fn changed_by(&self) -> Option<&str> {
+        match self {
+            Self::Replayed { by, .. }
+            | Self::Purged { by, .. }
+            | Self::ReplayRefused { by, .. }
+            | Self::SilenceAdded { author: by, .. }
+            | Self::SilenceRefused { author: by, .. }
+            | Self::SilenceExpired { by: Some(by), .. }
+            | Self::WindowAdded { by, .. }
+            | Self::WindowRefused { by, .. }
+            | Self::WindowRemoved { by: Some(by), .. } => Some(by),
+            Self::Configured { .. } => Some("configuration"),
+            _ => None,
+        }
+    }
+}
+
 /// What became of one alert, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertDecision {

@@ -4,7 +4,7 @@ use std::fs;
 
 use reqwest::Method;
 use router::{
-    api::types::{Explanation, PastPage, Preview, SpanLedger},
+    api::types::{ChangesPage, Decision, Explanation, PastPage, Preview, SilenceView, SpanLedger},
     pipeline::DecisionKind,
 };
 use serde_json::Value;
@@ -318,4 +318,33 @@ async fn a_silence_is_held_against_the_last_week_before_it_is_added() {
     let mut never = silence("rule = Noise");
     never["times"] = serde_json::json!([{ "years": ["2001"] }]);
     assert_eq!(hidden(never).await, (4, 0, 0));
+}
+
+#[tokio::test]
+async fn what_people_changed_is_on_record_with_who_it_was() {
+    let site = Site::new(FILE);
+    let router = site.start();
+    let silence = serde_json::json!({
+        "match": "rule = Noise", "duration": "1h", "author": "ann", "comment": "c",
+    });
+    let response = router.request(Method::POST, "/api/v1/silences", &silence).await;
+    let view: SilenceView = response.json().await.unwrap();
+    let path = format!("/api/v1/silences/{}", view.silence.id);
+    router.request(Method::DELETE, &path, &serde_json::json!({ "by": "bob" })).await;
+    let changes = async |query: &str| {
+        let page: ChangesPage = router.get(&format!("/api/v1/changes?{query}")).await;
+        let who = |it: &Decision| it.kind.changed_by().unwrap().to_owned();
+        (page.items.iter().map(who).collect::<Vec<_>>(), page.next)
+    };
+    eventually("the history has them", async || {
+        (changes("").await.0 == ["bob", "ann", "configuration"]).then_some(())
+    })
+    .await;
+    assert_eq!(changes("by=ann").await, (vec!["ann".to_owned()], None));
+    assert_eq!(changes("until=2001-01-01T00:00:00Z").await, (vec![], None));
+    let (first, next) = changes("limit=2").await;
+    assert_eq!(first, ["bob", "ann"]);
+    assert_eq!(changes(&format!("before={}", next.unwrap())).await.0, ["configuration"]);
+    let response = router.request(Method::GET, "/api/v1/changes?before=7", &()).await;
+    assert_eq!(response.status(), 400);
 }
