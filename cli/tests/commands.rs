@@ -158,6 +158,28 @@ fn an_alert_that_was_sent_is_seen_kept_accounted_for_and_explained() {
 }
 
 #[test]
+fn the_past_is_listed_and_accounted_for() {
+    let router = Router::start();
+    router.ok(&["send", "--rule", "Shell", "--priority", "critical", "--field", "proc.name=bash"]);
+    router.ok(&["send", "--rule", "Shell", "--field", "proc.name=\u{1b}[31m"]);
+    until("both are remembered", || router.ok(&["alerts", "--since", "1h"]).lines().count() == 2);
+    let text =
+        router.ok(&["alerts", "rule = Shell and proc.name = bash", "--priority", "critical"]);
+    assert!(text.contains("Shell") && text.lines().count() == 1, "{text}");
+    assert!(
+        !router.ok(&["alerts"]).contains('\u{1b}'),
+        "what attackers wrote is shown, not obeyed"
+    );
+    assert_eq!(router.ok(&["alerts", "--until", "2001-01-01T00:00:00Z"]), "");
+    assert_eq!(router.json(&["alerts", "--limit", "1"])["decision"]["kind"], "alert");
+    until("the account has them", || {
+        router.json(&["ledger", "--since", "1h"])["sources"]["saker"]["accepted"] == 2
+    });
+    let account = router.ok(&["ledger", "--since", "1h"]);
+    assert!(account.contains("pending after"), "{account}");
+}
+
+#[test]
 fn a_silence_hides_alerts_until_it_is_expired() {
     let router = Router::start();
     let add = ["silence", "add", "rule = Noise", "--for", "2h", "--comment", "known"];
@@ -260,6 +282,14 @@ fn what_could_not_be_delivered_is_listed_and_delivered_again() {
     assert!(replayed.contains(id), "{replayed}");
     until("it is dead again", || router.json(&["ledger"])["outputs"]["hook"]["dead_lettered"] == 1);
     router.ok(&["deadletters", "replay", "--all", "--output", "hook"]);
+    until("it is dead once more", || router.ok(&["deadletters", "list"]).contains(id));
+    assert!(router.ok(&["deadletters", "show", id]).contains(id));
+    let purged = router.ok(&["deadletters", "purge", "--all", "--before", "0s", "--author", "ann"]);
+    assert_eq!(purged.trim(), "1 dead letter given up, which told of 1 alert");
+    assert_eq!(router.ok(&["deadletters", "list"]).lines().count(), 1);
+    until("the change is on record", || {
+        router.ok(&["changes", "--by", "ann"]).contains("ann  gave up dead letter")
+    });
 }
 
 #[test]
