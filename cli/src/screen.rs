@@ -51,7 +51,10 @@ impl Started<'_> {
             outputs.join(", ")
         };
         row("outputs", &outputs);
-        row("alerts in", &format!("{}   Falco, falcosidekick's clients, Prometheus, `saker send`", self.input));
+        row(
+            "alerts in",
+            &format!("{}   Falco, falcosidekick's clients, Prometheus, `saker send`", self.input),
+        );
         row("api", &format!("{}   /api/v1, /metrics, /ready; `saker status`", self.api));
         row("kept in", &self.data);
         row("config", self.config.unwrap_or("defaults; `--config FILE` for your own"));
