@@ -78,8 +78,16 @@ struct File {
     _outputs: Option<IgnoredAny>,
     #[serde(rename = "routes")]
     _routes: Option<IgnoredAny>,
+    #[serde(rename = "intervals")]
+    _intervals: Option<IgnoredAny>,
     #[serde(rename = "silences")]
     _silences: Option<IgnoredAny>,
+    #[serde(rename = "silence_notices")]
+    _silence_notices: Option<IgnoredAny>,
+    #[serde(rename = "inhibitions")]
+    _inhibitions: Option<IgnoredAny>,
+    #[serde(rename = "windows")]
+    _windows: Option<IgnoredAny>,
     #[serde(rename = "fingerprints")]
     _fingerprints: Option<IgnoredAny>,
     #[serde(rename = "score")]

@@ -339,6 +339,26 @@ fn wrong_input_ends_with_2_and_says_where() {
 }
 
 #[test]
+fn every_program_reads_the_file_they_share_and_leaves_the_others_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, schema, _) = alone(&["config", "schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let keys = schema["properties"].as_object().unwrap();
+    assert!(keys.len() > 10);
+    for key in keys.keys() {
+        let file = folder.path().join(format!("{key}.yaml"));
+        fs::write(&file, format!("{key}: {{}}\n")).unwrap();
+        let file = file.to_str().unwrap();
+        let nothing = folder.path().join("no recording");
+        let replay = ["--replay", nothing.to_str().unwrap()];
+        for arguments in [vec!["responder", "--check"], [&["agent"][..], &replay].concat()] {
+            let (_, _, error) = alone(&[&arguments[..], &["--config", file]].concat());
+            assert!(!error.contains("unknown key"), "{arguments:?}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_router_that_is_not_there_ends_with_4() {
     let (code, _, error) = alone(&["ledger", "--api", &format!("http://{}", free())]);
     assert_eq!(code, 4, "{error}");
