@@ -14,7 +14,7 @@ mod reader;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use journal::{CursorError, Journal};
@@ -129,6 +129,7 @@ async fn follow(settings: Settings, stop: CancellationToken) {
     let mut failures = 0;
     while !stop.is_cancelled() {
         applied.borrow_and_update();
+        let started = Instant::now();
         let settings_of_step = settings.clone();
         let step = tokio::task::spawn_blocking(move || {
             let made = match indexer {
@@ -155,7 +156,11 @@ async fn follow(settings: Settings, stop: CancellationToken) {
             }
         };
         match result {
-            Ok(Left::More) => failures = 0,
+            Ok(Left::More) => {
+                failures = 0;
+                // However far behind, half of a processor is left to those who take alerts.
+                stop.run_until_cancelled(sleep(started.elapsed())).await;
+            }
             Ok(Left::Nothing) => {
                 failures = 0;
                 stop.run_until_cancelled(wait(&mut applied)).await;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use alert::{GroupState, Priority};
+use alert::{GroupId, GroupState, Priority};
+use hashbrown::HashSet;
 use jiff::Timestamp;
 
 use super::{
@@ -41,7 +42,7 @@ impl Pipeline {
                 Timer::Silence(id) => self.end_silence_if_over(sequence, &id, effects),
             }
         }
-        effects[start..].sort_by_key(|effect| !is_urgent(effect));
+        urgent_first(&mut effects[start..]);
     }
 
     /// Sets the group's timer for what it has to tell.
@@ -270,13 +271,26 @@ impl Pipeline {
     }
 }
 
-fn is_urgent(effect: &Effect) -> bool {
-    let priority = match effect {
-        Effect::Notify(notification) => notification.priority,
+/// Puts what groups with something urgent are told of before the rest. A group's notifications keep
+/// their order: a later one takes the place of an earlier one.
+fn urgent_first(effects: &mut [Effect]) {
+    let urgent =
+        effects.iter().filter_map(notified).filter(|(_, priority)| *priority >= Priority::Critical);
+    let urgent: HashSet<GroupId> = urgent.map(|(group, _)| group).collect();
+    if !urgent.is_empty() {
+        effects.sort_by_key(|effect| {
+            !notified(effect).is_some_and(|(group, _)| urgent.contains(&group))
+        });
+    }
+}
+
+/// Returns the group and the priority of a notification that is made or told of.
+fn notified(effect: &Effect) -> Option<(GroupId, Priority)> {
+    match effect {
+        Effect::Notify(notification) => Some((notification.group, notification.priority)),
         Effect::Decided(Decision { kind: DecisionKind::Notified(notified), .. }) => {
-            notified.priority
+            Some((notified.group, notified.priority))
         }
-        _ => return false,
-    };
-    priority >= Priority::Critical
+        _ => None,
+    }
 }

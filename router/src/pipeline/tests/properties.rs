@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::script::{Run, alert, at, config, dead, delivered, silence, snapshot};
 use crate::{
-    pipeline::{DecisionKind, Effect, NotifyReason, Page, Pipeline, Reason, SilenceId, Verdict},
+    pipeline::{
+        Decision, DecisionKind, Effect, NotifyReason, Page, Pipeline, Reason, SilenceId, Verdict,
+    },
     record::Record,
 };
 
@@ -189,6 +191,7 @@ impl World {
         let mut effects = Vec::new();
         self.pipeline.apply(self.records.len() as u64, &record, &mut effects);
         self.pipeline.audit();
+        assert_in_order(&effects);
         for effect in &effects {
             if let Effect::Notify(notification) = effect {
                 self.notifications.push((**notification).clone());
@@ -208,9 +211,21 @@ impl World {
     }
 }
 
-pub(crate) fn decisions(
-    effects: &[Vec<Effect>],
-) -> impl Iterator<Item = &crate::pipeline::Decision> {
+/// Asserts that no notification is shown after one that takes its place: who delivers keeps the last.
+fn assert_in_order(effects: &[Effect]) {
+    let mut replaced = BTreeSet::new();
+    for effect in effects {
+        match effect {
+            Effect::Notify(notification) => assert!(!replaced.contains(&notification.id)),
+            Effect::Decided(Decision { kind: DecisionKind::Notified(notified), .. }) => {
+                replaced.extend(notified.replaces);
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(crate) fn decisions(effects: &[Vec<Effect>]) -> impl Iterator<Item = &Decision> {
     effects.iter().flatten().filter_map(|effect| match effect {
         Effect::Decided(decision) => Some(decision),
         _ => None,
@@ -487,6 +502,22 @@ proptest! {
         damaged.truncate(at);
         prop_assert!(Pipeline::restore(&damaged).is_err());
     }
+}
+
+#[test]
+fn what_takes_the_place_of_another_in_one_step_comes_after_it_however_urgent_it_is() {
+    let mut world = World::new();
+    for step in [
+        Step::State { what: 0, starts: -1, ends: 2 },
+        Step::Silence { what: 0, seconds: 1 },
+        Step::State { what: 2, starts: -1, ends: 99 },
+        Step::Pass { seconds: 3 },
+    ] {
+        world.step(&step);
+    }
+    let told = world.notifications.iter().filter(|notification| notification.output == "soc");
+    let findings: Vec<usize> = told.map(|notification| notification.findings.len()).collect();
+    assert_eq!(findings, [1, 2]);
 }
 
 #[test]
