@@ -267,6 +267,7 @@ impl Asked {
         let until = minute_of(until).max(from);
         // The clock may have been set back after the beginning.
         let lowest = if from == begin { i64::MIN } else { from };
+        let highest = if until == begin { i64::MIN } else { until };
         let (mut before, mut inside) = (owed.clone(), BTreeMap::new());
         let mut after = owed;
         let time = |minute: i64| {
@@ -277,7 +278,7 @@ impl Asked {
                 before.add(&line, alerts);
                 after.add(&line, alerts);
             })?;
-            part.account(lowest..until, |line, alerts| {
+            part.account(lowest..highest, |line, alerts| {
                 after.add(&line, alerts);
                 *inside.entry(line).or_default() += alerts;
             })?;
