@@ -420,6 +420,19 @@ proptest! {
 }
 
 #[test]
+fn what_holds_of_an_empty_name_is_kept_without_a_path() {
+    let detail = Detail::Connect(Connection { role: Role::Client, ..Connection::default() });
+    let event = sample::event(EventKind::Connect, Arc::new(sample::process("a", None)), detail);
+    for condition in ["fd.name startswith oneof (\"\")", "fd.name contains \"\"", "fd.name glob *"]
+    {
+        let condition = format!("evt.type = connect and {condition}");
+        let rules = RuleSet::load(&[source(std::slice::from_ref(&condition))]).unwrap().rules;
+        let matched = check(&rules, std::slice::from_ref(&event)).unwrap();
+        assert_eq!(matched, 1, "{condition}");
+    }
+}
+
+#[test]
 fn what_the_cases_of_our_own_rules_match_is_kept() {
     let rules = RuleSet::load(&builtin()).expect("our own rules").rules;
     let cases = builtin_cases();
