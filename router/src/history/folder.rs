@@ -8,6 +8,8 @@ use std::{
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 const SUFFIX: &str = ".sqlite";
+/// Name of the last file that could not be used.
+const ASIDE: &str = "history.damaged";
 /// What SQLite keeps beside a file that is open.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
@@ -44,9 +46,10 @@ impl File {
         self.without_beside()
     }
 
-    /// Puts a file out of the way that cannot be used; returns where it is.
+    /// Puts a file out of the way that cannot be used, in place of the one that was there before;
+    /// returns where it is.
     pub(super) fn put_aside(&self) -> io::Result<PathBuf> {
-        let aside = self.path.with_extension("damaged");
+        let aside = self.path.with_file_name(ASIDE);
         fs::rename(&self.path, &aside)?;
         self.without_beside()?;
         Ok(aside)
@@ -111,7 +114,7 @@ mod tests {
         assert_eq!(files[0].bytes(), 8);
         files[0].delete().unwrap();
         let aside = files[1].put_aside().unwrap();
-        assert!(aside.ends_with("1000000-2026-11-27.damaged"));
+        assert!(aside.ends_with(ASIDE));
         assert_eq!(list(folder.path()).unwrap(), files[2..]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
     }

@@ -106,8 +106,9 @@ impl Indexer {
         // Everything decided before is in the log by now.
         let applied = self.settings.core.applied();
         let result = self.step_on(applied);
-        if result.is_err() {
+        if let Err(error) = &result {
             self.open = None;
+            self.put_aside_if_damaged(error)?;
             self.release(applied, 0)?;
         }
         result
@@ -142,6 +143,22 @@ impl Indexer {
         Ok(left)
     }
 
+    /// Puts a file out of the way that would fail each time.
+    fn put_aside_if_damaged(&self, error: &IndexError) -> Result<(), IndexError> {
+        let IndexError::Part { path, source } = error else { return Ok(()) };
+        if !is_damaged(source) {
+            return Ok(());
+        }
+        for file in folder::list(&self.settings.folder)?.iter().filter(|file| file.path == *path) {
+            let aside = file.put_aside()?;
+            warn!(
+                file = %path.display(), aside = %aside.display(), error = %ErrorChain(source),
+                "a part of the history is damaged and put aside"
+            );
+        }
+        Ok(())
+    }
+
     /// Finds out where the history ends, and goes on there if the decisions still are there.
     fn reopen(&self) -> Result<Open, IndexError> {
         fs::create_dir_all(&self.settings.folder)?;
@@ -162,17 +179,6 @@ impl Indexer {
                 Ok((part, None)) => {
                     drop(part);
                     file.delete()?;
-                }
-                Err(PartError::Foreign(_)) => {
-                    let aside = file.put_aside()?;
-                    warn!(file = %aside.display(), "put a file aside that is no part of the history");
-                }
-                Err(source) if is_damaged(&source) => {
-                    let aside = file.put_aside()?;
-                    warn!(
-                        file = %aside.display(), error = %ErrorChain(&source),
-                        "put a damaged part of the history aside"
-                    );
                 }
                 Err(source) => return Err(IndexError::Part { path: file.path, source }),
             }
@@ -335,8 +341,7 @@ impl Indexer {
             {
                 break;
             }
-            let failed = |source| IndexError::Part { path: file.path.clone(), source };
-            carry(file, next).map_err(failed)?;
+            carry(file, next)?;
             bytes -= file.bytes();
             file.delete()?;
             kept -= 1;
@@ -420,18 +425,31 @@ fn alert_at(
 }
 
 /// Takes what was owed at the end of a file over into the next one, so that sums need it no more.
-pub(super) fn carry(file: &File, next: &File) -> Result<(), PartError> {
-    let deadline = Instant::now() + QUERY_TIME_MAX;
-    let reader = PartReader::open(&file.path, deadline)?;
-    let Some((since, mut owed)) = reader.anchor()? else { return Ok(()) };
-    if PartReader::open(&next.path, deadline)?.anchor()?.is_some() {
+pub(super) fn carry(file: &File, next: &File) -> Result<(), IndexError> {
+    let failed = |file: &File, source| IndexError::Part { path: file.path.clone(), source };
+    let Some((since, owed)) = owed_after(file).map_err(|source| failed(file, source))? else {
         return Ok(());
-    }
+    };
+    anchor_at(next, since, &owed).map_err(|source| failed(next, source))
+}
+
+/// Returns what was owed at the end of a file, and when that was.
+fn owed_after(file: &File) -> Result<Option<(Timestamp, Owed)>, PartError> {
+    let reader = PartReader::open(&file.path, Instant::now() + QUERY_TIME_MAX)?;
+    let Some((since, mut owed)) = reader.anchor()? else { return Ok(None) };
     reader.account(i64::MIN..i64::MAX, |line, alerts| owed.add(&line, alerts))?;
     let since = reader.last_decided()?.map_or(since, |last| last.max(since));
-    let mut part = Part::open(&next.path)?;
+    Ok(Some((since, owed)))
+}
+
+/// Lets sums begin at a file, unless they do so anyway.
+fn anchor_at(file: &File, since: Timestamp, owed: &Owed) -> Result<(), PartError> {
+    if PartReader::open(&file.path, Instant::now() + QUERY_TIME_MAX)?.anchor()?.is_some() {
+        return Ok(());
+    }
+    let mut part = Part::open(&file.path)?;
     let mut batch = part.batch()?;
-    batch.anchor(since, &owed)?;
+    batch.anchor(since, owed)?;
     batch.commit()
 }
 

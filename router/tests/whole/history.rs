@@ -187,6 +187,29 @@ async fn a_damaged_history_is_made_anew_of_what_the_log_still_has() {
 }
 
 #[tokio::test]
+async fn a_part_that_is_damaged_inside_is_put_aside_too() {
+    let site = Site::new(FILE);
+    let router = site.start();
+    router.send(&[alert("A", "Notice", "web")]).await;
+    remembered(&router, "", 1).await;
+    router.settled().await;
+    assert_eq!(router.stop().await, Some(0));
+    let parts = names(&site);
+    assert_eq!(parts.len(), 1, "{parts:?}");
+    let path = site.path("data/history").join(&parts[0]);
+    let mut bytes = fs::read(&path).unwrap();
+    // The first page says that all is well, and where the others are.
+    bytes[4096..].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+
+    let router = site.start();
+    router.send(&[alert("B", "Notice", "web")]).await;
+    let page = remembered(&router, "", 2).await;
+    assert_eq!(rules(&page), ["B", "A"]);
+    assert!(names(&site).contains(&"history.damaged".to_owned()));
+}
+
+#[tokio::test]
 async fn a_history_that_begins_late_knows_what_is_owed() {
     let receiver = Receiver::start(|_, _| Answer::Status(503)).await;
     let site = Site::new(&format!(
