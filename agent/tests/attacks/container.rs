@@ -16,6 +16,8 @@ use std::{
     },
 };
 
+use crate::watch::Watch;
+
 /// Where the agents think the cluster's API server is.
 pub(crate) const API_SERVER: &str = "198.51.100.7";
 
@@ -23,14 +25,20 @@ pub(crate) const API_SERVER: &str = "198.51.100.7";
 pub(crate) struct Container(PathBuf);
 
 impl Container {
-    pub(crate) fn new() -> Self {
+    /// Makes one that the agent knows by the time this returns: on a machine as busy as these tests
+    /// make it, the engine's answer can take longer than events wait for it.
+    #[track_caller]
+    pub(crate) fn new(watch: &Watch) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let pid = std::process::id();
-        let name = format!("saker-attacks-{pid}-{number}/docker/{pid:032x}{number:032x}");
+        let id = format!("{pid:032x}{number:032x}");
+        let name = format!("saker-attacks-{pid}-{number}/docker/{id}");
         let made = cgroup_roots().into_iter().map(|root| root.join(&name));
         let mut made = made.filter(|folder| fs::create_dir_all(folder).is_ok());
-        Self(made.next().expect("a cgroup can be made"))
+        let container = Self(made.next().expect("a cgroup can be made"));
+        watch.alert("Stage known", &id);
+        container
     }
 
     /// Returns the file that takes processes in.

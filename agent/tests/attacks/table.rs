@@ -33,7 +33,7 @@ pub(crate) fn on_host(watch: &Watch, rows: &[Row]) {
 
 /// Does them in a container of an engine that calls it privileged.
 pub(crate) fn in_container(watch: &Watch, rows: &[Row]) {
-    let container = Container::new();
+    let container = Container::new(watch);
     let deeds: Vec<Deed> = rows.iter().map(deed).collect();
     on_stage(&container.procs(), &deeds);
     look(watch, rows, &deeds);

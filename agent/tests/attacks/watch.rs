@@ -62,8 +62,11 @@ impl Watch {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rules.yaml");
         fs::write(&file, rules).unwrap();
+        let known = folder.path().join("known.yaml");
+        fs::write(&known, include_str!("known.yaml")).unwrap();
         let runtime = Runtime::new().unwrap();
-        let mut config = AgentConfig { rules: vec![file], builtin_rules, ..AgentConfig::default() };
+        let mut config =
+            AgentConfig { rules: vec![file, known], builtin_rules, ..AgentConfig::default() };
         config.hostname = Some(name.to_owned());
         config.containers.sockets = vec![container::engine()];
         config.containers.storages = Vec::new();
