@@ -13,6 +13,7 @@ pub type Fields = BTreeMap<String, serde_json::Value>;
 
 /// Names one alert for ever. An upstream UUID is kept; else it is a UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct AlertId(Uuid);
 
@@ -49,6 +50,7 @@ impl FromStr for AlertId {
 ///
 /// Serialises as Saker's own record; [`crate::wire`] reads and writes Falco's format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Alert {
     pub id: AlertId,
     /// When the event happened.

@@ -12,6 +12,8 @@ mod memo;
 mod notification;
 pub mod order;
 mod priority;
+#[cfg(feature = "schema")]
+mod schema;
 mod value;
 pub mod wire;
 

@@ -52,6 +52,7 @@ hex_id! {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GroupState {
     /// Something in it is active.
@@ -62,6 +63,7 @@ pub enum GroupState {
 
 /// One item of a score, so that a person can see why it is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScoreItem {
     pub reason: String,
     pub points: i32,
@@ -69,6 +71,7 @@ pub struct ScoreItem {
 
 /// All alerts of one fingerprint while it is active.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     pub fingerprint: Fingerprint,
     pub count: u64,
@@ -87,6 +90,7 @@ pub struct Finding {
 /// One group of findings for one output. This is what templates see; the shape is documented in
 /// `docs/templates.md` and its changes are versioned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notification {
     pub id: NotificationId,
     pub group: GroupId,

@@ -5,8 +5,10 @@
 
 mod auth;
 mod deadletters;
+mod document;
 pub(crate) mod error;
 mod explain;
+mod extract;
 mod past;
 mod read;
 mod silences;
@@ -17,17 +19,13 @@ mod windows;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware,
-    routing::{delete, get, post, put},
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware};
 use jiff::Timestamp;
 use prometheus::Registry;
 use service::{access::Auth, admin::Readiness, telemetry::LevelHandle};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{error::ApiError, types::ConfigStatus};
 use crate::{
@@ -105,33 +103,41 @@ pub fn routes(
     readiness: Readiness,
     logs: LevelHandle,
 ) -> Router {
-    let routes = Router::new()
-        .route("/status", get(read::status))
-        .route("/outputs", get(read::outputs))
-        .route("/ledger", get(read::ledger))
-        .route("/ledger/span", get(past::ledger))
-        .route("/alerts", get(past::alerts))
-        .route("/changes", get(past::changes))
-        .route("/groups", get(read::groups))
-        .route("/findings", get(read::findings))
-        .route("/notifications/{id}", get(read::notification))
-        .route("/explain/{alert}", get(explain::explain))
-        .route("/deadletters", get(read::dead_letters))
-        .route("/deadletters/replay", post(deadletters::replay_all))
-        .route("/deadletters/purge", post(deadletters::purge_all))
-        .route("/deadletters/{id}", delete(deadletters::purge_one))
-        .route("/deadletters/{id}/replay", post(deadletters::replay_one))
-        .route("/silences", get(silences::list).post(silences::add))
-        .route("/silences/preview", post(silences::preview))
-        .route("/silences/{id}", delete(silences::expire).get(silences::show).put(silences::put))
-        .route("/windows", get(windows::list))
-        .route("/windows/{name}", put(windows::put).delete(windows::remove))
-        .route("/tail", get(tail::tail))
+    let (routes, _) = described().split_for_parts();
+    let routes = routes
         .fallback(|| async { ApiError::NotFound("such path".into()) })
+        .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::guard))
         .with_state(Arc::clone(&api));
     let admin = service::admin::router(registry, readiness, logs)
         .layer(middleware::from_fn_with_state(api, auth::guard_writes));
     Router::new().nest("/api/v1", routes).merge(admin)
+}
+
+/// Returns the API's own routes, with their descriptions: no path is served without one.
+fn described() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(document::openapi))
+        .routes(routes!(read::status))
+        .routes(routes!(read::outputs))
+        .routes(routes!(read::ledger))
+        .routes(routes!(past::ledger))
+        .routes(routes!(past::alerts))
+        .routes(routes!(past::changes))
+        .routes(routes!(read::groups))
+        .routes(routes!(read::findings))
+        .routes(routes!(read::notification))
+        .routes(routes!(explain::explain))
+        .routes(routes!(read::dead_letters))
+        .routes(routes!(deadletters::replay_all))
+        .routes(routes!(deadletters::purge_all))
+        .routes(routes!(deadletters::purge_one))
+        .routes(routes!(deadletters::replay_one))
+        .routes(routes!(silences::list, silences::add))
+        .routes(routes!(silences::preview))
+        .routes(routes!(silences::show, silences::put, silences::expire))
+        .routes(routes!(windows::list))
+        .routes(routes!(windows::put, windows::remove))
+        .routes(routes!(tail::tail))
 }

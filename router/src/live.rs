@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use alert::Alert;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -12,7 +13,7 @@ use crate::pipeline::Decision;
 const BEHIND_ALERTS_MAX: usize = 1024;
 
 /// An alert and what was decided about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tail {
     pub alert: Alert,
     pub decision: Decision,

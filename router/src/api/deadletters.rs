@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use alert::NotificationId;
-use axum::{
-    Extension, Json,
-    body::Bytes,
-    extract::{Path, State},
-};
+use axum::{Extension, Json, extract::State};
 use jiff::Timestamp;
 use service::access::Caller;
 use tracing::info;
 
 use super::{
-    Api, ApiError, error,
+    Api, ApiError,
+    document::{Answer, Missing},
+    error,
+    extract::{Body, Name},
     types::{By, DeadLetterView, Page, PurgeAll, Purged, Refused, ReplayAll, Replayed},
 };
 use crate::{core::State as Core, pipeline::DecisionKind, record::Record};
@@ -23,43 +22,71 @@ const CHANGES_MAX: usize = 10_000;
 /// Dead letters journaled at once.
 const BATCH: usize = 256;
 
+/// Delivers a dead letter again.
+#[utoipa::path(
+    post, path = "/deadletters/{id}/replay", operation_id = "replay_dead_letter",
+    tag = "dead letters",
+    params(("id" = String, Path, description = "Of the notification.", example = "00000000000000aa")),
+    request_body(content = By, example = json!({ "by": "ann" })),
+    responses(Answer<Replayed>, Missing),
+)]
 pub(super) async fn replay_one(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Name(id): Name,
+    Body(By { by }): Body<By>,
 ) -> Result<Json<Replayed>, ApiError> {
-    let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
+    let by = error::author(&caller, &by)?;
     Ok(Json(replay(&api, vec![known(&api, &id).await?], by).await?))
 }
 
+/// Delivers dead letters again, at most 10000 at a time.
+#[utoipa::path(
+    post, path = "/deadletters/replay", operation_id = "replay_dead_letters", tag = "dead letters",
+    request_body(content = ReplayAll, example = json!({ "by": "ann", "output": "soc" })),
+    responses(Answer<Replayed>),
+)]
 pub(super) async fn replay_all(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    body: Bytes,
+    Body(ReplayAll { by, output }): Body<ReplayAll>,
 ) -> Result<Json<Replayed>, ApiError> {
-    let ReplayAll { by, output } = error::body(&body)?;
     let by = error::author(&caller, &by)?;
     let ids = chosen(&api, output, None).await?;
     Ok(Json(replay(&api, ids, by).await?))
 }
 
+/// Gives a dead letter up. Its alerts stay counted as dead-lettered.
+#[utoipa::path(
+    delete, path = "/deadletters/{id}", operation_id = "purge_dead_letter", tag = "dead letters",
+    params(("id" = String, Path, description = "Of the notification.", example = "00000000000000aa")),
+    request_body(content = By, example = json!({ "by": "ann" })),
+    responses(Answer<Purged>, Missing),
+)]
 pub(super) async fn purge_one(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Name(id): Name,
+    Body(By { by }): Body<By>,
 ) -> Result<Json<Purged>, ApiError> {
-    let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
+    let by = error::author(&caller, &by)?;
     Ok(Json(purge(&api, vec![known(&api, &id).await?], by).await?))
 }
 
+/// Gives dead letters up, at most 10000 at a time.
+#[utoipa::path(
+    post, path = "/deadletters/purge", operation_id = "purge_dead_letters", tag = "dead letters",
+    request_body(
+        content = PurgeAll,
+        example = json!({ "by": "ann", "output": "soc", "before": "2026-11-21T08:00:00Z" }),
+    ),
+    responses(Answer<Purged>),
+)]
 pub(super) async fn purge_all(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    body: Bytes,
+    Body(PurgeAll { by, output, before }): Body<PurgeAll>,
 ) -> Result<Json<Purged>, ApiError> {
-    let PurgeAll { by, output, before } = error::body(&body)?;
     let by = error::author(&caller, &by)?;
     let ids = chosen(&api, output, before).await?;
     Ok(Json(purge(&api, ids, by).await?))

@@ -10,6 +10,7 @@ use rules::Condition;
 use serde::de::DeserializeOwned;
 use service::{ErrorChain, access::Caller, problem::Problem};
 
+use super::BODY_BYTES_MAX;
 use crate::{
     core::{Stopped, SubmitError},
     history::PartError,
@@ -25,6 +26,10 @@ pub(crate) enum ApiError {
     /// It is well formed, but the router's state does not allow it.
     #[error("{0}")]
     Refused(String),
+    #[error("the body has more than {BODY_BYTES_MAX} bytes")]
+    TooLarge,
+    #[error("this path has no such method")]
+    Method,
     #[error("{0}")]
     Busy(&'static str),
     #[error("the journal takes no records: {0}")]
@@ -60,7 +65,10 @@ impl From<PathRejection> for ApiError {
 
 impl From<BytesRejection> for ApiError {
     fn from(rejection: BytesRejection) -> Self {
-        Self::Invalid(rejection.body_text())
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            _ => Self::Invalid(rejection.body_text()),
+        }
     }
 }
 
@@ -70,6 +78,8 @@ impl ApiError {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Journal(_) | Self::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Read(_) | Self::History(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -8,17 +8,20 @@ use std::{
 };
 
 use alert::{Alert, AlertId, Fingerprint, GroupId, NotificationId};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use jiff::{SignedDuration, Timestamp};
 use journal::{Journal, ReadError};
 use memchr::memmem;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{Api, ApiError, error, types::Explanation};
+use super::{
+    Api, ApiError,
+    document::{Answer, Broken, Busy, Missing, Unprocessable},
+    error,
+    extract::Name,
+    types::Explanation,
+};
 use crate::{
     core::DecisionLog,
     history::{Asked, History},
@@ -33,9 +36,18 @@ const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Decisions an explanation has at most.
 const DECISIONS_MAX: usize = 200;
 
+/// Tells where an alert went and why.
+#[utoipa::path(
+    get, path = "/explain/{alert}", operation_id = "explain", tag = "past",
+    params((
+        "alert" = String, Path, description = "Id of an alert.",
+        example = "0196f0a0-0000-7000-8000-000000000000",
+    )),
+    responses(Answer<Explanation>, Missing, Unprocessable, Busy, Broken),
+)]
 pub(super) async fn explain(
     State(api): State<Arc<Api>>,
-    Path(alert): Path<String>,
+    Name(alert): Name,
 ) -> Result<Json<Explanation>, ApiError> {
     let alert: AlertId = error::id(&alert, "alert")?;
     let _permit =

@@ -2,15 +2,16 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::{Json, extract::State};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
-    Api, ApiError, error,
+    Api, ApiError,
+    document::{Answer, Broken, Busy, Missing},
+    error,
+    extract::Parameters,
     types::{ChangesPage, PastPage, SpanLedger},
 };
 use crate::{
@@ -25,47 +26,76 @@ const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Which alerts; all that are given must hold.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
+    /// Decided then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
+    /// Decided before.
+    #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
     rule: Option<String>,
+    /// This severe or more: a level of Falco's.
+    #[param(example = "Warning")]
     priority_min: Option<String>,
     source: Option<String>,
     hostname: Option<String>,
+    /// `routed`, or the reason why nobody was told.
     verdict: Option<String>,
+    /// Of the finding.
+    #[param(pattern = "^[0-9a-f]{1,32}$")]
     fingerprint: Option<String>,
+    /// In the condition language.
+    #[param(example = "proc.name = sh")]
     condition: Option<String>,
+    /// `next` of the part before.
     before: Option<u64>,
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
 /// Which changes; all that are given must hold.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct WantedChanges {
+    /// Made then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
+    /// Made before.
+    #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
+    /// Made by this person, or by `configuration`.
     by: Option<String>,
+    /// `next` of the part before.
     before: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Span {
     /// From the beginning of what is known if absent.
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Until now if absent.
+    #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
 }
 
+/// Returns alerts of the past, the newest first.
+#[utoipa::path(
+    get, path = "/alerts", operation_id = "alerts", tag = "past",
+    params(Wanted), responses(Answer<PastPage>, Missing, Busy, Broken),
+)]
 pub(super) async fn alerts(
     State(api): State<Arc<Api>>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Json<PastPage>, ApiError> {
-    let Query(wanted) = wanted?;
     let condition = wanted.condition.as_deref().filter(|text| !text.trim().is_empty());
     let condition = condition.map(|text| error::condition("condition", text)).transpose()?;
     let limit = checked(wanted.limit)?;
@@ -74,11 +104,16 @@ pub(super) async fn alerts(
     Ok(Json(page))
 }
 
+/// Returns what people changed, the newest first.
+#[utoipa::path(
+    get, path = "/changes", operation_id = "changes", tag = "past",
+    params(WantedChanges), responses(Answer<ChangesPage>, Missing, Busy, Broken),
+)]
 pub(super) async fn changes(
     State(api): State<Arc<Api>>,
-    wanted: Result<Query<WantedChanges>, QueryRejection>,
+    Parameters(wanted): Parameters<WantedChanges>,
 ) -> Result<Json<ChangesPage>, ApiError> {
-    let Query(WantedChanges { from, until, by, before, limit }) = wanted?;
+    let WantedChanges { from, until, by, before, limit } = wanted;
     let limit = checked(limit)?;
     let before = before.map(|text| text.parse()).transpose();
     let before = before.map_err(|why| ApiError::Invalid(format!("`before`: {why}")))?;
@@ -86,11 +121,15 @@ pub(super) async fn changes(
     Ok(Json(ask(&api, move |asked| asked.changes(&filter, limit)).await?))
 }
 
+/// Returns the account of a span, by source and output.
+#[utoipa::path(
+    get, path = "/ledger/span", operation_id = "ledger_of_span", tag = "past",
+    params(Span), responses(Answer<SpanLedger>, Missing, Busy, Broken),
+)]
 pub(super) async fn ledger(
     State(api): State<Arc<Api>>,
-    span: Result<Query<Span>, QueryRejection>,
+    Parameters(Span { from, until }): Parameters<Span>,
 ) -> Result<Json<SpanLedger>, ApiError> {
-    let Query(Span { from, until }) = span?;
     let from = from.unwrap_or(Timestamp::UNIX_EPOCH);
     // The minute that is under way belongs to it.
     let until = until.unwrap_or_else(|| service::clock::now() + MINUTE);

@@ -2,18 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Extension, Json,
-    body::Bytes,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use service::access::Caller;
 use uuid::Uuid;
 
 use super::{
-    Api, ApiError, error, past,
+    Api, ApiError,
+    document::{Answer, Broken, Busy, Created, Missing, Unprocessable},
+    error,
+    extract::{Body, Name},
+    past,
     types::{By, List, NewSilence, Preview, Silence, SilenceId, SilenceView},
 };
 use crate::{pipeline::Matcher, silences};
@@ -21,64 +20,117 @@ use crate::{pipeline::Matcher, silences};
 const COMMENT_CHARS_MAX: usize = 1000;
 const ID_CHARS_MAX: usize = 128;
 
+/// Returns silences, also those that ended within the last day.
+#[utoipa::path(
+    get, path = "/silences", operation_id = "silences", tag = "silences",
+    responses(Answer<List<SilenceView>>),
+)]
 pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<SilenceView>>, ApiError> {
     Ok(Json(List { items: silences::all(&api.core).await?, next: None }))
 }
 
+/// Returns one silence.
+#[utoipa::path(
+    get, path = "/silences/{id}", operation_id = "silence", tag = "silences",
+    params(("id" = String, Path, example = "0196f0a0-0000-7000-8000-000000000000")), responses(Answer<SilenceView>, Missing),
+)]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    Name(id): Name,
 ) -> Result<Json<SilenceView>, ApiError> {
     silences::find(&api.core, &SilenceId(id)).await.map(Json)
 }
 
+/// Adds a silence.
+#[utoipa::path(
+    post, path = "/silences", operation_id = "add_silence", tag = "silences",
+    request_body(
+        content = NewSilence,
+        example = json!({
+            "match": "rule = \"Terminal shell in container\" and k8s.ns.name = test",
+            "duration": "2h", "author": "ann", "comment": "we test",
+        }),
+    ),
+    responses(Created<SilenceView>, Unprocessable),
+)]
 pub(super) async fn add(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    body: Bytes,
+    Body(new): Body<NewSilence>,
 ) -> Result<(StatusCode, Json<SilenceView>), ApiError> {
     let id = Uuid::now_v7().to_string();
-    let silence = silence(id, error::body(&body)?, &caller, service::clock::now())?;
+    let silence = silence(id, new, &caller, service::clock::now())?;
     let view = silences::put(&api.core, silence).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }
 
 /// Changes a silence in place; adds it if there is none with this id.
+#[utoipa::path(
+    put, path = "/silences/{id}", operation_id = "put_silence", tag = "silences",
+    params(("id" = String, Path, example = "0196f0a0-0000-7000-8000-000000000000")),
+    request_body(
+        content = NewSilence,
+        example = json!({
+            "match": "rule = \"Terminal shell in container\" and k8s.ns.name = test",
+            "duration": "2h", "author": "ann", "comment": "we test",
+        }),
+    ),
+    responses(Answer<SilenceView>, Unprocessable),
+)]
 pub(super) async fn put(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Name(id): Name,
+    Body(new): Body<NewSilence>,
 ) -> Result<Json<SilenceView>, ApiError> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
     if id.is_empty() || id.len() > ID_CHARS_MAX || !id.chars().all(fits) {
         let rule = "letters, digits, `_`, `.` and `-`, at most 128";
         return Err(ApiError::Invalid(format!("the id of a silence has {rule}")));
     }
-    let silence = silence(id, error::body(&body)?, &caller, service::clock::now())?;
+    let silence = silence(id, new, &caller, service::clock::now())?;
     silences::put(&api.core, silence).await.map(Json)
 }
 
+/// Returns what a silence would hide, and would have hidden.
+#[utoipa::path(
+    post, path = "/silences/preview", operation_id = "preview_silence", tag = "silences",
+    request_body(
+        content = NewSilence,
+        example = json!({
+            "match": "rule = \"Terminal shell in container\" and k8s.ns.name = test",
+            "duration": "2h", "author": "ann", "comment": "we test",
+        }),
+    ),
+    responses(Answer<Preview>, Missing, Unprocessable, Busy, Broken),
+)]
 pub(super) async fn preview(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    body: Bytes,
+    Body(new): Body<NewSilence>,
 ) -> Result<Json<Preview>, ApiError> {
     let now = service::clock::now();
-    let silence = silence("preview".to_owned(), error::body(&body)?, &caller, now)?;
+    let silence = silence("preview".to_owned(), new, &caller, now)?;
     silence.check_at(now).map_err(ApiError::Refused)?;
     let mut preview = silences::preview(&api.core, &silence).await?;
     preview.past = past::would_have_hidden(&api, silence).await?;
     Ok(Json(preview))
 }
 
+/// Ends a silence.
+#[utoipa::path(
+    delete, path = "/silences/{id}", operation_id = "end_silence", tag = "silences",
+    params(("id" = String, Path, example = "0196f0a0-0000-7000-8000-000000000000")),
+    request_body(content = By, example = json!({ "by": "ann" })),
+    responses(Answer<SilenceView>, Missing, Unprocessable),
+)]
 pub(super) async fn expire(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Name(id): Name,
+    Body(By { by }): Body<By>,
 ) -> Result<Json<SilenceView>, ApiError> {
-    let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
+    let by = error::author(&caller, &by)?;
     silences::end(&api.core, SilenceId(id), by).await.map(Json)
 }
 

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -14,16 +14,19 @@ use rules::Condition;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
-use super::{Api, ApiError, error};
+use super::{Api, ApiError, document::Busy, error, extract::Parameters};
 use crate::{history::subject, live::Tail};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// Only alerts for which this holds.
+    #[param(example = "priority >= critical")]
     condition: Option<String>,
 }
 
@@ -35,13 +38,21 @@ struct Watcher {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Answers with events `alert`, each a [`Tail`], and `dropped`, with the number of alerts this
-/// client missed as `{"alerts": n}`.
+/// Shows alerts as they are decided, as server-sent events: `alert`, each a `Tail`, and `dropped`,
+/// with the number of alerts this client missed as `{"alerts": n}`.
+#[utoipa::path(
+    get, path = "/tail", operation_id = "tail", tag = "live",
+    params(Wanted),
+    responses(
+        (status = 200, description = "Events without an end.", content_type = "text/event-stream"),
+        Busy,
+    ),
+)]
 pub(super) async fn tail(
     State(api): State<Arc<Api>>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, ApiError> {
-    let condition = wanted?.0.condition.filter(|text| !text.trim().is_empty());
+    let condition = wanted.condition.filter(|text| !text.trim().is_empty());
     let condition = condition.map(|text| error::condition("condition", &text)).transpose()?;
     let permit = Arc::clone(&api.tails)
         .try_acquire_owned()

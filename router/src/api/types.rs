@@ -4,6 +4,7 @@ use std::path::Path;
 
 use alert::{Alert, NotificationId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::HumanDuration;
 
@@ -18,7 +19,8 @@ pub use crate::{
 };
 
 /// A part of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub struct List<T> {
     pub items: Vec<T>,
     /// Offset of the next part; absent when this is the last.
@@ -27,7 +29,7 @@ pub struct List<T> {
 }
 
 /// Answer of `GET /api/v1/status`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     pub version: String,
     pub started: Timestamp,
@@ -48,7 +50,7 @@ pub struct Status {
 }
 
 /// How far the responder is told of alerts. Counts are since the start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResponderStatus {
     /// Alerts it took.
     pub sent: u64,
@@ -63,7 +65,7 @@ pub struct ResponderStatus {
     pub last_error: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalStatus {
     /// Sequence of the oldest record, and of the next one.
     pub first: u64,
@@ -76,7 +78,7 @@ pub struct JournalStatus {
 }
 
 /// The configuration in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -97,7 +99,7 @@ impl ConfigStatus {
 }
 
 /// One of the answer to `GET /api/v1/outputs`. Counts are since the start.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputStatus {
     pub name: String,
     pub kind: String,
@@ -119,7 +121,7 @@ pub struct OutputStatus {
 }
 
 /// Answer of `GET /api/v1/explain/{alert-id}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// What was decided about the alert when it came, and what about the notifications that tell
     /// of it, in order. Empty when nothing is known of it.
@@ -140,7 +142,7 @@ pub struct Explanation {
 }
 
 /// Body of `POST /api/v1/silences` and `PUT /api/v1/silences/{id}`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSilence {
     /// Alerts for which this condition holds are hidden; or those for which all `matchers` hold.
@@ -165,7 +167,7 @@ pub struct NewSilence {
 }
 
 /// Body of `PUT /api/v1/windows/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWindow {
     pub window: Window,
@@ -173,14 +175,14 @@ pub struct NewWindow {
 }
 
 /// Body of requests that only need to say who asks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct By {
     pub by: String,
 }
 
 /// Body of `POST /api/v1/deadletters/replay`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayAll {
     pub by: String,
@@ -190,7 +192,7 @@ pub struct ReplayAll {
 }
 
 /// Body of `POST /api/v1/deadletters/purge`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurgeAll {
     pub by: String,
@@ -203,7 +205,7 @@ pub struct PurgeAll {
 }
 
 /// Answer to a purge.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Purged {
     /// Not kept any more.
     pub notifications: Vec<NotificationId>,
@@ -212,14 +214,14 @@ pub struct Purged {
 }
 
 /// Answer to a replay.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Replayed {
     /// Delivered again, as soon as the output takes them.
     pub notifications: Vec<NotificationId>,
     pub refused: Vec<Refused>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refused {
     pub notification: NotificationId,
     pub reason: String,

@@ -2,32 +2,47 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension, Json,
-    body::Bytes,
-    extract::{Path, State},
-};
+use axum::{Extension, Json, extract::State};
 use service::access::Caller;
 
 use super::{
-    Api, ApiError, error,
+    Api, ApiError,
+    document::{Answer, Missing, Unprocessable},
+    error,
+    extract::{Body, Name},
     types::{By, List, NewWindow, WindowView},
 };
 use crate::{pipeline::DecisionKind, record::Record};
 
+/// Returns maintenance windows.
+#[utoipa::path(
+    get, path = "/windows", operation_id = "windows", tag = "windows",
+    responses(Answer<List<WindowView>>),
+)]
 pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<WindowView>>, ApiError> {
     let items = api.core.ask(|state| state.pipeline.windows()).await?;
     Ok(Json(List { items, next: None }))
 }
 
 /// Adds a window, in place of one with its name.
+#[utoipa::path(
+    put, path = "/windows/{name}", operation_id = "put_window", tag = "windows",
+    params(("name" = String, Path, example = "night")),
+    request_body(
+        content = NewWindow,
+        example = json!({ "by": "ann", "window": {
+            "name": "night", "match": "k8s.ns.name = batch", "starts": "2026-11-28T22:00:00",
+            "duration": "4h", "repeat": "FREQ=WEEKLY;BYDAY=SA",
+        } }),
+    ),
+    responses(Answer<WindowView>, Unprocessable),
+)]
 pub(super) async fn put(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    body: Bytes,
+    Name(name): Name,
+    Body(NewWindow { window, by }): Body<NewWindow>,
 ) -> Result<Json<WindowView>, ApiError> {
-    let NewWindow { window, by } = error::body(&body)?;
     if window.name != name {
         return Err(ApiError::Invalid("`name` is not the one of the path".into()));
     }
@@ -46,13 +61,19 @@ pub(super) async fn put(
 }
 
 /// Removes a window; what it hid and is still active is told of.
+#[utoipa::path(
+    delete, path = "/windows/{name}", operation_id = "remove_window", tag = "windows",
+    params(("name" = String, Path, example = "night")),
+    request_body(content = By, example = json!({ "by": "ann" })),
+    responses(Answer<WindowView>, Missing, Unprocessable),
+)]
 pub(super) async fn remove(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    body: Bytes,
+    Name(name): Name,
+    Body(By { by }): Body<By>,
 ) -> Result<Json<WindowView>, ApiError> {
-    let by = error::author(&caller, &error::body::<By>(&body)?.by)?;
+    let by = error::author(&caller, &by)?;
     let missing = || ApiError::NotFound(format!("window `{}`", name.escape_debug()));
     let known = find(&api, &name).await?.ok_or_else(missing)?;
     if known.configured {

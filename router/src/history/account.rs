@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::{Decision, DecisionKind, Ledger, ReasonKind, Verdict};
@@ -112,7 +113,7 @@ pub(super) fn minute_of(time: Timestamp) -> i64 {
 }
 
 /// The account of a span. It adds up, or [`SpanLedger::check`] says what does not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SpanLedger {
     /// Whole minutes. Later than asked for if less is known.
     pub from: Timestamp,
@@ -126,7 +127,7 @@ pub struct SpanLedger {
 }
 
 /// What came from one source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceLedger {
     pub accepted: u64,
     /// Reasons that occurred.
@@ -135,7 +136,7 @@ pub struct SourceLedger {
 }
 
 /// What one output owed and did, in alerts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputSpan {
     /// Owed when the span began.
     pub pending_before: u64,

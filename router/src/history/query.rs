@@ -8,6 +8,7 @@ use std::{
 use alert::{Alert, AlertId, GroupId, NotificationId};
 use jiff::Timestamp;
 use rules::{Condition, Subject};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::ErrorChain;
 use tracing::warn;
@@ -30,7 +31,7 @@ const LOOKED_AT_ONCE: usize = 256;
 const FOLLOWED_MAX: usize = 1000;
 
 /// An alert that was decided upon some time ago.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Past {
     /// Absent if the journal had no room for it until the history had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +40,7 @@ pub struct Past {
 }
 
 /// Alerts, the newest first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PastPage {
     pub items: Vec<Past>,
     /// Where older ones begin: `before` of the next request. Absent at the end.
@@ -50,7 +51,7 @@ pub struct PastPage {
 }
 
 /// Changes that people made, the newest first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangesPage {
     pub items: Vec<Decision>,
     /// Where older ones begin: `before` of the next request. Absent at the end.

@@ -6,13 +6,14 @@ use std::{fmt, sync::Arc};
 
 use alert::{AlertId, Fingerprint, GroupId, GroupState, NotificationId, Priority, ScoreItem};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::interval::Closed;
 use crate::pipeline::{Inhibitor, SilenceId};
 
 /// One thing the pipeline decided, with the journal record that made it decide.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// Journal sequence of the record that caused it.
     pub sequence: u64,
@@ -30,7 +31,7 @@ impl Decision {
 }
 
 /// What was decided; `kind` in JSON.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum DecisionKind {
     /// Exactly one for every [`crate::record::Record::Alert`].
@@ -188,7 +189,7 @@ impl DecisionKind {
 }
 
 /// What became of one alert, and why.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertDecision {
     pub alert: AlertId,
     pub fingerprint: Fingerprint,
@@ -208,7 +209,7 @@ pub struct AlertDecision {
 }
 
 /// Where one route took an alert.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Routing {
     /// The route's path, for example `soc/critical`.
     pub route: Arc<str>,
@@ -223,7 +224,7 @@ pub struct Routing {
 }
 
 /// The end of an alert as far as the pipeline decides it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// At least one output will be told of it.
@@ -239,7 +240,7 @@ impl Verdict {
 }
 
 /// Why nobody is told of an alert. It is counted all the same.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// This very alert came before.
@@ -302,7 +303,9 @@ impl fmt::Display for Reason {
 }
 
 /// A [`Reason`] without its particulars: the ledger's and the metrics' label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonKind {
     Redelivered,
@@ -349,7 +352,7 @@ impl ReasonKind {
 
 /// A notification was made. It covers the alerts that were routed to its group and output from
 /// sequence `first` to `last`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Notified {
     pub notification: NotificationId,
     pub group: GroupId,
@@ -371,7 +374,7 @@ pub struct Notified {
 
 /// Routed alerts of one finding that an output is not told of, as they were hidden by the time its
 /// group's notification was due.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Withheld {
     pub group: GroupId,
     pub output: Arc<str>,
@@ -384,7 +387,7 @@ pub struct Withheld {
 }
 
 /// What made the pipeline notify.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyReason {
     /// The first of its group.
@@ -409,7 +412,7 @@ impl NotifyReason {
 }
 
 /// Why a group closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseReason {
     /// Nothing happened for the route's quiet time.

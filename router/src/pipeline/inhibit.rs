@@ -46,7 +46,7 @@ pub(super) fn name(inhibition: &Inhibition, index: usize) -> String {
 }
 
 /// Which finding hides another, and by which rule.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Inhibitor {
     /// The inhibition's name.
     pub rule: Arc<str>,

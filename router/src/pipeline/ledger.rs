@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::ReasonKind;
 
 /// What became of all alerts so far. Adds up after every record; [`Ledger::check`] says so.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ledger {
     /// Alert records seen: each is either suppressed or routed.
     pub accepted: u64,
@@ -21,7 +22,7 @@ pub struct Ledger {
 
 /// What one output owes and has done, in alerts. An alert that two routes (`continue`) took to the
 /// same output counts twice, as the output is told twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputLedger {
     pub routed: u64,
     /// Waiting in a group, or in an undelivered notification.

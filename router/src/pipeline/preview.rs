@@ -3,6 +3,7 @@
 use alert::{Alert, Fingerprint, Priority};
 use jiff::Timestamp;
 use rules::Subject;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, Silence, arrival};
@@ -12,7 +13,7 @@ const LISTED_MAX: usize = 20;
 
 /// Which of the findings that are active now a silence would hide: their first alerts were held against
 /// it; and what it would have hidden of the last week's alerts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     /// Active findings that were looked at.
     pub examined: usize,
@@ -31,7 +32,7 @@ pub struct Preview {
 }
 
 /// What a silence would have hidden in its times of the calendar, if it has any.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PastPreview {
     /// Alerts from then on were looked at.
     pub since: Timestamp,
@@ -44,7 +45,7 @@ pub struct PastPreview {
 }
 
 /// A finding that a silence would hide.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Previewed {
     pub fingerprint: Fingerprint,
     pub rule: String,

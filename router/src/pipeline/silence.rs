@@ -60,7 +60,7 @@ pub struct Silence {
 }
 
 /// Where a silence is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SilencePhase {
     Pending,
@@ -69,7 +69,7 @@ pub enum SilencePhase {
 }
 
 /// A silence and what it did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SilenceView {
     #[serde(flatten)]
     pub silence: Silence,
@@ -87,7 +87,7 @@ pub struct SilenceView {
 }
 
 /// What a silence was before it was changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Former {
     pub silence: Silence,
     /// When it was changed.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use alert::{Finding, Fingerprint, GroupId, Notification, NotificationId, Priority};
 use jiff::Timestamp;
 use outputs::Receipt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -41,7 +42,7 @@ pub struct FindingsQuery {
 }
 
 /// An open group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupView {
     pub id: GroupId,
     pub route: Arc<str>,
@@ -57,7 +58,7 @@ pub struct GroupView {
 }
 
 /// How far one output is told of a group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupOutputView {
     pub output: Arc<str>,
     /// Notifications made.
@@ -72,7 +73,7 @@ pub struct GroupOutputView {
 }
 
 /// A notification that was not delivered and is kept for a replay.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterView {
     pub notification: NotificationId,
     pub group: GroupId,
@@ -86,7 +87,7 @@ pub struct DeadLetterView {
 }
 
 /// Sizes, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     pub findings: u64,
     pub findings_evicted: u64,

@@ -81,7 +81,7 @@ pub struct Window {
 }
 
 /// A window and what it did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowView {
     #[serde(flatten)]
     pub window: Window,

@@ -66,6 +66,8 @@ async fn a_mistake_is_answered_as_a_problem() {
             404,
         ),
         (Method::GET, "/api/v1/tail?condition=priority%20%3E%3D", serde_json::json!({}), 400),
+        (Method::GET, "/api/v1/silences/%FF", serde_json::json!({}), 400),
+        (Method::PATCH, "/api/v1/status", serde_json::json!({}), 405),
         (Method::POST, "/api/v1/silences", silence("rule =", "1h"), 400),
         (Method::POST, "/api/v1/silences", silence("rule = a", "1000d"), 422),
         (Method::POST, "/api/v1/silences", serde_json::json!({ "matches": "x" }), 400),
