@@ -269,6 +269,12 @@ impl<A, R> Config<A, R> {
                 return Err(document.error(&path, "must be more than 0", None));
             }
         }
+        let certificates_asked =
+            self.router.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if let Some((key, message, hint)) = self.router.ingest.problem(certificates_asked) {
+            let path = format!("router.ingest.{key}");
+            return Err(document.error(&path, message, hint.as_deref()));
+        }
         self.check_access(document)
     }
 

@@ -3,17 +3,22 @@
 //! A drop-in for falcosidekick: same paths, same tolerance, same counters; besides it takes batches,
 //! compressed bodies and tokens. A request is taken whole or not at all.
 
+mod address;
 mod alertmanager;
-mod auth;
+mod certificate;
 mod decode;
 mod http;
 mod input;
 mod metrics;
+mod senders;
+mod signature;
 mod stamp;
+mod take;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alert::Alert;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use journal::{AppendError, Journal};
 use prometheus::Registry;
@@ -22,9 +27,18 @@ use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration, Secret};
 use tokio::sync::Semaphore;
 
-pub use self::{alertmanager::AlertmanagerConfig, http::routes, stamp::Stamp};
-use self::{auth::Tokens, metrics::Metrics};
+pub use self::{
+    address::Network, alertmanager::AlertmanagerConfig, certificate::CertificateName, http::routes,
+    senders::SenderConfig, stamp::Stamp,
+};
+use self::{metrics::Metrics, senders::Senders};
 use crate::{core, record::Record};
+
+/// Every input, by the name configurations know it by.
+const INPUTS: [&str; 3] = ["falco", "alertmanager", "webhook"];
+/// A body may have to be held against each.
+const SECRETS_MAX: usize = 32;
+const SENDER_NAME_CHARS_MAX: usize = 64;
 
 /// What senders may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,8 +57,15 @@ pub struct IngestConfig {
     /// Combinations of labels in `falcosecurity_falcosidekick_falco_events_total`; alerts beyond
     /// them are counted under `other`.
     pub series_max: usize,
-    /// Bearer tokens by the sender's name. With none, whoever reaches the port may send.
+    /// Bearer tokens by the sender's name, for senders of which nothing else is asked. Without any,
+    /// and without `senders`, whoever reaches the port may send.
     pub tokens: BTreeMap<String, Secret>,
+    /// Who may send, by the name their alerts then have in `saker.sender`.
+    pub senders: BTreeMap<String, SenderConfig>,
+    /// Proxies whose header `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// How far the time of a signature may be from the router's.
+    pub signature_tolerance: HumanDuration,
     /// Alerts of Prometheus and Alertmanager.
     pub alertmanager: AlertmanagerConfig,
 }
@@ -59,8 +80,68 @@ impl Default for IngestConfig {
             bodies_bytes_max: HumanBytes(256 << 20),
             series_max: 10_000,
             tokens: BTreeMap::new(),
+            senders: BTreeMap::new(),
+            trusted_proxies: Vec::new(),
+            signature_tolerance: HumanDuration(Duration::from_secs(5 * 60)),
             alertmanager: AlertmanagerConfig::default(),
         }
+    }
+}
+
+/// What is wrong in a configuration: the key below `router.ingest`, why, and what to do.
+pub(crate) type Problem = (String, String, Option<String>);
+
+impl IngestConfig {
+    /// Returns the first mistake. `certificates_asked` says whether clients must show one.
+    pub(crate) fn problem(&self, certificates_asked: bool) -> Option<Problem> {
+        for (name, token) in &self.tokens {
+            if token.expose().trim().is_empty() {
+                return Some((format!("tokens.{name}"), "the token is empty".to_owned(), None));
+            }
+        }
+        let inputs = INPUTS.map(str::to_owned);
+        for (name, sender) in &self.senders {
+            let path = format!("senders.{name}");
+            if !is_name(name) {
+                let message = format!(
+                    "a sender's name is made of 1 to {SENDER_NAME_CHARS_MAX} letters, digits, `-`, \
+                     `_` and `.`"
+                );
+                return Some((path, message, None));
+            }
+            if let Some((key, message, hint)) = sender.problem(&inputs, certificates_asked) {
+                let path = if key.is_empty() { path } else { format!("{path}.{key}") };
+                return Some((path, message, hint));
+            }
+        }
+        let secrets: usize = self.senders.values().map(|sender| sender.secrets.len()).sum();
+        (secrets > SECRETS_MAX).then(|| {
+            let message = format!("there are {secrets} secrets, more than {SECRETS_MAX}");
+            let hint = "a body may have to be held against each: use tokens for some".to_owned();
+            ("senders".to_owned(), message, Some(hint))
+        })
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=SENDER_NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(plain)
+}
+
+/// A configuration in force, and what is made of it.
+#[derive(Debug)]
+struct Terms {
+    config: IngestConfig,
+    senders: Senders,
+}
+
+impl Terms {
+    fn new(config: IngestConfig) -> Self {
+        Self { senders: Senders::new(&config.senders, &config.tokens), config }
+    }
+
+    fn decoded_bytes_max(&self) -> usize {
+        usize::try_from(self.config.decoded_bytes_max.0).unwrap_or(usize::MAX)
     }
 }
 
@@ -68,9 +149,7 @@ impl Default for IngestConfig {
 #[derive(Debug)]
 pub struct Ingest {
     journal: Journal,
-    config: IngestConfig,
-    tokens: Tokens,
-    alertmanager: Arc<AlertmanagerConfig>,
+    terms: ArcSwap<Terms>,
     /// One permit per byte of a body in memory.
     room: Arc<Semaphore>,
     stamp: Stamp,
@@ -90,13 +169,17 @@ impl Ingest {
         Ok(Self {
             journal,
             stamp,
-            tokens: Tokens::new(&config.tokens),
-            alertmanager: Arc::new(config.alertmanager.clone()),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             metrics: Metrics::new(registry, config.series_max)?,
             registry: registry.clone(),
-            config,
+            terms: ArcSwap::from_pointee(Terms::new(config)),
         })
+    }
+
+    /// Takes requests on other terms from now on. `bodies_bytes_max` and `series_max` stay as they
+    /// were at the start.
+    pub fn configure(&self, config: IngestConfig) {
+        self.terms.store(Arc::new(Terms::new(config)));
     }
 
     /// Takes alerts of a sender. They are durable when it returns.

@@ -11,6 +11,7 @@ use service::{
     ErrorChain,
     admin::Readiness,
     client::ClientError,
+    config::HumanBytes,
     shutdown::Shutdown,
     telemetry::LevelHandle,
     tls::{Acceptor, TlsError},
@@ -96,6 +97,7 @@ pub struct Running {
     /// Where the API, health and metrics are.
     pub api_addr: SocketAddr,
     core: Handle,
+    ingest: Arc<Ingest>,
     stamp: Stamp,
     dispatcher: Arc<Dispatcher>,
     live: Live,
@@ -208,7 +210,8 @@ pub async fn start<A, R>(
     let routes = api::routes(Arc::clone(&api), registry.clone(), readiness.clone(), logs);
     let (ingest_addr, api_addr) = (doors.ingest.addr, doors.api.addr);
     let acceptors = doors.acceptors();
-    let intake = ingest::routes(Arc::new(ingest)).merge(alertmanager::routes(Arc::clone(&api)));
+    let ingest = Arc::new(ingest);
+    let intake = ingest::routes(Arc::clone(&ingest)).merge(alertmanager::routes(Arc::clone(&api)));
     doors.ingest.serve("ingest", intake, &router.connections, &shutdown);
     doors.api.serve("api", routes, &router.connections, &shutdown);
 
@@ -237,6 +240,7 @@ pub async fn start<A, R>(
         ingest_addr,
         api_addr,
         core: core_handle,
+        ingest,
         stamp,
         dispatcher,
         live,
@@ -291,6 +295,7 @@ impl Running {
         kept.extend(self.dispatcher.add(changed));
         self.dispatcher.keep(&kept);
         self.api.responder.configure(peer);
+        self.ingest.configure(config.router.ingest.clone());
         for acceptor in &self.acceptors {
             if let Err(error) = acceptor.reload() {
                 warn!(error = %ErrorChain(&error), "the old certificates stay in use");
@@ -299,8 +304,8 @@ impl Running {
         let fixed = Fixed::of(&config.router);
         if fixed != self.fixed {
             warn!(
-                "`router.listen`, `api`, `data`, `tls`, `history` or `kubernetes` changed: this needs a \
-                 restart"
+                "`router.listen`, `api`, `data`, `tls`, `history`, `kubernetes` or the memory of `ingest` changed: \
+                 this needs a restart"
             );
         }
         self.api.auth.store(Arc::new(config.router.auth));
@@ -338,6 +343,8 @@ struct Fixed {
     tls: [bool; 2],
     history: HistoryConfig,
     kubernetes: Option<KubernetesConfig>,
+    bodies_bytes_max: HumanBytes,
+    series_max: usize,
 }
 
 impl Fixed {
@@ -349,6 +356,8 @@ impl Fixed {
             tls: [router.tls.is_some(), router.api_tls.is_some()],
             history: router.history,
             kubernetes: router.kubernetes.clone(),
+            bodies_bytes_max: router.ingest.bodies_bytes_max,
+            series_max: router.ingest.series_max,
         }
     }
 }

@@ -69,6 +69,10 @@ pub struct Peer(pub SocketAddr);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerNames(pub Arc<[Box<str>]>);
 
+/// URIs of that certificate, such as SPIFFE's, in the same extensions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerUris(pub Arc<[Box<str>]>);
+
 impl PeerNames {
     /// Returns who the client is, if it has shown a certificate with a name.
     pub fn first(&self) -> Option<&str> {
@@ -149,15 +153,15 @@ async fn connection(
     stream.set_nodelay(true)?;
     match tls {
         None => {
-            let client = Client { peer, names: PeerNames::default() };
+            let client = Client { peer, names: PeerNames::default(), uris: PeerUris::default() };
             requests(stream, client, Protocol::Http1, router, limits, shutdown).await
         }
         Some(tls) => {
             let handshake = TlsAcceptor::from(tls.current()).accept(stream);
             let stream = tokio::time::timeout(limits.handshake_timeout.0, handshake).await??;
             let session = stream.get_ref().1;
-            let names = crate::tls::names(session.peer_certificates().unwrap_or_default());
-            let client = Client { peer, names: PeerNames(names) };
+            let (names, uris) = crate::tls::names(session.peer_certificates().unwrap_or_default());
+            let client = Client { peer, names, uris };
             let http2 = session.alpn_protocol() == Some(b"h2");
             let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
             requests(stream, client, protocol, router, limits, shutdown).await
@@ -170,6 +174,7 @@ async fn connection(
 struct Client {
     peer: SocketAddr,
     names: PeerNames,
+    uris: PeerUris,
 }
 
 /// What a connection speaks: told by ALPN, never guessed from its first bytes, since for those a
@@ -212,6 +217,7 @@ where
         let extensions = request.extensions_mut();
         extensions.insert(Peer(client.peer));
         extensions.insert(client.names.clone());
+        extensions.insert(client.uris.clone());
         request.map(axum::body::Body::new)
     });
     let connection =

@@ -13,7 +13,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{ErrorChain, reload, shutdown::Shutdown};
+use crate::{
+    ErrorChain, reload,
+    server::{PeerNames, PeerUris},
+    shutdown::Shutdown,
+};
 
 /// Pause after which changed certificates are read.
 const RELOAD_DEBOUNCE: Duration = Duration::from_millis(200);
@@ -111,13 +115,12 @@ impl Acceptor {
     }
 }
 
-/// Returns the DNS names in the first of a verified chain of certificates.
-pub(crate) fn names(chain: &[CertificateDer<'_>]) -> Arc<[Box<str>]> {
-    let Some(own) = chain.first() else { return Arc::new([]) };
-    match webpki::EndEntityCert::try_from(own) {
-        Ok(certificate) => certificate.valid_dns_names().map(Into::into).collect(),
-        Err(_) => Arc::new([]),
-    }
+/// Returns the DNS names and the URIs in the first of a verified chain of certificates.
+pub(crate) fn names(chain: &[CertificateDer<'_>]) -> (PeerNames, PeerUris) {
+    let own = chain.first().and_then(|own| webpki::EndEntityCert::try_from(own).ok());
+    let Some(own) = own else { return Default::default() };
+    let dns = own.valid_dns_names().map(Into::into).collect();
+    (PeerNames(dns), PeerUris(own.valid_uri_names().map(Into::into).collect()))
 }
 
 fn server_config(files: &ServerTls) -> Result<ServerConfig, TlsError> {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use alert::Alert;
+use alert::{Alert, AlertId, Fields, Priority};
 use jiff::Timestamp;
 
 use super::{
-    AlertmanagerConfig,
+    AlertmanagerConfig, Terms,
     decode::{self, Refusal},
 };
 
@@ -33,7 +33,13 @@ pub(super) enum Wording {
 pub(super) struct Bounds {
     pub(super) alerts_max: usize,
     pub(super) received: Timestamp,
-    pub(super) alertmanager: Arc<AlertmanagerConfig>,
+    pub(super) terms: Arc<Terms>,
+}
+
+impl Bounds {
+    pub(super) fn alertmanager(&self) -> &AlertmanagerConfig {
+        &self.terms.config.alertmanager
+    }
 }
 
 /// What a body held.
@@ -58,3 +64,28 @@ pub(super) const FALCO: Input = Input {
     },
     wording: Wording::Object,
 };
+
+/// `/test`: an alert of our own, whatever the body.
+pub(super) const TEST: Input =
+    Input { decode: |_, bounds| Ok(Decoded::whole(vec![test_alert(bounds.received)])), ..FALCO };
+
+/// The alert `/test` makes, as falcosidekick's.
+fn test_alert(now: Timestamp) -> Alert {
+    let fields = [("proc.name", "falcosidekick"), ("user.name", "falcosidekick")];
+    Alert {
+        id: AlertId::random(),
+        time: now,
+        received: now,
+        rule: "Test rule".to_owned(),
+        priority: Priority::Debug,
+        source: "internal".to_owned(),
+        hostname: "saker".to_owned(),
+        output: "This is a test from saker".to_owned(),
+        tags: vec!["example".to_owned(), "test".to_owned()],
+        fields: fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect::<Fields>(),
+        ends: None,
+    }
+}

@@ -37,10 +37,13 @@ pub(super) struct Metrics {
 }
 
 /// Every reason a request is refused for.
-const REASONS: [&str; 13] = [
+const REASONS: [&str; 18] = [
+    "address",
     "auth",
+    "certificate",
     "encoding",
     "full",
+    "input",
     "invalid",
     "journal",
     "malformed",
@@ -48,6 +51,8 @@ const REASONS: [&str; 13] = [
     "origin",
     "overload",
     "panic",
+    "signature",
+    "stale",
     "timeout",
     "too_large",
     "too_many",

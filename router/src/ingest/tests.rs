@@ -3,6 +3,7 @@
 mod alertmanager;
 mod durable;
 mod hostile;
+mod known;
 mod secured;
 mod tolerance;
 
@@ -30,6 +31,7 @@ const ALERT: &str = r#"{"priority":"Warning","rule":"Shell","time":"2026-01-02T0
 struct Door {
     address: SocketAddr,
     client: Client,
+    ingest: Arc<Ingest>,
     journal: Journal,
     registry: Registry,
     shutdown: Shutdown,
@@ -64,10 +66,11 @@ impl Door {
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
         let (limits, open) = (ServerLimits::default(), Connections::default());
-        let server = serve(listener, tls, routes(ingest), limits, open, shutdown.clone());
+        let server =
+            serve(listener, tls, routes(Arc::clone(&ingest)), limits, open, shutdown.clone());
         shutdown.spawn("ingest", server);
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { address, client, journal, registry, shutdown, folder: None }
+        Self { address, client, ingest, journal, registry, shutdown, folder: None }
     }
 
     async fn post(&self, body: impl Into<reqwest::Body>) -> Response {

@@ -61,6 +61,21 @@ async fn every_kind_of_mistake_is_named_with_line_and_column() {
 }
 
 #[tokio::test]
+async fn a_sender_nobody_can_be_is_refused() {
+    let senders = |text: &str| format!("  ingest: {{ senders: {{ {text} }} }}\n");
+    for (text, expected) in [
+        ("a: { inputs: [falco] }", "add `token`, `secrets`, `certificates` or `from`"),
+        ("a: { from: [10.0.0.0/40] }", "no address or range"),
+        ("a: { secrets: [short] }", "openssl rand -base64 32"),
+        ("a: { certificates: ['*.org'] }", "set `router.tls.client_ca`"),
+        ("a: { token: x, inputs: [falko] }", "there are falco, "),
+        ("'a b': { token: x }", "letters, digits"),
+    ] {
+        refused(&senders(text), &["saker.yaml:9:", "router.ingest.senders", expected]);
+    }
+}
+
+#[tokio::test]
 async fn an_open_api_without_tokens_and_a_bad_environment_are_refused() {
     let site = Site::new("");
     let check = |name: &str, value: &str, expected: &str| {

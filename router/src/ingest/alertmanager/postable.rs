@@ -38,7 +38,7 @@ pub(super) fn read(body: &[u8], bounds: &Bounds) -> Result<Decoded, Refusal> {
             serde_json::from_str(item.get()).map_err(|error| format!("no alert: {error}"))?;
         let ends = time("endsAt", alert.ends_at.as_deref())?;
         let starts = time("startsAt", alert.starts_at.as_deref())?;
-        let timeout = bounds.alertmanager.resolve_timeout.0;
+        let timeout = bounds.alertmanager().resolve_timeout.0;
         let ends =
             ends.unwrap_or_else(|| after(starts.unwrap_or_default().max(bounds.received), timeout));
         let starts = starts.unwrap_or(bounds.received.min(ends));
@@ -74,7 +74,7 @@ impl Postable {
             time: starts,
             received: bounds.received,
             rule: labels.get("alertname").map_or_else(|| "unnamed".to_owned(), short),
-            priority: bounds.alertmanager.priority(labels.get("severity")),
+            priority: bounds.alertmanager().priority(labels.get("severity")),
             source: "alertmanager".to_owned(),
             hostname: labels.get("instance").map(short).unwrap_or_default(),
             output: cut(output.unwrap_or_default().to_owned(), TEXT_BYTES_MAX),

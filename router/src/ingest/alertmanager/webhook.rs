@@ -35,7 +35,7 @@ pub(super) fn read(body: &[u8], bounds: &Bounds) -> Result<Decoded, Refusal> {
         let ends = match told.status.as_str() {
             // It is over, whatever the sender's clock says.
             "resolved" => ends.unwrap_or(bounds.received).min(bounds.received),
-            "firing" => after(bounds.received, bounds.alertmanager.webhook_timeout.0),
+            "firing" => after(bounds.received, bounds.alertmanager().webhook_timeout.0),
             _ => return Err("`status` is neither `firing` nor `resolved`".to_owned()),
         };
         let starts = starts.unwrap_or(bounds.received).min(bounds.received).min(ends);
