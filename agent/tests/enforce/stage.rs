@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Condvar, Mutex, OnceLock,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -144,6 +144,15 @@ impl Stage {
 
     /// Waits for this many alerts; returns all there are.
     pub(crate) fn alerts(&self, count: usize) -> Vec<Alert> {
+        self.told(count).clone()
+    }
+
+    /// Waits for this many alerts.
+    pub(crate) fn wait_for(&self, count: usize) {
+        drop(self.told(count));
+    }
+
+    fn told(&self, count: usize) -> MutexGuard<'_, Vec<Alert>> {
         let deadline = Instant::now() + PATIENCE;
         let mut alerts = self.shared.alerts.lock().unwrap();
         while alerts.len() < count {
@@ -151,7 +160,7 @@ impl Stage {
             assert!(!left.is_zero(), "{} of {count} alerts: {:?}", alerts.len(), self.status());
             alerts = self.shared.more.wait_timeout(alerts, left).unwrap().0;
         }
-        alerts.clone()
+        alerts
     }
 
     /// Returns the events alerts were raised for.
