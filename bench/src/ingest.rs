@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    load::{alert, post_for},
+    load::{Load, alert, post_for},
     processes::Router,
     say,
 };
@@ -19,7 +19,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     say("connections  batch  alerts/s  router CPU us/alert");
     for (connections, batch) in [(1, 1), (16, 1), (64, 1), (1, 100), (4, 100), (16, 100)] {
         let before = router.process.cpu_seconds()?;
-        let (bodies, elapsed) = post_for(router.input, connections, DURATION, |number| {
+        let load = Load { address: router.input, path: "/", connections };
+        let (bodies, elapsed) = post_for(load, DURATION, |number| {
             let mut body = Vec::new();
             for index in 0..batch {
                 body.extend_from_slice(alert(number * batch + index, 1_000).as_bytes());

@@ -94,10 +94,17 @@ impl Connection {
     }
 }
 
-/// Posts from `connections` connections for `duration`; returns how many bodies were taken.
+/// Where and over how many connections to post.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) path: &'a str,
+    pub(crate) connections: usize,
+}
+
+/// Posts for `duration`; returns how many bodies were taken.
 pub(crate) fn post_for(
-    address: SocketAddr,
-    connections: usize,
+    load: Load<'_>,
     duration: Duration,
     body: impl Fn(u64) -> Vec<u8> + Sync,
 ) -> anyhow::Result<(u64, Duration)> {
@@ -105,15 +112,15 @@ pub(crate) fn post_for(
     let taken = AtomicU64::new(0);
     let started = Instant::now();
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..connections)
+        let workers: Vec<_> = (0..load.connections)
             .map(|_| {
                 scope.spawn(|| -> anyhow::Result<()> {
-                    let mut connection = Connection::open(address, "/")?;
+                    let mut connection = Connection::open(load.address, load.path)?;
                     while started.elapsed() < duration {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         let status = connection.post(&body(number))?;
                         if status != 200 {
-                            bail!("the router answered {status}");
+                            bail!("{} answered {status}", load.address);
                         }
                         taken.fetch_add(1, Ordering::Relaxed);
                     }
@@ -136,6 +143,9 @@ pub(crate) enum Answer {
     Never,
 }
 
+/// Takes each body that is received, before it is answered.
+pub(crate) type Look = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
 /// A webhook's other end: counts what it is sent. Stops when dropped.
 #[derive(Debug)]
 pub(crate) struct Receiver {
@@ -146,6 +156,11 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start(answer: Answer) -> anyhow::Result<Self> {
+        Self::looking(answer, Arc::new(|_| {}))
+    }
+
+    /// Starts one that shows what it receives.
+    pub(crate) fn looking(answer: Answer, look: Look) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let received = Arc::new(AtomicU64::new(0));
@@ -156,9 +171,9 @@ impl Receiver {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let counter = counter.clone();
+                let (counter, look) = (counter.clone(), look.clone());
                 // A peer that goes away ends its thread; that is all there is to say about it.
-                thread::spawn(move || drop(serve(stream, answer, &counter)));
+                thread::spawn(move || drop(serve(stream, answer, &counter, &look)));
             }
         });
         Ok(Self { address, received, stop })
@@ -176,7 +191,12 @@ impl Drop for Receiver {
     }
 }
 
-fn serve(mut stream: TcpStream, answer: Answer, counter: &AtomicU64) -> std::io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    answer: Answer,
+    counter: &AtomicU64,
+    look: &Look,
+) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
     let mut chunk = vec![0; 65_536];
@@ -187,6 +207,7 @@ fn serve(mut stream: TcpStream, answer: Answer, counter: &AtomicU64) -> std::io:
         });
         match request_end {
             Some(end) if buffer.len() >= end => {
+                look(&buffer[..end]);
                 buffer.drain(..end);
                 match answer {
                     Answer::After(delay) => {

@@ -3,11 +3,15 @@
 //! Figures are printed as they come; nothing here asserts a time. Machines are noisy: read ratios
 //! taken in one run, and medians.
 
+mod alertmanager;
 mod delivery;
+mod fanout;
 mod ingest;
+mod latency;
 mod load;
 mod pipeline;
 mod processes;
+mod recovery;
 mod rule_engine;
 mod sensor;
 
@@ -38,6 +42,10 @@ const BENCHMARKS: &[Benchmark] = &[
         "deliveries to a webhook that is fast, slow or hangs; loss when stopped",
         delivery::run,
     ),
+    ("fanout", "deliveries per second to 1, 10 and 50 webhooks", fanout::run),
+    ("latency", "from alert to webhook, at rest and under a flood", latency::run),
+    ("recovery", "from a kill until the router answers again", recovery::run),
+    ("alertmanager", "the same load to Alertmanager and to the router", alertmanager::run),
     (
         "sensor",
         "cost per system call, and time from system call to alert (needs root)",
