@@ -14,6 +14,7 @@ pub mod order;
 mod priority;
 #[cfg(feature = "schema")]
 mod schema;
+mod storm;
 mod value;
 pub mod wire;
 
@@ -35,4 +36,5 @@ pub use fingerprint::Fingerprint;
 pub use memo::{Memo, MemoWords};
 pub use notification::{Finding, GroupId, GroupState, Notification, NotificationId, ScoreItem};
 pub use priority::{Priority, UnknownPriority};
+pub use storm::{Storm, StormRule};
 pub use value::Value;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alert, Fingerprint, Priority};
+use crate::{Alert, Fingerprint, Priority, Storm};
 
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -118,6 +118,9 @@ pub struct Notification {
     pub created: Timestamp,
     /// The findings with the highest scores, at most 20.
     pub findings: Vec<Finding>,
+    /// What it sums up, when it is told instead of many because one source floods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<Storm>,
 }
 
 impl Notification {

@@ -114,6 +114,7 @@ impl Import {
             mute: route.mute_time_intervals.clone(),
             goes_on: route.goes_on,
             routes,
+            storm: None,
         })
     }
 }

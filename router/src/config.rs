@@ -29,7 +29,7 @@ use crate::{
     kubernetes::KubernetesConfig,
     pipeline::{
         FingerprintRule, Inhibition, Intervals, Limits, PipelineConfig, Route, ScoreConfig,
-        Silence, SilenceNotices, Window,
+        Silence, SilenceNotices, StormConfig, Window,
     },
     responder::ResponderConfig,
 };
@@ -72,6 +72,9 @@ pub struct Config<A = Unread, R = Unread> {
     pub fingerprints: Vec<FingerprintRule>,
     #[serde(default)]
     pub score: ScoreConfig,
+    /// When a source floods; without it, nothing is summed up.
+    #[serde(default)]
+    pub storm: Option<StormConfig>,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -241,6 +244,7 @@ impl<A, R> Config<A, R> {
             windows: self.windows.clone(),
             fingerprints: self.fingerprints.clone(),
             score: self.score.clone(),
+            storm: self.storm.clone(),
             limits: self.limits.clone(),
         }
     }

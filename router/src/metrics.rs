@@ -27,6 +27,8 @@ pub struct CoreMetrics {
     suppressed: IntCounterVec,
     withheld: IntCounterVec,
     returned: IntCounterVec,
+    storms: IntCounter,
+    storm_alerts: IntCounter,
     notifications: IntCounterVec,
 }
 
@@ -87,6 +89,7 @@ pub struct SizeMetrics {
     windows: IntGauge,
     sources: IntGauge,
     sources_refused: IntGauge,
+    storms: IntGauge,
 }
 
 /// Results of one attempt, as the label `result` has them.
@@ -171,6 +174,14 @@ impl CoreMetrics {
                 "Active findings that were hidden and no longer are, by the reason that ended.",
                 "reason",
             )?,
+            storms: counter(
+                "saker_pipeline_storms_total",
+                "Storms that began: a source flooded, and was told of in summaries from then on.",
+            )?,
+            storm_alerts: counter(
+                "saker_pipeline_storm_alerts_total",
+                "Alerts that were counted in the summaries of storms.",
+            )?,
             notifications: labelled(
                 "saker_pipeline_notifications_total",
                 "Notifications made, by what made them.",
@@ -184,7 +195,9 @@ impl CoreMetrics {
             metrics.withheld.with_label_values(&[reason.name()]);
             metrics.returned.with_label_values(&[reason.name()]);
         }
-        for why in ["opened", "updated", "escalated", "counted", "closed", "resolved"] {
+        for why in
+            ["opened", "updated", "escalated", "counted", "closed", "resolved", "storm_ended"]
+        {
             metrics.notifications.with_label_values(&[why]);
         }
         Ok(Arc::new(metrics))
@@ -197,16 +210,22 @@ impl CoreMetrics {
 
     pub(crate) fn decided(&self, decision: &Decision) {
         match &decision.kind {
-            DecisionKind::Alert(alert) => match &alert.verdict {
-                Verdict::Routed => self.routed.inc(),
-                Verdict::Suppressed(reason) => {
-                    self.suppressed.with_label_values(&[reason.kind().name()]).inc();
+            DecisionKind::Alert(alert) => {
+                if alert.routes.iter().any(|routing| routing.storm) {
+                    self.storm_alerts.inc();
                 }
-            },
+                match &alert.verdict {
+                    Verdict::Routed => self.routed.inc(),
+                    Verdict::Suppressed(reason) => {
+                        self.suppressed.with_label_values(&[reason.kind().name()]).inc();
+                    }
+                }
+            }
             DecisionKind::Withheld(withheld) => {
                 let reason = withheld.reason.kind().name();
                 self.withheld.with_label_values(&[reason]).inc_by(withheld.alerts);
             }
+            DecisionKind::StormBegan { .. } => self.storms.inc(),
             DecisionKind::Returned { reason, .. } => {
                 self.returned.with_label_values(&[reason.kind().name()]).inc();
             }
@@ -218,6 +237,7 @@ impl CoreMetrics {
                     NotifyReason::Counted => "counted",
                     NotifyReason::Closed => "closed",
                     NotifyReason::Resolved => "resolved",
+                    NotifyReason::StormEnded => "storm_ended",
                 };
                 self.notifications.with_label_values(&[why]).inc();
             }
@@ -463,6 +483,10 @@ impl SizeMetrics {
                 "Live findings that people do not hear of: silenced, in a window, or inhibited.",
             )?,
             windows: gauge("saker_pipeline_windows_open", "Maintenance windows that are open.")?,
+            storms: gauge(
+                "saker_pipeline_storms",
+                "Storms that go on: sources that are told of in summaries.",
+            )?,
             sources: gauge(
                 "saker_pipeline_inhibition_sources",
                 "Inhibitions with a source, once for each set of values of their equal fields.",
@@ -488,6 +512,7 @@ impl SizeMetrics {
         self.silences.set(to_gauge(counts.silences_active));
         self.hidden.set(to_gauge(counts.findings_hidden));
         self.windows.set(to_gauge(counts.windows_open));
+        self.storms.set(to_gauge(counts.storms));
         self.sources.set(to_gauge(counts.inhibition_sources));
         self.sources_refused.set(to_gauge(counts.inhibition_sources_refused));
     }

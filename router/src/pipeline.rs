@@ -47,6 +47,7 @@ mod settle;
 mod shelf;
 mod silence;
 mod snapshot;
+mod storm;
 mod telling;
 mod timer;
 mod totals;
@@ -74,6 +75,7 @@ pub use preview::{PastPreview, Preview, Previewed};
 pub use recurrence::Recurrence;
 pub use silence::{Former, SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};
 pub use snapshot::RestoreError;
+pub use storm::StormConfig;
 pub use trial::trial;
 pub use validate::ConfigProblem;
 pub use view::{Counts, DeadLetterView, FindingsQuery, GroupOutputView, GroupView, Page};
@@ -105,6 +107,7 @@ pub struct Pipeline {
     chains: score::Chains,
     silences: silence::Silences,
     windows: window::Windows,
+    storms: storm::Storms,
     findings: recency::Recency<finding::Live>,
     groups: recency::Recency<group::Group>,
     pending: shelf::Shelf,

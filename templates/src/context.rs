@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub const VERSION: u32 = 1;
 
 /// Returns the context of one notification: its own keys, `version`, and `top`, which is the first
-/// finding or null. Every sample has `tags` and `fields`, if only empty ones, and every finding an
+/// finding or null. `storm` is null if it is none. Every sample has `tags` and `fields`, if only empty ones, and every finding an
 /// `ended`, if only null.
 pub fn of(notification: &Notification) -> Value {
     let mut context = match serde_json::to_value(notification) {
@@ -26,6 +26,10 @@ pub fn of(notification: &Notification) -> Value {
                 sample.entry("ends").or_insert(Value::Null);
             }
         }
+    }
+    let storm = context.entry("storm").or_insert(Value::Null);
+    if let Value::Object(storm) = storm {
+        storm.entry("ended").or_insert(Value::Null);
     }
     let top = context.get("findings").and_then(|findings| findings.get(0)).cloned();
     context.insert("top".into(), top.unwrap_or(Value::Null));

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use alert::{
     Alert, AlertId, Fields, Finding, Fingerprint, GroupId, GroupState, Notification,
-    NotificationId, Priority, ScoreItem,
+    NotificationId, Priority, ScoreItem, Storm, StormRule,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 /// Every sample by name, in the order of the golden files.
-pub fn all() -> [(&'static str, Notification); 7] {
+pub fn all() -> [(&'static str, Notification); 8] {
     [
         ("typical", typical()),
         ("pod", pod()),
         ("grouped", grouped()),
         ("closed", closed()),
+        ("storm", storm()),
         ("empty", empty()),
         ("huge", huge()),
         ("hostile", hostile()),
@@ -64,6 +65,31 @@ pub fn grouped() -> Notification {
     notification.sequence = 2;
     notification.priority = Priority::Critical;
     notification.alerts_new_count = 12;
+    notification
+}
+
+/// The summary of a storm that is over.
+pub fn storm() -> Notification {
+    let mut notification = grouped();
+    notification.priority = Priority::Warning;
+    notification.findings.retain(|finding| finding.sample.priority <= Priority::Warning);
+    notification.labels = BTreeMap::from([
+        ("hostname".into(), "worker-7".into()),
+        ("source".into(), "syscall".into()),
+    ]);
+    notification.alerts_count = 10_451;
+    notification.alerts_new_count = 451;
+    notification.findings_count = 812;
+    let row = |rule: &str, priority, count| StormRule { rule: rule.into(), priority, count };
+    notification.storm = Some(Storm {
+        began: start(),
+        ended: Some(start() + SignedDuration::from_secs(200)),
+        rules: vec![
+            row("Contact K8S API Server From Container", Priority::Notice, 9_300),
+            row("Shell in a container", Priority::Warning, 1_100),
+        ],
+        others_count: 51,
+    });
     notification
 }
 
@@ -228,5 +254,6 @@ fn notification(findings: Vec<Finding>) -> Notification {
         last_seen: start() + SignedDuration::from_secs(200),
         created: start() + SignedDuration::from_secs(230),
         findings,
+        storm: None,
     }
 }

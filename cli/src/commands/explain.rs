@@ -151,6 +151,7 @@ pub(super) fn of_alert(alert: &AlertDecision) -> Vec<String> {
         };
         let told = match &routing.closed {
             Some(why) => format!("tells nobody at this time, {}", print::plain(why)),
+            None if routing.storm => format!("tells {outputs}, in the summary of a storm"),
             None => format!("tells {outputs}"),
         };
         lines.push(format!("route      {}{group}: {told}", print::plain(&routing.route)));

@@ -29,6 +29,7 @@ pub(crate) fn notification(id: u64) -> Notification {
         last_seen: time,
         created: time,
         findings: vec![finding(1, "node-1"), finding(2, "node-2")],
+        storm: None,
     }
 }
 

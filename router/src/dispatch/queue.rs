@@ -373,6 +373,7 @@ mod tests {
             last_seen: Timestamp::UNIX_EPOCH,
             created: Timestamp::UNIX_EPOCH,
             findings: Vec::new(),
+            storm: None,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc};
 
-use alert::{Alert, Fingerprint, GroupId, ScoreItem};
+use alert::{Alert, Fingerprint, GroupId, Priority, ScoreItem};
 use jiff::Timestamp;
 use rules::Subject;
 
@@ -146,13 +146,14 @@ impl Pipeline {
             score: Some(live.score.points),
             ..subject(alert, live.fingerprint, live.count)
         };
+        let fingerprint = live.fingerprint;
         let was_hidden = match self.hide(alert, facts, &subject, slot) {
             Ok(was_hidden) => was_hidden,
             Err(reason) => return (Verdict::Suppressed(reason), Vec::new()),
         };
         let mut taken = mem::take(&mut self.taken);
         self.routes.take(&subject, &mut taken);
-        let wall = self.clock.wall(self.clock.now());
+        let (wall, mut floods) = (self.wall(), false);
         let mut verdict = Verdict::Suppressed(Reason::NoRoute);
         let mut routings = Vec::with_capacity(taken.len());
         for settings in taken.drain(..) {
@@ -162,13 +163,13 @@ impl Pipeline {
                 }
                 let outputs = settings.output_names.clone();
                 let route = settings.route.clone();
-                routings.push(Routing { route, group: None, outputs, closed: None });
+                routings.push(Routing { route, group: None, outputs, closed: None, storm: false });
                 continue;
             }
             if let Some(reason) = settings.hours.closed(wall).map(Reason::from) {
                 let (route, outputs) = (settings.route.clone(), self.no_outputs.clone());
                 let closed = Some(reason.to_string().into());
-                routings.push(Routing { route, group: None, outputs, closed });
+                routings.push(Routing { route, group: None, outputs, closed, storm: false });
                 if verdict.is_without_taker() {
                     verdict = Verdict::Suppressed(reason);
                 }
@@ -176,7 +177,8 @@ impl Pipeline {
             }
             let joining =
                 Joining { sequence, alert, facts, slot, ended, was_hidden, returns: None };
-            let (group, is_told) = self.join(&joining, &settings, effects);
+            let Joined { group, is_told, in_storm } = self.join(&joining, &settings, effects);
+            floods |= is_told && settings.storm.is_some();
             let outputs = if is_told { &settings.output_names } else { &self.no_outputs };
             if is_told {
                 verdict = Verdict::Routed;
@@ -188,9 +190,13 @@ impl Pipeline {
                 group: Some(group),
                 outputs: outputs.clone(),
                 closed: None,
+                storm: in_storm,
             });
         }
         self.taken = taken;
+        if floods && alert.priority < Priority::Critical {
+            self.flood(sequence, alert, facts, fingerprint, effects);
+        }
         (verdict, routings)
     }
 
@@ -202,16 +208,19 @@ impl Pipeline {
         joining: &Joining<'_>,
         settings: &Arc<Settings>,
         effects: &mut Vec<Effect>,
-    ) -> (GroupId, bool) {
+    ) -> Joined {
         let now = self.clock.now();
+        let storm = self.storm_settings(joining, settings);
+        let settings = storm.as_ref().unwrap_or(settings);
         let slot = self.group_of(joining, settings, effects);
         self.groups.touch(slot);
         let (Some(group), Some(live)) =
             (self.groups.get_mut(slot), self.findings.get_mut(joining.slot))
         else {
-            return (GroupId(0), false);
+            return Joined { group: GroupId(0), is_told: false, in_storm: false };
         };
-        group.alerts += joining.returns.unwrap_or(1);
+        let (alerts, fingerprint) = (joining.returns.unwrap_or(1), live.fingerprint);
+        group.alerts += alerts;
         group.last_seen = now;
         group.priority = group.priority.max(joining.alert.priority);
         group.score = group.score.max(live.score.points);
@@ -254,9 +263,12 @@ impl Pipeline {
                 }
             }
         }
-        let id = group.id;
+        let joined = Joined { group: group.id, is_told, in_storm: settings.is_storm };
         self.schedule(slot);
-        (id, is_told)
+        if settings.is_storm {
+            self.count_in_storm(slot, joining, fingerprint, alerts);
+        }
+        joined
     }
 
     /// Returns the slot of the alert's group, opening it if need be.
@@ -296,13 +308,14 @@ impl Pipeline {
             id,
             key: key.clone(),
             settings: settings.clone(),
-            labels: group::labels(settings, alert, facts, fingerprint),
+            labels: group::labels(&settings.group_by, alert, facts, fingerprint),
             priority: alert.priority,
             score: 0,
             alerts: 0,
             findings: 0,
             first_seen: self.wall(),
             last_seen: now,
+            storm: None,
             members: Vec::new(),
             open: 0,
             lanes: Vec::new(),
@@ -316,6 +329,15 @@ impl Pipeline {
         self.by_group.insert(id, slot);
         slot
     }
+}
+
+/// Where an alert went.
+pub(super) struct Joined {
+    pub(super) group: GroupId,
+    /// The group's outputs are to be told of it.
+    pub(super) is_told: bool,
+    /// The group is the summary of a storm.
+    pub(super) in_storm: bool,
 }
 
 /// An alert on its way into a group.

@@ -7,7 +7,7 @@ use service::config::{HumanBytes, HumanDuration};
 
 use super::{
     inhibit::Inhibition, interval::Intervals, notice::SilenceNotices, silence::Silence,
-    window::Window,
+    storm::StormConfig, window::Window,
 };
 
 /// The part of the router's configuration the pipeline reads. Appended to the journal when it
@@ -42,6 +42,9 @@ pub struct PipelineConfig {
     /// Fingerprints of particular rules.
     pub fingerprints: Vec<FingerprintRule>,
     pub score: ScoreConfig,
+    /// When a source floods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storm: Option<StormConfig>,
     pub limits: Limits,
 }
 
@@ -80,6 +83,10 @@ pub struct Route {
     /// Tells when a group closes. Default: no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify_close: Option<bool>,
+    /// While a source floods, tells of it in one summary instead of many notifications, where `storm`
+    /// says what a flood is. Default: yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storm: Option<bool>,
     /// Names of intervals. Outside of all of them nobody is told of what this route takes: such alerts
     /// are suppressed. Always active if absent; not inherited.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -155,6 +155,20 @@ pub enum DecisionKind {
         fingerprint: Fingerprint,
         count: u64,
     },
+    /// A source floods: what follows of it, below Critical, is told in one summary of each route.
+    StormBegan {
+        /// The source.
+        storm: Arc<str>,
+        /// Its alerts that people were told of one by one until then.
+        alerts: u64,
+    },
+    /// Few came of it any more.
+    StormEnded {
+        storm: Arc<str>,
+        began: Timestamp,
+        /// Alerts the summaries count.
+        alerts: u64,
+    },
     GroupClosed {
         group: GroupId,
         alerts: u64,
@@ -221,6 +235,9 @@ pub struct Routing {
     /// Why the route tells nobody at this time: `muted:NAME` of an interval, or `inactive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Arc<str>>,
+    /// The group is the summary of a storm.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub storm: bool,
 }
 
 /// The end of an alert as far as the pipeline decides it.
@@ -402,6 +419,8 @@ pub enum NotifyReason {
     Closed,
     /// Findings of it ended.
     Resolved,
+    /// The storm it sums up is over.
+    StormEnded,
 }
 
 impl NotifyReason {
@@ -417,7 +436,7 @@ impl NotifyReason {
 pub enum CloseReason {
     /// Nothing happened for the route's quiet time.
     Quiet,
-    /// The configuration no longer has its route.
+    /// The configuration no longer has its route, or no longer storms there.
     RouteRemoved,
     /// There was no room for it.
     Evicted,

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     NotifyReason, clock,
-    facts::{self, Facts},
+    facts::{self, Facts, Key},
     route::Settings,
+    storm::Summary,
 };
 
 /// Longest value a group is named by; what is longer is cut and grouped by its beginning.
@@ -34,6 +35,9 @@ pub(super) struct Group {
     /// By the wall clock; everything else is in the pipeline's time.
     pub(super) first_seen: Timestamp,
     pub(super) last_seen: Timestamp,
+    /// What it sums up, if it stands for a storm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) storm: Option<Box<Summary>>,
     /// Slots of its findings that are still active, in no order that matters.
     #[serde(skip)]
     pub(super) members: Vec<u32>,
@@ -170,7 +174,7 @@ impl Group {
         let is_left = lane.waiting > 0 || returns;
         lane.due = lane.due.and_then(|(at, why)| {
             let is_kept = match why {
-                NotifyReason::Counted | NotifyReason::Resolved => true,
+                NotifyReason::Counted | NotifyReason::Resolved | NotifyReason::StormEnded => true,
                 NotifyReason::Closed => is_left || ends && lane.number > 0,
                 NotifyReason::Opened | NotifyReason::Updated | NotifyReason::Escalated => is_left,
             };
@@ -241,7 +245,23 @@ pub(super) fn write_key(
 ) {
     key.clear();
     add(key, &settings.route);
-    for name in settings.group_by.iter() {
+    if settings.is_storm {
+        // One text more than pairs of names and values: no other group has such a key.
+        add(key, "storm");
+    }
+    write_values(&settings.group_by, alert, facts, fingerprint, key, value);
+}
+
+/// Appends names and values to `key`.
+pub(super) fn write_values(
+    by: &[Key],
+    alert: &Alert,
+    facts: &Facts<'_>,
+    fingerprint: Fingerprint,
+    key: &mut String,
+    value: &mut String,
+) {
+    for name in by {
         value.clear();
         name.write(alert, facts, Some(fingerprint), value);
         add(key, name.name());
@@ -262,13 +282,13 @@ fn add(key: &mut String, text: &str) {
 
 /// Returns the values a group is named by; those the alert lacks are left out.
 pub(super) fn labels(
-    settings: &Settings,
+    by: &[Key],
     alert: &Alert,
     facts: &Facts<'_>,
     fingerprint: Fingerprint,
 ) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
-    for name in settings.group_by.iter() {
+    for name in by {
         let mut value = String::new();
         name.write(alert, facts, Some(fingerprint), &mut value);
         if !value.is_empty() {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     DecisionKind, Effect, Inhibition, Pipeline, Reason, Routing, SilenceId,
-    arrival::{self, Joining},
+    arrival::{self, Joined, Joining},
     clock,
     decision::Withheld,
     facts::Facts,
@@ -282,9 +282,15 @@ impl Pipeline {
                 was_hidden: true,
                 returns: Some(hidden.alerts),
             };
-            let (group, _) = self.join(&joining, &settings, effects);
+            let Joined { group, in_storm, .. } = self.join(&joining, &settings, effects);
             let (route, outputs) = (settings.route.clone(), settings.output_names.clone());
-            routes.push(Routing { route, group: Some(group), outputs, closed: None });
+            routes.push(Routing {
+                route,
+                group: Some(group),
+                outputs,
+                closed: None,
+                storm: in_storm,
+            });
         }
         self.taken = taken;
         let (reason, alerts) = (hidden.reason, hidden.alerts);

@@ -38,6 +38,7 @@ impl Pipeline {
                 }
                 Timer::Judge(fingerprint) => self.judge_hidden(sequence, fingerprint, effects),
                 Timer::Report => self.report(sequence, effects),
+                Timer::Storm(key) => self.turn_storm(sequence, &key, effects),
                 Timer::Window(name) => self.turn_window(sequence, &name, effects),
                 Timer::Silence(id) => self.end_silence_if_over(sequence, &id, effects),
             }
@@ -104,7 +105,9 @@ impl Pipeline {
                 let has_ends = why == CloseReason::Resolved
                     || lane.due.is_some_and(|(_, why)| why == NotifyReason::Resolved);
                 let tells_ends = has_ends && self.destinations.is_told_of_ends(lane.output);
+                let ends_storm = lane.due.is_some_and(|(_, why)| why == NotifyReason::StormEnded);
                 let is_due = lane.waiting > 0
+                    || ends_storm
                     || !lane.untold.is_empty()
                     || (tells_close || tells_ends) && lane.number > 0;
                 let reason = if has_ends { NotifyReason::Resolved } else { NotifyReason::Closed };

@@ -9,10 +9,12 @@ use rules::{Condition, Subject};
 use service::config::HumanDuration;
 
 use super::{
+    PipelineConfig,
     config::Route,
     destination::Destinations,
     facts::Key,
     interval::{Hours, Intervals},
+    storm::StormConfig,
 };
 
 /// Routes within routes; deeper ones are a configuration problem and ignored.
@@ -37,6 +39,10 @@ pub(super) struct Settings {
     pub(super) notify_close: bool,
     /// When it tells; not inherited.
     pub(super) hours: Hours,
+    /// What its summaries live by while a source floods; absent when it tells one by one all the same.
+    pub(super) storm: Option<Arc<Settings>>,
+    /// They are those of summaries.
+    pub(super) is_storm: bool,
 }
 
 impl Settings {
@@ -54,6 +60,8 @@ impl Settings {
             quiet: QUIET,
             notify_close: false,
             hours: Hours::default(),
+            storm: None,
+            is_storm: false,
         }
     }
 
@@ -64,7 +72,7 @@ impl Settings {
             Some(names) => destinations.resolve(Some(names)),
             None => (self.outputs.clone(), self.output_names.clone()),
         };
-        Self {
+        let mut settings = Self {
             route: path,
             outputs,
             output_names,
@@ -78,7 +86,13 @@ impl Settings {
             quiet: duration(route.quiet, self.quiet),
             notify_close: route.notify_close.unwrap_or(self.notify_close),
             hours: Hours::new(&route.mute, &route.active, compiler.intervals),
-        }
+            storm: None,
+            is_storm: false,
+        };
+        let is_summed_up = route.storm.unwrap_or(self.storm.is_some());
+        settings.storm =
+            compiler.storm.filter(|_| is_summed_up).map(|storm| storm.summaries(&settings));
+        settings
     }
 }
 
@@ -105,18 +119,16 @@ pub(super) struct Routes {
 
 impl Routes {
     /// Compiles the routes. Without any, one takes every alert to every output.
-    pub(super) fn new(
-        routes: &[Route],
-        intervals: &Intervals,
-        destinations: &Destinations,
-    ) -> Self {
-        let top = Settings::top(destinations);
+    pub(super) fn new(config: &PipelineConfig, destinations: &Destinations) -> Self {
+        let PipelineConfig { routes, intervals, storm, .. } = config;
+        let mut top = Settings::top(destinations);
+        top.storm = storm.as_ref().map(|storm| storm.summaries(&top));
         if routes.is_empty() {
             let settings = Arc::new(top);
             let node = Node { condition: None, goes_on: false, settings, children: Vec::new() };
             return Self { top: vec![node] };
         }
-        let compiler = Compiler { destinations, intervals };
+        let compiler = Compiler { destinations, intervals, storm: storm.as_ref() };
         Self { top: compiler.compile(routes, &top, None, 1) }
     }
 
@@ -125,9 +137,10 @@ impl Routes {
         take(&self.top, subject, taken);
     }
 
-    /// Returns the settings of the route with this path.
-    pub(super) fn find(&self, path: &str) -> Option<Arc<Settings>> {
-        find(&self.top, path)
+    /// Returns the settings of the route with this path, or those of its summaries.
+    pub(super) fn find(&self, path: &str, is_storm: bool) -> Option<Arc<Settings>> {
+        let settings = find(&self.top, path)?;
+        if is_storm { settings.storm.clone() } else { Some(settings) }
     }
 }
 
@@ -139,6 +152,7 @@ pub(super) fn name(route: &Route, index: usize) -> String {
 struct Compiler<'a> {
     destinations: &'a Destinations,
     intervals: &'a Intervals,
+    storm: Option<&'a StormConfig>,
 }
 
 impl Compiler<'_> {

@@ -22,6 +22,7 @@ impl Pipeline {
         self.compile();
         self.seen.resize(config.limits.seen_alerts_max);
         self.known.resize(config.limits.seen_alerts_max);
+        self.take_over_storms(sequence, before.storm.as_ref(), effects);
         self.take_over_inhibitions(&before.inhibitions);
         self.take_over_windows(sequence, effects);
         self.schedule_report();
@@ -39,7 +40,7 @@ impl Pipeline {
 
     /// Makes what is derived from the configuration.
     pub(super) fn compile(&mut self) {
-        self.routes = Routes::new(&self.config.routes, &self.config.intervals, &self.destinations);
+        self.routes = Routes::new(&self.config, &self.destinations);
         self.fingerprints = Fingerprints::new(&self.config.fingerprints);
     }
 
@@ -110,7 +111,8 @@ impl Pipeline {
         let slots: Vec<u32> = self.groups.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let Some(group) = self.groups.get_mut(slot) else { continue };
-            let Some(settings) = self.routes.find(&group.settings.route) else {
+            let Some(settings) = self.routes.find(&group.settings.route, group.storm.is_some())
+            else {
                 self.close_group(sequence, slot, CloseReason::RouteRemoved, effects);
                 continue;
             };

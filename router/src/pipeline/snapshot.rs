@@ -22,6 +22,7 @@ use super::{
     seen::Seen,
     shelf::Letter,
     silence::Silences,
+    storm::Storms,
     timer::Timer,
     totals::Totals,
     window::Windows,
@@ -55,6 +56,8 @@ struct Written<'a> {
     silences: &'a Silences,
     #[serde(skip_serializing_if = "Windows::is_empty")]
     windows: &'a Windows,
+    #[serde(skip_serializing_if = "Storms::is_empty")]
+    storms: &'a Storms,
     /// With the path of each one's route.
     groups: Vec<(&'a Group, &'a str)>,
     /// With the groups each is in, and when it was last routed there.
@@ -75,6 +78,8 @@ struct Read {
     silences: Silences,
     #[serde(default)]
     windows: Windows,
+    #[serde(default)]
+    storms: Storms,
     groups: Vec<(Group, Box<str>)>,
     findings: Vec<(Live, Vec<(GroupId, Timestamp)>)>,
     pending: Vec<Letter>,
@@ -104,6 +109,7 @@ impl Pipeline {
             chains: &self.chains,
             silences: &self.silences,
             windows: &self.windows,
+            storms: &self.storms,
             groups: self.groups.iter().map(|(_, group)| (group, &*group.settings.route)).collect(),
             findings: self.findings.iter().map(|(_, live)| (live, memberships(live))).collect(),
             pending: self.pending.iter().collect(),
@@ -130,6 +136,7 @@ impl Pipeline {
             chains: read.chains,
             silences: read.silences,
             windows: read.windows,
+            storms: read.storms,
             pending: read.pending.into_iter().collect(),
             dead: read.dead.into_iter().collect(),
             ..Self::default()
@@ -151,6 +158,9 @@ impl Pipeline {
         if let Some(at) = pipeline.silences.report_timer {
             pipeline.timers.set(at, Timer::Report);
         }
+        for (at, timer) in pipeline.storms.timers() {
+            pipeline.timers.set(at, timer);
+        }
         for entry in pipeline.silences.all() {
             if let Some(at) = entry.timer {
                 pipeline.timers.set(at, Timer::Silence(entry.silence.id.clone()));
@@ -163,7 +173,7 @@ impl Pipeline {
         for (mut group, route) in groups {
             group.settings = self
                 .routes
-                .find(&route)
+                .find(&route, group.storm.is_some())
                 .ok_or(RestoreError::Contradiction("a group's route is not configured"))?;
             if group.lanes.iter().any(|lane| self.destinations.get(lane.output).is_none()) {
                 return Err(RestoreError::Contradiction("a group has no such output"));

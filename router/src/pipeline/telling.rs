@@ -152,6 +152,7 @@ impl Pipeline {
             last_seen: self.clock.wall(group.last_seen).max(group.first_seen),
             created: self.clock.wall(now),
             findings,
+            storm: group.storm.as_ref().map(|storm| storm.view()),
         };
         // A notification is a struct of texts and JSON values, which always serialise.
         let raw = serde_json::value::to_raw_value(&notification).unwrap_or_default();

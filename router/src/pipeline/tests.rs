@@ -9,6 +9,7 @@ mod routing;
 mod script;
 mod silences;
 mod speed;
+mod storms;
 mod telling;
 mod versions;
 mod windows;

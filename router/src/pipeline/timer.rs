@@ -17,6 +17,8 @@ pub(super) enum Timer {
     Report,
     /// A maintenance window opens or closes.
     Window(Box<str>),
+    /// A storm may be over; the key of its source.
+    Storm(Box<str>),
     /// A hidden finding may no longer be.
     Judge(Fingerprint),
     /// A group has something to tell.

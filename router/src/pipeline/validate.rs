@@ -11,6 +11,7 @@ use super::{
     inhibit,
     interval::Intervals,
     route::{self, DEPTH_MAX},
+    storm::StormConfig,
     window::{WINDOWS_MAX, Window},
 };
 
@@ -42,6 +43,7 @@ impl PipelineConfig {
         problems.windows(&self.windows);
         problems.fingerprints(self);
         problems.score(self);
+        problems.storm(self.storm.as_ref());
         problems.limits(self);
         problems.found
     }
@@ -252,6 +254,36 @@ impl Problems<'_> {
             if !(-100..=100).contains(&rule.points) {
                 let path = format!("score.criticality[{index}].points");
                 self.add(path, "points are between -100 and 100", None);
+            }
+        }
+    }
+
+    fn storm(&mut self, storm: Option<&StormConfig>) {
+        let Some(storm) = storm else { return };
+        if storm.by.is_empty() {
+            let hint = Some("without a field, all senders together would be one source".to_owned());
+            self.add("storm.by".to_owned(), "it names at least one field", hint);
+        }
+        for (index, name) in storm.by.iter().enumerate() {
+            if name.trim() != name || name.is_empty() {
+                let path = format!("storm.by[{index}]");
+                self.add(path, "a field has a name without blanks around it", None);
+            }
+        }
+        if storm.begin < 2 {
+            self.add("storm.begin".to_owned(), "it is at least 2", None);
+        }
+        if storm.end == 0 || storm.end >= storm.begin {
+            let hint = "a storm must not begin again by what lets it end".to_owned();
+            let message = format!("it is at least 1 and less than begin, {}", storm.begin);
+            self.add("storm.end".to_owned(), message, Some(hint));
+        }
+        for (name, value) in
+            [("within", storm.within), ("calm", storm.calm), ("interval", storm.interval)]
+        {
+            if value.0 < GROUP_INTERVAL_MIN {
+                let message = format!("{name} is at least {}s", GROUP_INTERVAL_MIN.as_secs());
+                self.add(format!("storm.{name}"), message, None);
             }
         }
     }

@@ -55,6 +55,9 @@ pub struct GroupView {
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub outputs: Vec<GroupOutputView>,
+    /// What it sums up, if it stands for a storm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<alert::Storm>,
 }
 
 /// How far one output is told of a group.
@@ -112,6 +115,9 @@ pub struct Counts {
     /// Sources of inhibitions there was no room for: a finding is one for 16 sets of values at most.
     #[serde(default)]
     pub inhibition_sources_refused: u64,
+    /// Storms that go on.
+    #[serde(default)]
+    pub storms: u64,
 }
 
 impl Pipeline {
@@ -146,6 +152,7 @@ impl Pipeline {
             windows_open: self.windows.all().filter(|entry| entry.is_open()).count() as u64,
             inhibition_sources: self.inhibitions.sources_len() as u64,
             inhibition_sources_refused: self.totals.sources_refused,
+            storms: self.storms.going_len() as u64,
         }
     }
 
@@ -191,6 +198,7 @@ impl Pipeline {
             first_seen: group.first_seen,
             last_seen: self.clock.wall(group.last_seen).max(group.first_seen),
             outputs: group.lanes.iter().map(output).collect(),
+            storm: group.storm.as_ref().map(|storm| storm.view()),
         }
     }
 

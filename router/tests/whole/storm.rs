@@ -57,6 +57,34 @@ routes: [{{ group_by: [rule], group_wait: 0s, group_interval: 1h }}]
 }
 
 #[tokio::test]
+async fn a_source_that_floods_is_told_of_in_one_summary() {
+    let receiver = Receiver::start(|_, _| Answer::Take).await;
+    let site = Site::new(&format!(
+        "
+outputs: {{ hook: {{ webhook: {{ url: '{}' }} }} }}
+routes: [{{ group_by: [rule], group_wait: 1s }}]
+storm: {{ begin: 5, within: 1h, end: 1, calm: 1h, interval: 1h }}
+",
+        receiver.url()
+    ));
+    let router = site.start();
+    let flood: Vec<_> =
+        (0..40).map(|n| alert(&format!("rule {}", n % 20), "Notice", "web")).collect();
+    assert_eq!(router.send(&flood).await, 200, "one batch: no tick comes between");
+    let ledger = router.settled().await;
+    let told: Vec<_> = receiver.taken().into_iter().map(|taken| taken.body).collect();
+    let summaries: Vec<_> = told.iter().filter(|body| !body["storm"].is_null()).collect();
+    assert_eq!((told.len(), summaries.len()), (6, 1), "five before it began, and the summary");
+    assert_eq!(summaries[0]["alerts_count"], 30, "those of the other fifteen rules, twice");
+    assert_eq!(summaries[0]["labels"]["hostname"], "node-1");
+    let listed = summaries[0]["storm"]["rules"].as_array().unwrap();
+    assert!(listed.iter().all(|rule| rule["count"] == 2), "{listed:?}");
+    assert_eq!((listed.len(), &summaries[0]["storm"]["others_count"]), (10, &10.into()));
+    let hook = ledger.outputs["hook"];
+    assert_eq!((ledger.routed, hook.delivered), (20, 20), "each is routed, and delivered");
+}
+
+#[tokio::test]
 async fn critical_overtakes_a_backlog() {
     let receiver = Receiver::start(|_, _| Answer::Take).await;
     let site = Site::new(&format!(

@@ -73,9 +73,15 @@ fn configs() -> Vec<Value> {
             {"source": "rule = c and priority >= critical", "target": "rule in (a, b, c)",
              "equal": ["k8s.ns.name"]},
         ]}),
+        json!({"outputs": ["soc", "stream"], "outputs_updated_in_place": ["stream"], "storm": {
+            "by": ["source"], "begin": 2, "within": "30s", "end": 1, "calm": "40s", "interval": "30s",
+        }, "routes": [
+            {"name": "each", "group_by": ["rule"], "group_wait": "1s", "continue": true},
+            {"name": "one by one", "group_by": ["fingerprint"], "storm": false, "quiet": "50s"},
+        ]}),
         json!({"outputs": ["soc"], "inhibitions": [
             {"name": "b", "source": "rule = b", "target": "rule = a"},
-        ], "routes": [
+        ], "storm": {"begin": 2, "end": 1, "calm": "10s", "interval": "30s"}, "routes": [
             {"name": "loud", "match": "rule = a", "group_wait": "0s"},
             {"name": "nowhere", "match": "rule = b", "outputs": []},
         ], "limits": {"findings_max": 3, "groups_max": 2, "pending_max": 2, "dead_letters_max": 1,
@@ -98,7 +104,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (0..ALERTS.len(), 1_i64..120)
             .prop_map(|(what, seconds)| Step::Silence { what, seconds }),
         1 => (0..ALERTS.len()).prop_map(|what| Step::Expire { what }),
-        1 => (0..4_usize).prop_map(|which| Step::Configure { which }),
+        1 => (0..configs().len()).prop_map(|which| Step::Configure { which }),
     ]
 }
 
@@ -417,7 +423,7 @@ proptest! {
             1 => (0..ALERTS.len(), 1_i64..120)
                 .prop_map(|(what, seconds)| Step::Silence { what, seconds }),
         ], 1..40),
-        which in 0..2_usize,
+        which in prop::sample::select(vec![0_usize, 1, 3]),
     ) {
         let mut world = World::new();
         world.step(&Step::Configure { which });

@@ -299,6 +299,12 @@ impl Run {
                 let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
                 format!("silence {silence} expired{by} after {hits}")
             }
+            DecisionKind::StormBegan { storm, alerts } => {
+                format!("storm of {storm} after {alerts}")
+            }
+            DecisionKind::StormEnded { storm, alerts, .. } => {
+                format!("storm of {storm} over after {alerts}")
+            }
             DecisionKind::FindingEvicted { count, .. } => format!("finding of {count} evicted"),
             DecisionKind::GroupClosed { alerts, findings, why, .. } => {
                 format!("group of {findings}/{alerts} closed: {}", json_name(why))
@@ -333,9 +339,15 @@ fn described(notification: &Notification) -> String {
         })
         .collect();
     let closed = if notification.state == GroupState::Closed { " closed" } else { "" };
+    let storm = notification.storm.as_ref().map(|storm| {
+        let rules = storm.rules.iter().map(|rule| format!(" {}×{}", rule.rule, rule.count));
+        let over = if storm.ended.is_some() { " over" } else { "" };
+        format!(" storm{over}:{}", rules.collect::<String>())
+    });
     format!(
-        "{output}#{sequence}{closed} [{}] {findings_count}/{alerts_count} new {alerts_new_count}",
-        listed.join(" ")
+        "{output}#{sequence}{closed} [{}] {findings_count}/{alerts_count} new {alerts_new_count}{}",
+        listed.join(" "),
+        storm.unwrap_or_default()
     )
 }
 
