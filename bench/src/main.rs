@@ -7,6 +7,7 @@ mod alertmanager;
 mod delivery;
 mod fanout;
 mod ingest;
+mod journal;
 mod latency;
 mod load;
 mod pipeline;
@@ -36,6 +37,11 @@ const BENCHMARKS: &[Benchmark] = &[
         rule_engine::run,
     ),
     ("pipeline", "alerts per second and bytes per finding of the pipeline alone", pipeline::run),
+    (
+        "journal",
+        "durable records per second of the journal alone, and what packing saves",
+        journal::run,
+    ),
     ("ingest", "durable alerts per second over HTTP", ingest::run),
     (
         "delivery",

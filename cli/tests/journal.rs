@@ -44,6 +44,7 @@ fn every_journal_of_a_data_folder_is_counted_and_checked() {
     let (code, text) = saker(&["stat"], data.path());
     assert_eq!(code, 0, "{text}");
     assert_eq!(text.matches("not in use").count(), 2, "{text}");
+    assert_eq!(text.matches("written   ").count(), 2, "{text}");
     assert!(text.contains("to 31") && text.contains("pipeline at 2, 29 records behind"), "{text}");
 
     let (code, text) = saker(&["verify"], data.path());
@@ -64,6 +65,9 @@ fn every_journal_of_a_data_folder_is_counted_and_checked() {
     let (code, text) = saker(&["verify", "--format", "json"], &journal);
     let seen: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(code == 1 && seen["problems"][0].as_str().unwrap().contains("checksum"), "{text}");
+
+    assert_eq!(seen["versions"], serde_json::json!([journal::FORMAT_VERSION]), "{text}");
+    assert!(seen["unpacked_bytes"].as_u64().unwrap() > 5_000, "{text}");
 
     let (code, text) = saker(&["stat"], &data.path().join("other"));
     assert!(code == 3 && text.contains("there is no journal in"), "{text}");
@@ -92,6 +96,11 @@ fn records_are_printed_for_people_and_for_scripts() {
         (&30.into(), &serde_json::Value::Null)
     );
     assert_eq!(lines[1]["base64"], "bm8gG1szMW1KU09OCg==");
+
+    let (_, text) = saker(&["dump", "--since", "2026-01-01T00:00:00Z", "--to", "3"], &journal);
+    assert_eq!(text.lines().count(), 3, "all were written after it: {text}");
+    let (code, text) = saker(&["dump", "--since", "2200-01-01T00:00:00Z"], &journal);
+    assert_eq!((code, text.as_str()), (0, ""), "none was written after it");
 
     let (code, text) = saker(&["dump"], Path::new("/nothing/there"));
     assert!(code == 1 && text.contains("/nothing/there"), "{text}");

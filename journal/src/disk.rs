@@ -8,6 +8,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -48,6 +49,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
 
     /// Returns a number that nobody can foresee.
     fn salt(&self) -> u64;
+
+    /// Returns the clock's time, in milliseconds since 1970. It may be set back.
+    fn time_ms(&self) -> u64;
 }
 
 /// An open file.
@@ -133,6 +137,11 @@ impl Disk for FileSystem {
 
     fn salt(&self) -> u64 {
         RandomState::new().hash_one(0)
+    }
+
+    fn time_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

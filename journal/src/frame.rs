@@ -4,6 +4,7 @@
 //! header  magic[8] version[4] crc[4] first[8] salt[8]
 //! frame   flags+length[4] crc[4] sequence^salt[8] payload, zeros up to a multiple of 8
 //! ```
+//! A frame's payload is a [batch](crate::batch).
 //! All numbers are little-endian. A checksum covers the salt and everything in its frame but itself.
 //! The salt is drawn per segment: neither an old segment's bytes nor a record made to look like a
 //! frame can be taken for a frame of this one.
@@ -12,7 +13,7 @@ use std::{io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{DiskFile, FORMAT_VERSION};
+use crate::{DiskFile, FORMAT_VERSION, batch::RECORDS_MAX};
 
 pub(crate) const HEADER_BYTES: u64 = 32;
 pub(crate) const FRAME_BYTES: usize = 16;
@@ -32,7 +33,7 @@ impl Flags {
     pub(crate) const NONE: Self = Self(0);
     /// Everything before this frame was synced before this frame was written.
     pub(crate) const SYNCED: Self = Self(1 << 31);
-    /// The next frame belongs to the same call.
+    /// The next frame belongs to the same call. Only version 1 needs it.
     pub(crate) const MORE: Self = Self(1 << 30);
     /// No record: the segment is complete.
     pub(crate) const SEAL: Self = Self(1 << 29);
@@ -46,19 +47,28 @@ impl Flags {
     }
 }
 
-/// Returns the bytes a record takes in a segment.
-pub(crate) const fn framed_bytes(payload_bytes: usize) -> usize {
+/// Returns the bytes a payload takes in a segment.
+const fn framed_bytes(payload_bytes: usize) -> usize {
     (FRAME_BYTES + payload_bytes).next_multiple_of(ALIGN)
 }
 
-pub(crate) fn push(out: &mut Vec<u8>, salt: u64, sequence: u64, flags: Flags, payload: &[u8]) {
+/// Makes a frame of bytes that begin with room for a frame's head, and go on with its payload.
+pub(crate) fn finish(frame: &mut Vec<u8>, salt: u64, sequence: u64, flags: Flags) {
+    let payload = &frame[FRAME_BYTES..];
     let word = (flags.0 | payload.len() as u32).to_le_bytes();
     let masked = (sequence ^ salt).to_le_bytes();
-    out.extend_from_slice(&word);
-    out.extend_from_slice(&checksum(salt, word, masked, payload).to_le_bytes());
-    out.extend_from_slice(&masked);
-    out.extend_from_slice(payload);
-    out.resize(out.len().next_multiple_of(ALIGN), 0);
+    let sum = checksum(salt, word, masked, payload).to_le_bytes();
+    frame[..4].copy_from_slice(&word);
+    frame[4..8].copy_from_slice(&sum);
+    frame[8..FRAME_BYTES].copy_from_slice(&masked);
+    frame.resize(frame.len().next_multiple_of(ALIGN), 0);
+}
+
+/// Returns the frame that ends a segment.
+pub(crate) fn sealing(salt: u64, sequence: u64) -> Vec<u8> {
+    let mut frame = vec![0; FRAME_BYTES];
+    finish(&mut frame, salt, sequence, Flags::SEAL.and(Flags::SYNCED));
+    frame
 }
 
 fn checksum(salt: u64, word: [u8; 4], masked: [u8; 8], payload: &[u8]) -> u32 {
@@ -75,6 +85,7 @@ fn checksum(salt: u64, word: [u8; 4], masked: [u8; 8], payload: &[u8]) -> u32 {
 /// A segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    pub(crate) version: u32,
     /// Sequence of its first record.
     pub(crate) first: u64,
     pub(crate) salt: u64,
@@ -90,7 +101,7 @@ impl Header {
     pub(crate) fn to_bytes(self) -> [u8; HEADER_BYTES as usize] {
         let mut bytes = [0; HEADER_BYTES as usize];
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.version.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.first.to_le_bytes());
         bytes[24..].copy_from_slice(&self.salt.to_le_bytes());
         let crc = crc32fast::hash(&bytes);
@@ -108,7 +119,9 @@ impl Header {
             return Err(HeaderError::Damaged("the header's checksum does not match"));
         }
         match u32_at(&bytes, 8) {
-            FORMAT_VERSION => Ok(Self { first: u64_at(&bytes, 16), salt: u64_at(&bytes, 24) }),
+            version @ 1..=FORMAT_VERSION => {
+                Ok(Self { version, first: u64_at(&bytes, 16), salt: u64_at(&bytes, 24) })
+            }
             version => Err(HeaderError::Version(version)),
         }
     }
@@ -146,7 +159,7 @@ impl Frames {
         self.offset
     }
 
-    /// Reads the frame of record `expected`, which ends at or before `end`.
+    /// Reads the frame that begins with record `expected`, which ends at or before `end`.
     pub(crate) fn next(&mut self, expected: u64, end: u64) -> io::Result<Step> {
         if self.offset >= end {
             return Ok(Step::End);
@@ -211,7 +224,8 @@ pub(crate) fn remainder(
     rest.resize(usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX), 0);
     file.read_exact_at(&mut rest, offset)?;
     let written = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    let sequences = expected..expected + 1 + (rest.len() / FRAME_BYTES) as u64;
+    let frames_max = 1 + (rest.len() / FRAME_BYTES) as u64;
+    let sequences = expected..expected.saturating_add(frames_max * RECORDS_MAX as u64);
     // The masked sequence of a frame is never zero, so one cannot begin after these.
     let starts = written.saturating_sub(ALIGN).min(rest.len().saturating_sub(FRAME_BYTES - 1));
     let synced = (ALIGN..starts).step_by(ALIGN).any(|at| {
@@ -230,13 +244,13 @@ pub(crate) fn remainder(
 }
 
 /// The caller holds a slice that is long enough.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(word)

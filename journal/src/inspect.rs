@@ -11,10 +11,11 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Access, FileSystem, OpenError, ReadError, cursor,
-    frame::{Flags, Frames, Step},
+    Access, DiskFile, FileSystem, OpenError, ReadError, cursor,
     log::Files,
-    segment::{self, End, Scan, Segment},
+    scan::{self, Check, End, Scan},
+    segment::{self, Segment},
+    walk::Walk,
 };
 
 /// A file that grows while it is looked at may seem damaged; it is looked at so often.
@@ -31,7 +32,8 @@ pub struct Inspection {
     pub cursors: Vec<(String, u64)>,
     /// Bytes of a commit nobody was told of, which the next start cuts.
     pub torn_bytes: u64,
-    /// What keeps the journal from being opened, in the order of the files.
+    /// What is wrong, in the order of the files. All but a batch that cannot be unpacked, which no
+    /// disk and no crash makes, keeps the journal from being opened.
     pub problems: Vec<OpenError>,
     files: Vec<Arc<Segment>>,
 }
@@ -40,11 +42,18 @@ pub struct Inspection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentView {
     pub path: PathBuf,
+    /// Of its format.
+    pub version: u32,
     /// Sequences of its records.
     pub records: Range<u64>,
     pub file_bytes: u64,
     /// Up to the end of its last record.
     pub used_bytes: u64,
+    /// What its records take unpacked.
+    pub unpacked_bytes: u64,
+    /// When its first and its last record were written, as far as the clock was right, in
+    /// milliseconds since 1970. Version 1 does not tell.
+    pub times_ms: Option<(u64, u64)>,
     /// It will never change.
     pub sealed: bool,
 }
@@ -109,7 +118,19 @@ impl Inspection {
             |segment: &&Arc<Segment>| segment.next() > wanted.start && segment.first < wanted.end;
         let mut segments: Vec<_> = self.files.iter().filter(overlaps).cloned().collect();
         segments.reverse();
-        Records { segments, wanted, place: None }
+        Records { segments, wanted, walk: None }
+    }
+
+    /// Returns the sequence of the first record written at this time or later, in milliseconds since
+    /// 1970, or that after the last one. It may be given to [`Self::read`].
+    ///
+    /// Of records in the files of version 1 only those surely written before are left out.
+    pub fn written_since(&self, time_ms: u64) -> Result<u64, ReadError> {
+        let end = self.records().end;
+        let Some(index) = segment::written_since(&self.files, time_ms) else { return Ok(end) };
+        let segment = &self.files[index];
+        let found = Walk::written_since(Arc::clone(segment), open(segment)?, time_ms)?;
+        Ok(found.unwrap_or(end))
     }
 
     fn look(&mut self, path: &Path, first: u64, oldest: bool, newest: bool) {
@@ -126,7 +147,7 @@ impl Inspection {
             Err(error) => return self.problems.push(error),
         };
         if !oldest && self.files.last().is_some_and(|last| last.next() != first) {
-            self.problems.push(segment::damaged(path, 0, "records before it are missing"));
+            self.problems.push(scan::damaged(path, 0, "records before it are missing"));
         }
         match scan.end {
             End::Sealed => {}
@@ -135,14 +156,17 @@ impl Inspection {
                 self.torn_bytes = if self.in_use { 0 } else { torn_bytes };
             }
             End::Open { offset, reason, .. } | End::Damaged { offset, reason } => {
-                self.problems.push(segment::damaged(path, offset, reason));
+                self.problems.push(scan::damaged(path, offset, reason));
             }
         }
         self.segments.push(SegmentView {
             path: path.to_owned(),
+            version: scan.segment.version,
             records: first..scan.segment.next(),
             file_bytes: scan.segment.bytes(),
             used_bytes: scan.segment.end(),
+            unpacked_bytes: scan.segment.unpacked_bytes(),
+            times_ms: scan.segment.times_ms(),
             sealed: scan.end == End::Sealed,
         });
         self.files.push(Arc::new(scan.segment));
@@ -153,7 +177,7 @@ impl Inspection {
         let mut looks = if self.in_use && newest { LOOKS_MAX } else { 1 };
         loop {
             looks -= 1;
-            let scan = segment::scan(&FileSystem, path, first, Access::Read);
+            let scan = scan::scan(&FileSystem, path, first, Access::Read, Check::Records);
             let moved = match &scan {
                 Ok(scan) => matches!(scan.end, End::Damaged { .. }),
                 Err(OpenError::Io { source, .. }) => source.kind() == io::ErrorKind::UnexpectedEof,
@@ -172,69 +196,38 @@ pub struct Records {
     /// Those still to be read, the next one last.
     segments: Vec<Arc<Segment>>,
     wanted: Range<u64>,
-    place: Option<Place>,
+    walk: Option<Walk>,
 }
 
-#[derive(Debug)]
-struct Place {
-    segment: Arc<Segment>,
-    frames: Frames,
-    /// Of the next record.
-    sequence: u64,
+impl Records {
+    fn step(&mut self) -> Result<Option<(u64, Bytes)>, ReadError> {
+        loop {
+            let Some(walk) = &mut self.walk else {
+                let Some(segment) = self.segments.pop() else { return Ok(None) };
+                let file = open(&segment)?;
+                self.walk = Some(Walk::new(segment, file, self.wanted.start));
+                continue;
+            };
+            match walk.next()? {
+                Some(record) if record.0 < self.wanted.end => return Ok(Some(record)),
+                Some(_) | None => self.walk = None,
+            }
+        }
+    }
 }
 
 impl Iterator for Records {
     type Item = Result<(u64, Bytes), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let Some(place) = &mut self.place else {
-                match Place::enter(self.segments.pop()?, self.wanted.start) {
-                    Ok(place) => self.place = Some(place),
-                    Err(error) => return Some(Err(error)),
-                }
-                continue;
-            };
-            match place.next(self.wanted.end) {
-                Ok(Some((sequence, _))) if sequence < self.wanted.start => {}
-                Ok(Some(record)) => return Some(Ok(record)),
-                Ok(None) => self.place = None,
-                Err(error) => {
-                    self.place = None;
-                    return Some(Err(error));
-                }
-            }
-        }
+        self.step().inspect_err(|_| self.walk = None).transpose()
     }
 }
 
-impl Place {
-    fn enter(segment: Arc<Segment>, sequence: u64) -> Result<Self, ReadError> {
-        let file = File::open(&segment.path)
-            .map_err(|source| ReadError::Io { path: segment.path.clone(), source })?;
-        let (sequence, offset) = segment.seek(sequence);
-        let frames = Frames::new(Arc::new(file), segment.salt, offset);
-        Ok(Self { segment, frames, sequence })
-    }
-
-    fn next(&mut self, end: u64) -> Result<Option<(u64, Bytes)>, ReadError> {
-        if self.sequence >= end.min(self.segment.next()) {
-            return Ok(None);
-        }
-        let sequence = self.sequence;
-        match self.frames.next(sequence, self.segment.end()) {
-            Ok(Step::Frame { flags, payload }) if !flags.has(Flags::SEAL) => {
-                self.sequence += 1;
-                Ok(Some((sequence, payload)))
-            }
-            Ok(Step::Frame { .. } | Step::End) => Ok(None),
-            Ok(Step::Bad(reason)) => Err(ReadError::Damaged {
-                file: self.segment.path.clone(),
-                offset: self.frames.offset(),
-                reason: reason.to_owned(),
-            }),
-            Err(source) => Err(ReadError::Io { path: self.segment.path.clone(), source }),
-        }
+fn open(segment: &Segment) -> Result<Arc<dyn DiskFile>, ReadError> {
+    match File::open(&segment.path) {
+        Ok(file) => Ok(Arc::new(file)),
+        Err(source) => Err(ReadError::Io { path: segment.path.clone(), source }),
     }
 }
 

@@ -1,15 +1,19 @@
 //! A durable log of records in segment files: appended in groups, read by many, deleted behind the
 //! slowest cursor. The format and its guarantees are in `docs/journal.md`.
 
+mod batch;
 mod cursor;
 mod disk;
 mod error;
 mod frame;
+mod index;
 pub mod inspect;
 mod log;
 mod queue;
 mod reader;
+mod scan;
 mod segment;
+mod walk;
 mod writer;
 
 use std::{
@@ -33,8 +37,8 @@ pub use crate::{
 };
 use crate::{log::Log, queue::Queue};
 
-/// Version in every segment's header.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version in the header of every segment that is made. Those of version 1 are read as well.
+pub const FORMAT_VERSION: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
@@ -112,11 +116,11 @@ impl Options {
         if self.group_records_max == 0 || self.queue_records_max == 0 || self.queue_bytes_max == 0 {
             return Err("a group and the queue must have room for a record");
         }
-        if self.queue_records_max.max(self.queue_bytes_max) > u32::MAX as usize {
-            return Err("the queue must be smaller than 4 GiB");
+        if self.group_records_max.max(self.queue_records_max) > batch::RECORDS_MAX {
+            return Err("a group and the queue must have at most 65536 records");
         }
-        if self.record_bytes_max > frame::PAYLOAD_BYTES_MAX {
-            return Err("`record_bytes_max` must be below 256 MiB");
+        if self.record_bytes_max.max(self.queue_bytes_max) > writer::CALL_BYTES_MAX {
+            return Err("`record_bytes_max` and `queue_bytes_max` must be below 256 MiB");
         }
         Ok(())
     }
@@ -226,6 +230,14 @@ impl Journal {
     /// Returns a reader of the records from `from` on.
     pub fn read(&self, from: u64) -> Result<Reader, ReadError> {
         Reader::open(&self.open.log, from)
+    }
+
+    /// Returns the sequence of the first record written at this time or later, in milliseconds since
+    /// 1970, or that of the next record if there is none.
+    ///
+    /// Of records in the files of version 1 only those surely written before are left out.
+    pub fn written_since(&self, time_ms: u64) -> Result<u64, ReadError> {
+        self.open.log.written_since(time_ms)
     }
 
     /// Returns the cursor with this name, making it at [`Self::first`] if it is new.

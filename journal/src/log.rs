@@ -12,8 +12,9 @@ use tracing::{error, info, warn};
 
 use crate::{
     Access, CursorError, Disk, DiskFile, Lock, OpenError, Options, ReadError, Recovery, cursor,
-    locked,
+    locked, scan,
     segment::{self, Place, Segment},
+    walk::Walk,
 };
 
 #[derive(Debug)]
@@ -136,7 +137,7 @@ impl Log {
         let (mut torn_bytes, mut next) = (0, None);
         for (index, (first, path)) in firsts.iter().enumerate() {
             if next.is_some_and(|next| next != *first) {
-                return Err(segment::damaged(path, 0, "records before it are missing"));
+                return Err(scan::damaged(path, 0, "records before it are missing"));
             }
             let place = if index + 1 == firsts.len() { Place::Last } else { Place::Earlier };
             let (segment, torn) = segment::recover(&*disk, path, *first, place)?;
@@ -188,11 +189,27 @@ impl Log {
                 None => Ok(None),
             };
         };
+        self.open_segment(segment).map(Some)
+    }
+
+    fn open_segment(&self, segment: &Arc<Segment>) -> Result<OpenSegment, ReadError> {
         let file = self
             .disk
             .open(&segment.path, Access::Read)
             .map_err(|source| ReadError::Io { path: segment.path.clone(), source })?;
-        Ok(Some((Arc::clone(segment), file)))
+        Ok((Arc::clone(segment), file))
+    }
+
+    pub(crate) fn written_since(&self, time_ms: u64) -> Result<u64, ReadError> {
+        let durable = self.next();
+        let found = {
+            let mut state = locked(&self.state);
+            let index = segment::written_since(state.segments.make_contiguous(), time_ms);
+            // As in `locate`, the file is open before the lock is given back.
+            index.map(|index| self.open_segment(&state.segments[index])).transpose()?
+        };
+        let Some((segment, file)) = found else { return Ok(durable) };
+        Ok(Walk::written_since(segment, file, time_ms)?.unwrap_or(durable))
     }
 
     /// Adds the segment just made. An empty one of the same name was replaced by it.

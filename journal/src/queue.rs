@@ -9,13 +9,13 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::{AppendError, frame::framed_bytes, locked};
+use crate::{AppendError, batch::RECORD_BYTES, locked};
 
 /// The records of one `append`.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) records: Vec<Bytes>,
-    /// What they take in a segment.
+    /// What they take unpacked.
     pub(crate) bytes: usize,
     pub(crate) answer: oneshot::Sender<Result<Range<u64>, AppendError>>,
     /// Their places in the queue, given back when the call is answered.
@@ -55,7 +55,7 @@ impl Queue {
     /// Waits for room, then for the answer. A call given up while it waits for the answer may be
     /// committed all the same.
     pub(crate) async fn append(&self, records: Vec<Bytes>) -> Result<Range<u64>, AppendError> {
-        let bytes: usize = records.iter().map(|record| framed_bytes(record.len())).sum();
+        let bytes: usize = records.iter().map(|record| RECORD_BYTES + record.len()).sum();
         if records.len() > self.records_max
             || bytes > self.bytes_max
             || records.iter().any(|record| record.len() > self.record_bytes_max)

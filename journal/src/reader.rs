@@ -4,20 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{
-    DiskFile, ReadError,
-    frame::{Frames, Step},
-    log::Log,
-    segment::Segment,
-};
+use crate::{ReadError, log::Log, walk::Walk};
 
 /// Reads durable records in order. It never blocks the writer.
 #[derive(Debug)]
 pub struct Reader {
     log: Arc<Log>,
     position: u64,
-    /// The segment being read; `None` before the first record exists.
-    place: Option<(Arc<Segment>, Frames)>,
+    /// Through the segment being read; `None` before the first record exists.
+    walk: Option<Walk>,
 }
 
 impl Reader {
@@ -26,11 +21,9 @@ impl Reader {
         if from > next {
             return Err(ReadError::Ahead { sequence: from, next });
         }
-        let mut reader = Self { log: Arc::clone(log), position: from, place: None };
-        if let Some((segment, file)) = log.locate(from)? {
-            reader.enter(segment, file)?;
-        }
-        Ok(reader)
+        let found = log.locate(from)?;
+        let walk = found.map(|(segment, file)| Walk::new(segment, file, from));
+        Ok(Self { log: Arc::clone(log), position: from, walk })
     }
 
     /// Returns the sequence of the next record.
@@ -42,49 +35,18 @@ impl Reader {
     #[expect(clippy::should_implement_trait, reason = "`None` is not the end")]
     pub fn next(&mut self) -> Result<Option<(u64, Bytes)>, ReadError> {
         while self.position < self.log.next() {
-            let before = self.position;
-            if let Some((segment, frames)) = &mut self.place
-                && let Some(payload) = read(segment, frames, before, segment.end())?
+            if let Some(walk) = &mut self.walk
+                && let Some((sequence, record)) = walk.next()?
             {
-                self.position += 1;
-                return Ok(Some((before, payload)));
+                self.position = sequence + 1;
+                return Ok(Some((sequence, record)));
             }
-            let Some((segment, file)) = self.log.locate(before)? else { return Ok(None) };
+            let Some((segment, file)) = self.log.locate(self.position)? else { return Ok(None) };
             // The same segment: it grew between the two looks at it.
-            if self.place.as_ref().is_none_or(|(current, _)| !Arc::ptr_eq(current, &segment)) {
-                self.enter(segment, file)?;
+            if self.walk.as_ref().is_none_or(|walk| !Arc::ptr_eq(walk.segment(), &segment)) {
+                self.walk = Some(Walk::new(segment, file, self.position));
             }
         }
         Ok(None)
-    }
-
-    /// Goes to the reader's position in `segment`.
-    fn enter(&mut self, segment: Arc<Segment>, file: Arc<dyn DiskFile>) -> Result<(), ReadError> {
-        let (mut sequence, offset) = segment.seek(self.position);
-        let mut frames = Frames::new(file, segment.salt, offset);
-        let end = segment.end();
-        while sequence < self.position && read(&segment, &mut frames, sequence, end)?.is_some() {
-            sequence += 1;
-        }
-        self.place = Some((segment, frames));
-        Ok(())
-    }
-}
-
-fn read(
-    segment: &Segment,
-    frames: &mut Frames,
-    sequence: u64,
-    end: u64,
-) -> Result<Option<Bytes>, ReadError> {
-    match frames.next(sequence, end) {
-        Ok(Step::Frame { payload, .. }) => Ok(Some(payload)),
-        Ok(Step::End) => Ok(None),
-        Ok(Step::Bad(reason)) => Err(ReadError::Damaged {
-            file: segment.path.clone(),
-            offset: frames.offset(),
-            reason: reason.to_owned(),
-        }),
-        Err(source) => Err(ReadError::Io { path: segment.path.clone(), source }),
     }
 }

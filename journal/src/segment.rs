@@ -10,18 +10,19 @@ use std::{
 };
 
 use crate::{
-    Access, Disk, DiskFile, OpenError,
-    frame::{self, Flags, Frames, HEADER_BYTES, Header, HeaderError, Step, push, remainder},
+    Access, Disk, DiskFile, FORMAT_VERSION, OpenError,
+    frame::{self, HEADER_BYTES, Header},
+    index::Index,
     locked,
+    scan::{Check, End, Scan, damaged, scan},
 };
 
 const SUFFIX: &str = ".segment";
-/// Distance between two marks of the index.
-const MARK_BYTES: u64 = 256 << 10;
 
 /// What readers and retention know of a segment. Its file is opened by who needs it.
 #[derive(Debug)]
 pub(crate) struct Segment {
+    pub(crate) version: u32,
     pub(crate) first: u64,
     pub(crate) salt: u64,
     pub(crate) path: PathBuf,
@@ -31,20 +32,20 @@ pub(crate) struct Segment {
     end: AtomicU64,
     /// Size of the file.
     bytes: AtomicU64,
-    /// Every so often, where a record begins: (sequence, offset).
-    marks: Mutex<Vec<(u64, u64)>>,
+    index: Mutex<Index>,
 }
 
 impl Segment {
-    fn new(path: PathBuf, header: Header, bytes: u64) -> Self {
+    pub(crate) fn new(path: PathBuf, header: Header, bytes: u64) -> Self {
         Self {
+            version: header.version,
             first: header.first,
             salt: header.salt,
             path,
             next: AtomicU64::new(header.first),
             end: AtomicU64::new(HEADER_BYTES),
             bytes: AtomicU64::new(bytes),
-            marks: Mutex::new(vec![(header.first, HEADER_BYTES)]),
+            index: Mutex::new(Index::new(header.first)),
         }
     }
 
@@ -66,20 +67,50 @@ impl Segment {
         self.end.store(end, Ordering::Release);
     }
 
-    /// Remembers that record `sequence` begins at `offset`, unless a mark is near.
-    pub(crate) fn mark(&self, sequence: u64, offset: u64) {
-        let mut marks = locked(&self.marks);
-        if marks.last().is_none_or(|(_, last)| offset - last >= MARK_BYTES) {
-            marks.push((sequence, offset));
-        }
+    /// Remembers a batch: its first record and where it begins, when it was written if that is
+    /// known, and what its records take unpacked.
+    pub(crate) fn note(&self, sequence: u64, offset: u64, time_ms: Option<u64>, bytes: usize) {
+        locked(&self.index).note(sequence, offset, time_ms, bytes);
     }
 
     /// Returns the nearest place at or before record `sequence`.
     pub(crate) fn seek(&self, sequence: u64) -> (u64, u64) {
-        let marks = locked(&self.marks);
-        let after = marks.partition_point(|(first, _)| *first <= sequence);
-        after.checked_sub(1).map_or((self.first, HEADER_BYTES), |index| marks[index])
+        locked(&self.index).seek(sequence)
     }
+
+    /// Returns the last known place before which nothing was written at this time or later.
+    pub(crate) fn seek_time(&self, time_ms: u64) -> (u64, u64) {
+        locked(&self.index).seek_time(time_ms)
+    }
+
+    /// Returns the earliest and the latest time at which a batch was written, if that is known.
+    pub(crate) fn times_ms(&self) -> Option<(u64, u64)> {
+        locked(&self.index).times_ms()
+    }
+
+    /// Returns what its records take unpacked.
+    pub(crate) fn unpacked_bytes(&self) -> u64 {
+        locked(&self.index).unpacked_bytes()
+    }
+}
+
+/// Returns the first of some segments that may hold a record written at this time or later.
+///
+/// Version 1 tells no times: such a segment was written before the one that follows it.
+pub(crate) fn written_since(segments: &[Arc<Segment>], time_ms: u64) -> Option<usize> {
+    let (mut found, mut later_ms) = (None, u64::MAX);
+    for (index, segment) in segments.iter().enumerate().rev() {
+        let (earliest, latest) = match segment.times_ms() {
+            Some(times_ms) => times_ms,
+            None if segment.next() > segment.first => (later_ms, later_ms),
+            None => continue,
+        };
+        if latest >= time_ms {
+            found = Some(index);
+        }
+        later_ms = earliest;
+    }
+    found
 }
 
 /// Returns the sequence a segment's file name tells, or `None` for another file.
@@ -105,7 +136,7 @@ impl Active {
     /// Makes a segment whose space is on the disk before it takes a record. It appears under its
     /// name only when all of it is durable.
     pub(crate) fn create(disk: &dyn Disk, dir: &Path, first: u64, bytes: u64) -> io::Result<Self> {
-        let header = Header { first, salt: disk.salt() };
+        let header = Header { version: FORMAT_VERSION, first, salt: disk.salt() };
         let temporary = dir.join("new.tmp");
         let path = path_of(dir, first);
         let made = (|| {
@@ -160,8 +191,7 @@ fn seal(file: &dyn DiskFile, segment: &Segment, next: u64, end: u64) -> io::Resu
 
 /// Writes the sealing frame and returns where it ends.
 fn write_seal(file: &dyn DiskFile, segment: &Segment, next: u64, end: u64) -> io::Result<u64> {
-    let mut bytes = Vec::new();
-    push(&mut bytes, segment.salt, next, Flags::SEAL.and(Flags::SYNCED), &[]);
+    let bytes = frame::sealing(segment.salt, next);
     file.write_all_at(&bytes, end)?;
     Ok(end + bytes.len() as u64)
 }
@@ -182,104 +212,6 @@ pub(crate) enum Place {
     Earlier,
 }
 
-/// A segment that was read to its end.
-pub(crate) struct Scan {
-    pub(crate) segment: Segment,
-    pub(crate) file: Arc<dyn DiskFile>,
-    pub(crate) end: End,
-    /// Offset up to which it was synced, as its frames tell.
-    proven: u64,
-}
-
-/// What stands after the last record of a segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Its seal: nothing was ever to follow.
-    Sealed,
-    /// Nothing, or a commit nobody was told of.
-    Open { offset: u64, torn_bytes: u64, reason: &'static str },
-    /// What is not as it was written, for records are missing that were synced once.
-    Damaged { offset: u64, reason: &'static str },
-}
-
-/// Reads a whole segment and checks every record. Changes nothing.
-pub(crate) fn scan(
-    disk: &dyn Disk,
-    path: &Path,
-    first: u64,
-    access: Access,
-) -> Result<Scan, OpenError> {
-    let failed = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
-    let file = disk.open(path, access).map_err(failed("open"))?;
-    let length = file.length().map_err(failed("inspect"))?;
-    let header = read_header(&*file, path, first, length)?;
-    let segment = Segment::new(path.to_owned(), header, length);
-    let mut frames = Frames::new(Arc::clone(&file), header.salt, HEADER_BYTES);
-    let (mut sequence, mut call, mut proven) = (first, (first, HEADER_BYTES), HEADER_BYTES);
-    let bad = loop {
-        let offset = frames.offset();
-        let step = frames.next(sequence, length).map_err(failed("read"))?;
-        if let Step::Frame { flags, .. } = &step
-            && flags.has(Flags::SYNCED)
-        {
-            proven = offset;
-        }
-        match step {
-            Step::Frame { flags, .. } if flags.has(Flags::SEAL) => break None,
-            Step::Frame { flags, .. } => {
-                segment.mark(sequence, offset);
-                sequence += 1;
-                if !flags.has(Flags::MORE) {
-                    call = (sequence, frames.offset());
-                }
-            }
-            Step::End => break Some("it ends before it is sealed"),
-            Step::Bad(reason) => break Some(reason),
-        }
-    };
-    segment.advance(call.0, call.1);
-    let Some(reason) = bad else {
-        return Ok(Scan { segment, file, end: End::Sealed, proven });
-    };
-    let offset = frames.offset();
-    let rest = remainder(&*file, header.salt, offset, sequence).map_err(failed("read"))?;
-    let end = match rest.synced {
-        true => End::Damaged { offset, reason },
-        false => End::Open { offset, torn_bytes: offset - call.1 + rest.written_bytes, reason },
-    };
-    Ok(Scan { segment, file, end, proven })
-}
-
-fn read_header(
-    file: &dyn DiskFile,
-    path: &Path,
-    first: u64,
-    length: u64,
-) -> Result<Header, OpenError> {
-    let damaged = |reason: &str| damaged(path, 0, reason);
-    let mut header = [0; HEADER_BYTES as usize];
-    if length < HEADER_BYTES {
-        return Err(damaged("it is shorter than a header"));
-    }
-    file.read_exact_at(&mut header, 0).map_err(|source| OpenError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
-    match Header::parse(header) {
-        Ok(header) if header.first == first => Ok(header),
-        Ok(_) => Err(damaged("the header's sequence is not that of the file name")),
-        Err(HeaderError::Damaged(reason)) => Err(damaged(reason)),
-        Err(HeaderError::Version(version)) => {
-            Err(OpenError::Version { file: path.to_owned(), version })
-        }
-    }
-}
-
-pub(crate) fn damaged(path: &Path, offset: u64, reason: &str) -> OpenError {
-    OpenError::Damaged { file: path.to_owned(), offset, reason: reason.to_owned() }
-}
-
 /// Reads a whole segment after a restart. The last one may end in a commit nobody was told of: that
 /// is cut off and the segment sealed. Returns it and the bytes cut.
 pub(crate) fn recover(
@@ -288,7 +220,8 @@ pub(crate) fn recover(
     first: u64,
     place: Place,
 ) -> Result<(Segment, u64), OpenError> {
-    let Scan { segment, file, end, proven } = scan(disk, path, first, Access::Write)?;
+    let Scan { segment, file, end, proven } =
+        scan(disk, path, first, Access::Write, Check::Frames)?;
     let failed = |source| OpenError::Io { action: "seal", path: path.to_owned(), source };
     // What was read may be in memory only: a killed process had not synced it, or a sync failed,
     // after which the kernel takes for written what is not. So the last segment's end is written

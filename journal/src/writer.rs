@@ -4,7 +4,8 @@ use std::{io, ops::Range, sync::Arc};
 
 use crate::{
     AppendError, Sync,
-    frame::{FRAME_BYTES, Flags, HEADER_BYTES, push},
+    batch::{BATCH_BYTES, Encoder},
+    frame::{ALIGN, FRAME_BYTES, Flags, HEADER_BYTES, PAYLOAD_BYTES_MAX},
     locked,
     log::Log,
     queue::{Call, Queue},
@@ -13,6 +14,8 @@ use crate::{
 
 /// Bytes one commit takes at most, unless a single call holds more.
 const GROUP_BYTES_MAX: usize = 4 << 20;
+/// Bytes of records one call holds at most: its frame must be able to carry them.
+pub(crate) const CALL_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - BATCH_BYTES;
 
 /// Commits what is appended to one journal. Nothing is durable unless it runs.
 #[derive(Debug)]
@@ -22,13 +25,13 @@ pub struct Writer {
     /// None after a start, and when there was no space for one.
     active: Option<Active>,
     next: u64,
-    buffer: Vec<u8>,
+    encoder: Encoder,
 }
 
 impl Writer {
     pub(crate) fn new(log: Arc<Log>, queue: Arc<Queue>) -> Self {
         let next = log.next();
-        Self { log, queue, active: None, next, buffer: Vec::new() }
+        Self { log, queue, active: None, next, encoder: Encoder::default() }
     }
 
     /// Returns when the journal is closed and all it held is answered.
@@ -85,28 +88,17 @@ impl Writer {
         if self.failed() {
             return Err(AppendError::Failed);
         }
-        let bytes = calls.iter().map(|call| call.bytes).sum();
+        let time_ms = self.log.disk.time_ms();
+        let records = calls.iter().flat_map(|call| &call.records);
+        let bytes = self.encoder.take(time_ms, records);
         self.ensure_room(bytes)?;
         let Some(active) = &mut self.active else { return Err(AppendError::Failed) };
 
         let first = self.next;
-        let mut next = first;
-        self.buffer.clear();
-        self.buffer.reserve(bytes);
-        for call in calls {
-            for (index, record) in call.records.iter().enumerate() {
-                let mut flags = Flags::NONE;
-                if self.buffer.is_empty() && self.log.options.sync == Sync::Data {
-                    flags = flags.and(Flags::SYNCED);
-                }
-                if index + 1 < call.records.len() {
-                    flags = flags.and(Flags::MORE);
-                }
-                push(&mut self.buffer, active.segment.salt, next, flags, record);
-                next += 1;
-            }
-        }
-        if let Err(error) = active.write(&self.buffer) {
+        let next = first + calls.iter().map(|call| call.records.len() as u64).sum::<u64>();
+        let flags = if self.log.options.sync == Sync::Data { Flags::SYNCED } else { Flags::NONE };
+        let frame = self.encoder.frame(active.segment.salt, first, flags);
+        if let Err(error) = active.write(frame) {
             return Err(self.write_failed(&error));
         }
         if self.log.options.sync == Sync::Data
@@ -115,8 +107,9 @@ impl Writer {
             self.log.fail("failed to sync records", &error);
             return Err(AppendError::Failed);
         }
-        active.segment.mark(first, active.end);
-        active.end += self.buffer.len() as u64;
+        let unpacked_bytes = calls.iter().map(|call| call.bytes).sum();
+        active.segment.note(first, active.end, Some(time_ms), unpacked_bytes);
+        active.end += bytes as u64;
         active.segment.advance(next, active.end);
         self.next = next;
         locked(&self.log.state).commits += 1;
@@ -175,8 +168,10 @@ impl Writer {
 
 /// Returns what a segment of this size can take at once.
 pub(crate) fn call_bytes_max(segment_bytes: u64) -> usize {
-    let room = segment_bytes.saturating_sub(HEADER_BYTES + FRAME_BYTES as u64);
-    usize::try_from(room).unwrap_or(usize::MAX)
+    // Beside them: the batch's frame and the seal.
+    let taken = HEADER_BYTES as usize + FRAME_BYTES + BATCH_BYTES + ALIGN - 1 + FRAME_BYTES;
+    let room = usize::try_from(segment_bytes).unwrap_or(usize::MAX).saturating_sub(taken);
+    room.min(CALL_BYTES_MAX)
 }
 
 fn is_full(error: &io::Error) -> bool {

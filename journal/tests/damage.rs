@@ -7,8 +7,11 @@ use bytes::Bytes;
 use journal::{Journal, OpenError, Options, inspect::Inspection};
 use proptest::prelude::*;
 
+/// Room for calls that are packed, and for few of them.
+const SEGMENT_BYTES: usize = 8192;
+
 fn options() -> Options {
-    Options { segment_bytes: 4096, bytes_max: 1 << 20, ..Options::default() }
+    Options { segment_bytes: SEGMENT_BYTES as u64, bytes_max: 1 << 20, ..Options::default() }
 }
 
 fn record(number: u64, length: usize) -> Bytes {
@@ -113,13 +116,13 @@ fn a_commit_torn_at_any_byte_is_dropped_and_nothing_else() {
     let (dir, all, ends) = written(&calls);
     let file = &segments(dir.path())[0];
     let end = used(file);
-    let before_last = 128;
+    let before_last = 160;
     for cut in before_last..end {
         for zeros in [true, false] {
             let (dir, ..) = written(&calls);
             let file = &segments(dir.path())[0];
             if zeros {
-                overwrite(file, cut..4096, 0);
+                overwrite(file, cut..SEGMENT_BYTES, 0);
             } else {
                 let handle = fs::OpenOptions::new().write(true).open(file).expect("open");
                 handle.set_len(cut as u64).expect("cut");
@@ -161,7 +164,7 @@ fn a_dropped_end_does_not_come_back_after_new_records() {
     let (dir, all, _) = written(&[vec![10], vec![24, 24, 24]]);
     let file = segments(dir.path()).remove(0);
     // Only the first record of the last call is torn; the two after it are whole on the disk.
-    overwrite(&file, 70..74, 0xff);
+    overwrite(&file, 120..124, 0xff);
     let (journal, recovery) = Journal::open(dir.path(), options()).expect("open");
     assert_eq!(recovery.records, 0..1);
     assert!(recovery.torn_bytes > 100);
@@ -173,7 +176,7 @@ fn a_dropped_end_does_not_come_back_after_new_records() {
 
 #[test]
 fn a_missing_segment_or_a_lost_end_is_damage() {
-    let calls: Vec<_> = (0..60).map(|_| vec![300]).collect();
+    let calls: Vec<_> = (0..120).map(|_| vec![300]).collect();
     let (dir, ..) = written(&calls);
     let files = segments(dir.path());
     assert!(files.len() > 3);
@@ -183,14 +186,14 @@ fn a_missing_segment_or_a_lost_end_is_damage() {
     let (dir, ..) = written(&calls);
     let (journal, _) = Journal::open(dir.path(), options()).expect("open");
     let cursor = journal.cursor("c").expect("cursor");
-    cursor.commit(60).expect("commit");
-    journal.append_blocking(vec![record(60, 1)]).expect("append");
-    cursor.commit(61).expect("commit");
+    cursor.commit(120).expect("commit");
+    journal.append_blocking(vec![record(120, 1)]).expect("append");
+    cursor.commit(121).expect("commit");
     journal.close();
     let last = segments(dir.path()).pop().expect("last");
     fs::remove_file(last).expect("remove");
     let error = foretold(dir.path()).expect_err("records a cursor has passed are gone");
-    assert!(error.to_string().contains("it is at 61"), "{error}");
+    assert!(error.to_string().contains("it is at 121"), "{error}");
 }
 
 #[test]
@@ -217,7 +220,7 @@ proptest! {
     #[test]
     fn it_holds_what_a_list_would_hold(
         lives in proptest::collection::vec(
-            proptest::collection::vec(proptest::collection::vec(0..900_usize, 1..4), 0..12), 1..5),
+            proptest::collection::vec(proptest::collection::vec(0..2500_usize, 1..4), 0..12), 1..5),
     ) {
         let dir = tempfile::tempdir().expect("dir");
         let mut model = Vec::new();
@@ -240,7 +243,7 @@ proptest! {
 
     #[test]
     fn a_flipped_bit_is_found_or_only_the_last_commit_goes(
-        calls in proptest::collection::vec(proptest::collection::vec(0..600_usize, 1..4), 1..16),
+        calls in proptest::collection::vec(proptest::collection::vec(0..2500_usize, 1..4), 1..16),
         place in any::<prop::sample::Index>(),
         bit in 0..8_u8,
         closed in any::<bool>(),

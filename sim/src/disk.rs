@@ -44,6 +44,8 @@ struct State {
     /// The process ends at this operation, with or without the machine.
     crash_at: Option<u64>,
     off: bool,
+    /// The machine's clock.
+    time_ms: u64,
     /// What went wrong, for the trace.
     happened: Vec<&'static str>,
 }
@@ -67,6 +69,7 @@ impl SimDisk {
             operations: 0,
             crash_at: None,
             off: false,
+            time_ms: 0,
             happened: Vec::new(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -74,6 +77,11 @@ impl SimDisk {
 
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
+    }
+
+    /// Sets the clock, in milliseconds since 1970.
+    pub fn set_time(&self, time_ms: u64) {
+        self.state().time_ms = time_ms;
     }
 
     /// Stops the process at an operation some way ahead.
@@ -295,6 +303,10 @@ impl Disk for SimDisk {
 
     fn salt(&self) -> u64 {
         self.state().chance.number()
+    }
+
+    fn time_ms(&self) -> u64 {
+        self.state().time_ms
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Format;
+use super::{Format, span::Moment};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JournalCommand {
@@ -16,7 +16,8 @@ pub(crate) enum JournalCommand {
     /// Print records, one a line.
     #[command(
         after_help = "Examples:\n  saker journal dump /var/lib/saker/journal --from 1000 --to 1010\n  \
-        saker journal dump /var/lib/saker/journal --last 5 --format json"
+        saker journal dump /var/lib/saker/journal --last 5 --format json\n  \
+        saker journal dump /var/lib/saker/journal --since 2h"
     )]
     Dump(DumpArgs),
 }
@@ -42,6 +43,9 @@ pub(crate) struct DumpArgs {
     /// The sequence after the last record's.
     #[arg(long, value_name = "SEQUENCE")]
     pub(crate) to: Option<u64>,
+    /// From the first that was written at this time or later: `2026-11-27T04:00:00Z`, or `2h` ago.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["from", "last"])]
+    pub(crate) since: Option<Moment>,
     /// Only so many, the newest.
     #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
     pub(crate) last: Option<u64>,

@@ -8,13 +8,14 @@ use std::{
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
 use journal::inspect::{Inspection, is_journal};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use service::ErrorChain;
 
 use crate::{
-    args::{DumpArgs, Format, JournalCommand, JournalPlace},
+    args::{DumpArgs, Format, JournalCommand, JournalPlace, Moment},
     exit::{Code, fail},
     print,
 };
@@ -67,6 +68,13 @@ struct View<'a> {
     segments: usize,
     file_bytes: u64,
     record_bytes: u64,
+    unpacked_bytes: u64,
+    /// Of the segments' format, lowest first.
+    versions: Vec<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earliest: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latest: Option<Timestamp>,
     torn_bytes: u64,
     cursors: Vec<CursorView<'a>>,
     problems: Vec<String>,
@@ -80,6 +88,13 @@ struct CursorView<'a> {
 }
 
 fn view(journal: &Inspection) -> View<'_> {
+    let segments = &journal.segments;
+    let times = || segments.iter().filter_map(|segment| segment.times_ms);
+    // What no clock tells is left out.
+    let time = |ms: u64| Timestamp::from_millisecond(ms.try_into().ok()?).ok();
+    let mut versions: Vec<u32> = segments.iter().map(|segment| segment.version).collect();
+    versions.sort_unstable();
+    versions.dedup();
     let records = journal.records();
     let cursors = journal.cursors.iter().map(|(name, position)| CursorView {
         name,
@@ -91,9 +106,13 @@ fn view(journal: &Inspection) -> View<'_> {
         in_use: journal.in_use,
         first: records.start,
         next: records.end,
-        segments: journal.segments.len(),
+        segments: segments.len(),
         file_bytes: journal.file_bytes(),
-        record_bytes: journal.segments.iter().map(|segment| segment.used_bytes).sum(),
+        record_bytes: segments.iter().map(|segment| segment.used_bytes).sum(),
+        unpacked_bytes: segments.iter().map(|segment| segment.unpacked_bytes).sum(),
+        versions,
+        earliest: times().map(|(earliest, _)| earliest).min().and_then(time),
+        latest: times().map(|(_, latest)| latest).max().and_then(time),
         torn_bytes: journal.torn_bytes,
         cursors: cursors.collect(),
         problems: problems(journal),
@@ -113,7 +132,7 @@ fn stat(place: &JournalPlace) -> anyhow::Result<Code> {
         }
         let state = if view.in_use { "in use" } else { "not in use" };
         print::line(format_args!(
-            "{}  {state}\n  records   {} to {}, {}\n  segments  {}, {} on disk, {} of it used",
+            "{}  {state}\n  records   {} to {}, {}\n  segments  {}, {} on disk, {} of it used by records of {}",
             print::plain(&view.folder.display().to_string()),
             view.first,
             view.next,
@@ -121,7 +140,15 @@ fn stat(place: &JournalPlace) -> anyhow::Result<Code> {
             view.segments,
             print::size(view.file_bytes),
             print::size(view.record_bytes),
+            print::size(view.unpacked_bytes),
         ));
+        if let (Some(earliest), Some(latest)) = (view.earliest, view.latest) {
+            print::line(format_args!("  written   {earliest:.0} to {latest:.0}"));
+        }
+        if view.versions.iter().any(|version| *version != journal::FORMAT_VERSION) {
+            let versions: Vec<_> = view.versions.iter().map(ToString::to_string).collect();
+            print::line(format_args!("  format    version {}", versions.join(" and ")));
+        }
         for cursor in &view.cursors {
             let behind = print::counted_u64(cursor.behind_records, "record");
             print::line(format_args!(
@@ -187,9 +214,14 @@ fn dump(arguments: &DumpArgs) -> anyhow::Result<Code> {
     }
     let journal = Inspection::of(&arguments.folder)?;
     let end = journal.records().end;
-    let wanted = match arguments.last {
-        Some(last) => end.saturating_sub(last)..end,
-        None => arguments.from..arguments.to.unwrap_or(end),
+    let to = arguments.to.unwrap_or(end);
+    let wanted = match (arguments.last, arguments.since) {
+        (Some(last), _) => end.saturating_sub(last)..end,
+        // No record is from before 1970.
+        (None, Some(Moment(since))) => {
+            journal.written_since(since.as_millisecond().try_into().unwrap_or(0))?..to
+        }
+        (None, None) => arguments.from..to,
     };
     for record in journal.read(wanted) {
         let (sequence, bytes) = record?;

@@ -107,7 +107,7 @@ impl Machine for Shared {
         options: journal::Options,
     ) -> Result<(Journal, Recovery), OpenError> {
         let (journal, recovery, writer) = Journal::open_on(self.disk(), dir, options)?;
-        tokio::spawn(write(Arc::clone(&self.0), writer));
+        tokio::spawn(write(self.clone(), writer));
         Ok((journal, recovery))
     }
 
@@ -123,10 +123,12 @@ impl Machine for Shared {
 }
 
 /// Runs a journal's writer; a commit takes the time of the disk, and meanwhile others gather.
-async fn write(machine: Arc<SimMachine>, mut writer: Writer) {
+async fn write(machine: Shared, mut writer: Writer) {
     while writer.wait().await {
-        let pause = machine.disk_time();
-        machine.time.sleep(pause).await;
+        let pause = machine.0.disk_time();
+        machine.0.time.sleep(pause).await;
+        let now_ms = machine.now().as_millisecond();
+        machine.0.disk.set_time(u64::try_from(now_ms).unwrap_or_default());
         writer.turn();
     }
     writer.finish();
