@@ -1,5 +1,7 @@
 //! Brings spooled alerts to the router, in batches, until it says it has them.
 
+mod stream;
+
 use std::{
     fs::{self, OpenOptions},
     io::Write,
@@ -28,6 +30,8 @@ use tracing::{error, info, warn};
 
 use crate::spool::{Outlet, Spooled};
 
+/// Which alerts of the spool a batch holds: the router counts those that are missing.
+const SEQUENCE: &str = "saker-sequence";
 const DELAYS: retry::Delays =
     retry::Delays { min: Duration::from_millis(200), max: Duration::from_secs(30) };
 /// The dead letters' file is begun anew at this size; one older one is kept.
@@ -77,6 +81,8 @@ pub struct Uplink {
     client: RenewedClient,
     options: UplinkOptions,
     outlet: Outlet,
+    /// What the router counts this spool's alerts under.
+    stream: Option<String>,
     counts: Arc<UplinkCounts>,
 }
 
@@ -113,7 +119,10 @@ impl Uplink {
             client.user_agent(agent).default_headers(headers.clone())
         };
         let client = RenewedClient::new(options.identity.clone(), options.timeout, make)?;
-        Ok(Self { client, options, outlet, counts: Arc::default() })
+        let stream = stream::of(outlet.dir()).inspect_err(|error| {
+            warn!(%error, "the spool has no name: the router cannot tell if alerts of it are lost");
+        });
+        Ok(Self { client, options, outlet, stream: stream.ok(), counts: Arc::default() })
     }
 
     pub fn counts(&self) -> Arc<UplinkCounts> {
@@ -218,7 +227,13 @@ impl Uplink {
                 return Answer::Unavailable { retry_after: None, why };
             }
         };
-        let response = match self.client.post(self.options.url.clone()).body(body).send().await {
+        let mut request = self.client.post(self.options.url.clone()).body(body);
+        if let (Some(stream), Some(first), Some(last)) = (&self.stream, batch.first(), batch.last())
+        {
+            let numbers = format!("{stream} {}-{}", first.sequence, last.sequence);
+            request = request.header(SEQUENCE, numbers);
+        }
+        let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
                 self.client.renew();

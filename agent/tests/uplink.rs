@@ -198,6 +198,14 @@ async fn batches_are_bounded_and_carry_the_token() {
     let headers = &requests[0].0;
     assert_eq!(headers["authorization"], "Bearer s3cret");
     assert_eq!(headers["content-encoding"], "zstd");
+    let (mut next, name) = (0, headers["saker-sequence"].to_str().expect("text").split_once(' '));
+    for (headers, _, alerts) in requests.iter() {
+        let numbers = headers["saker-sequence"].to_str().expect("text").split_once(' ');
+        let (stream, range) = numbers.expect("a stream and its numbers");
+        assert_eq!(Some(stream), name.map(|(stream, _)| stream));
+        assert_eq!(range, format!("{next}-{}", next + alerts - 1));
+        next += alerts;
+    }
     assert_eq!(headers["content-type"], "application/x-ndjson");
 }
 

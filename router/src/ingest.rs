@@ -6,11 +6,17 @@
 mod address;
 mod alertmanager;
 mod certificate;
+mod cloudevents;
 mod decode;
 mod http;
+mod identity;
 mod input;
+mod json;
+mod limits;
+mod mapping;
 mod metrics;
 mod senders;
+mod sequences;
 mod signature;
 mod stamp;
 mod take;
@@ -28,17 +34,25 @@ use service::config::{HumanBytes, HumanDuration, Secret};
 use tokio::sync::Semaphore;
 
 pub use self::{
-    address::Network, alertmanager::AlertmanagerConfig, certificate::CertificateName, http::routes,
-    senders::SenderConfig, stamp::Stamp,
+    address::Network,
+    alertmanager::AlertmanagerConfig,
+    certificate::CertificateName,
+    http::routes,
+    limits::RateConfig,
+    mapping::{MappingConfig, PriorityMapping, Source},
+    senders::SenderConfig,
+    sequences::StreamView,
+    stamp::Stamp,
 };
-use self::{metrics::Metrics, senders::Senders};
+use self::{limits::Limits, metrics::Metrics, senders::Senders, sequences::Sequences};
 use crate::{core, record::Record};
 
-/// Every input, by the name configurations know it by.
-const INPUTS: [&str; 3] = ["falco", "alertmanager", "webhook"];
+/// Every input, by the name configurations know it by. One of those of `json` is `json/NAME`.
+const INPUTS: [&str; 5] = ["falco", "alertmanager", "webhook", "cloudevents", "json"];
 /// A body may have to be held against each.
 const SECRETS_MAX: usize = 32;
-const SENDER_NAME_CHARS_MAX: usize = 64;
+const NAME_CHARS_MAX: usize = 64;
+const BAD_NAME: &str = "such a name is made of 1 to 64 letters, digits, `-`, `_` and `.`";
 
 /// What senders may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,12 +76,19 @@ pub struct IngestConfig {
     pub tokens: BTreeMap<String, Secret>,
     /// Who may send, by the name their alerts then have in `saker.sender`.
     pub senders: BTreeMap<String, SenderConfig>,
+    /// How much each sender may send; one that nobody knows is its address.
+    pub rate: RateConfig,
     /// Proxies whose header `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
     /// How far the time of a signature may be from the router's.
     pub signature_tolerance: HumanDuration,
     /// Alerts of Prometheus and Alertmanager.
     pub alertmanager: AlertmanagerConfig,
+    /// How events that come to `/cloudevents` are read. Absent: those whose data is an alert of
+    /// Falco's as that, others by their type.
+    pub cloudevents: Option<MappingConfig>,
+    /// How JSON that comes to `/json/NAME` is read, by that name.
+    pub json: BTreeMap<String, MappingConfig>,
 }
 
 impl Default for IngestConfig {
@@ -81,9 +102,12 @@ impl Default for IngestConfig {
             series_max: 10_000,
             tokens: BTreeMap::new(),
             senders: BTreeMap::new(),
+            rate: RateConfig::default(),
             trusted_proxies: Vec::new(),
             signature_tolerance: HumanDuration(Duration::from_secs(5 * 60)),
             alertmanager: AlertmanagerConfig::default(),
+            cloudevents: None,
+            json: BTreeMap::new(),
         }
     }
 }
@@ -99,15 +123,15 @@ impl IngestConfig {
                 return Some((format!("tokens.{name}"), "the token is empty".to_owned(), None));
             }
         }
-        let inputs = INPUTS.map(str::to_owned);
+        let named = self.json.keys().map(|name| format!("json/{name}"));
+        let inputs: Vec<String> = INPUTS.map(str::to_owned).into_iter().chain(named).collect();
+        if let Some(problem) = self.mapping_problem() {
+            return Some(problem);
+        }
         for (name, sender) in &self.senders {
             let path = format!("senders.{name}");
             if !is_name(name) {
-                let message = format!(
-                    "a sender's name is made of 1 to {SENDER_NAME_CHARS_MAX} letters, digits, `-`, \
-                     `_` and `.`"
-                );
-                return Some((path, message, None));
+                return Some((path, BAD_NAME.to_owned(), None));
             }
             if let Some((key, message, hint)) = sender.problem(&inputs, certificates_asked) {
                 let path = if key.is_empty() { path } else { format!("{path}.{key}") };
@@ -121,11 +145,31 @@ impl IngestConfig {
             ("senders".to_owned(), message, Some(hint))
         })
     }
+
+    fn mapping_problem(&self) -> Option<Problem> {
+        let named = self.json.iter().map(|(name, mapping)| (format!("json.{name}"), mapping));
+        let events = self.cloudevents.iter().map(|mapping| ("cloudevents".to_owned(), mapping));
+        if let Some(name) = self.json.keys().find(|name| !is_name(name)) {
+            return Some((format!("json.{name}"), BAD_NAME.to_owned(), None));
+        }
+        if self.cloudevents.as_ref().is_some_and(|mapping| mapping.alerts.is_some()) {
+            let message = "an event is one alert".to_owned();
+            return Some(("cloudevents.alerts".to_owned(), message, None));
+        }
+        if self.cloudevents.as_ref().is_some_and(|mapping| mapping.id.is_some()) {
+            let message = "its source and id name an event".to_owned();
+            return Some(("cloudevents.id".to_owned(), message, None));
+        }
+        named.chain(events).find_map(|(path, mapping)| {
+            let (key, message) = mapping.problem()?;
+            Some((format!("{path}.{key}"), message, None))
+        })
+    }
 }
 
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (1..=SENDER_NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(plain)
+    (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(plain)
 }
 
 /// A configuration in force, and what is made of it.
@@ -140,6 +184,11 @@ impl Terms {
         Self { senders: Senders::new(&config.senders, &config.tokens), config }
     }
 
+    fn rate(&self, sender: &str) -> RateConfig {
+        let own = self.config.senders.get(sender).and_then(|sender| sender.rate);
+        own.unwrap_or(self.config.rate)
+    }
+
     fn decoded_bytes_max(&self) -> usize {
         usize::try_from(self.config.decoded_bytes_max.0).unwrap_or(usize::MAX)
     }
@@ -152,6 +201,8 @@ pub struct Ingest {
     terms: ArcSwap<Terms>,
     /// One permit per byte of a body in memory.
     room: Arc<Semaphore>,
+    limits: Limits,
+    sequences: Sequences,
     stamp: Stamp,
     metrics: Metrics,
     registry: Registry,
@@ -166,11 +217,15 @@ impl Ingest {
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let room = usize::try_from(config.bodies_bytes_max.0).unwrap_or(usize::MAX);
+        let metrics = Metrics::new(registry, config.series_max)?;
+        let overflow = metrics.limits_overflow.clone();
         Ok(Self {
             journal,
+            limits: Limits::new(Arc::clone(stamp.machine()), overflow),
+            sequences: Sequences::default(),
             stamp,
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
-            metrics: Metrics::new(registry, config.series_max)?,
+            metrics,
             registry: registry.clone(),
             terms: ArcSwap::from_pointee(Terms::new(config)),
         })
@@ -180,6 +235,11 @@ impl Ingest {
     /// were at the start.
     pub fn configure(&self, config: IngestConfig) {
         self.terms.store(Arc::new(Terms::new(config)));
+    }
+
+    /// Returns the streams of senders that number their alerts, as far as they came since the start.
+    pub fn streams(&self) -> Vec<StreamView> {
+        self.sequences.views()
     }
 
     /// Takes alerts of a sender. They are durable when it returns.

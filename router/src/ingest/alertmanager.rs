@@ -9,18 +9,18 @@ mod postable;
 mod webhook;
 
 pub use self::config::AlertmanagerConfig;
+pub(super) use self::config::common_priority;
 use super::{
     decode::{self, Refusal},
-    input::{Bounds, Decoded, Input, Wording},
+    input::{Bounds, Decoded, FALCO, Input, Wording},
 };
 
 /// `POST /api/v2/alerts`.
 pub(super) const API: Input =
-    Input { name: "alertmanager", decode: postable::read, wording: Wording::String };
+    Input { name: "alertmanager", decode: postable::read, wording: Wording::String, ..FALCO };
 
 /// The body of Alertmanager's webhook, version 4.
-pub(super) const WEBHOOK: Input =
-    Input { name: "webhook", decode: webhook::read, wording: Wording::Object };
+pub(super) const WEBHOOK: Input = Input { name: "webhook", decode: webhook::read, ..FALCO };
 
 /// Wrong alerts of one request that are told of; the rest is counted.
 const TOLD_MAX: usize = 10;

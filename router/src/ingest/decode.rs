@@ -148,7 +148,7 @@ pub(super) fn read_alerts(
 }
 
 /// Finds where each value of the body begins and ends.
-fn split(text: &str, alerts_max: usize) -> Result<Vec<&RawValue>, Refusal> {
+pub(super) fn split(text: &str, alerts_max: usize) -> Result<Vec<&RawValue>, Refusal> {
     let raw: Vec<&RawValue> = if text.starts_with('[') {
         serde_json::from_str(text)
             .map_err(|error| Refusal::malformed(format!("the body is not valid JSON: {error}")))?

@@ -5,7 +5,7 @@ use std::{any::Any, sync::Arc};
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     response::{IntoResponse, Response},
     routing::{any, post},
 };
@@ -14,8 +14,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
     Ingest, alertmanager,
+    cloudevents::CLOUDEVENTS,
     decode::Refusal,
     input::{self, Wording},
+    json::JSON,
 };
 
 /// Returns falcosidekick's routes: a POST to any path but these is alerts.
@@ -28,6 +30,8 @@ pub fn routes(ingest: Arc<Ingest>) -> Router {
         .route("/test", any(test))
         .route("/alertmanager", any(alertmanager_webhook))
         .route("/api/v2/alerts", post(alertmanager_alerts))
+        .route("/cloudevents", any(cloudevents))
+        .route("/json/{name}", any(mapped))
         .fallback(receive)
         .layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| {
             let refusal =
@@ -47,19 +51,31 @@ async fn metrics(State(ingest): State<Arc<Ingest>>) -> impl IntoResponse {
 }
 
 async fn receive(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    ingest.take(request, &input::FALCO).await
+    ingest.take(request, &input::FALCO, None).await
 }
 
 async fn test(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    ingest.take(request, &input::TEST).await
+    ingest.take(request, &input::TEST, None).await
 }
 
 async fn alertmanager_alerts(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    ingest.take(request, &alertmanager::API).await
+    ingest.take(request, &alertmanager::API, None).await
+}
+
+async fn cloudevents(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
+    ingest.take(request, &CLOUDEVENTS, None).await
+}
+
+async fn mapped(
+    State(ingest): State<Arc<Ingest>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    ingest.take(request, &JSON, Some(name)).await
 }
 
 async fn alertmanager_webhook(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    ingest.take(request, &alertmanager::WEBHOOK).await
+    ingest.take(request, &alertmanager::WEBHOOK, None).await
 }
 
 impl Ingest {

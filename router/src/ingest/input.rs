@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use ::http::HeaderMap;
 use alert::{Alert, AlertId, Fields, Priority};
 use jiff::Timestamp;
 
 use super::{
     AlertmanagerConfig, Terms,
     decode::{self, Refusal},
+    mapping::MappingConfig,
 };
 
 /// One way for alerts to come in.
@@ -17,6 +19,8 @@ pub(super) struct Input {
     pub(super) name: &'static str,
     pub(super) decode: fn(&[u8], &Bounds) -> Result<Decoded, Refusal>,
     pub(super) wording: Wording,
+    /// What it reads is in the headers too.
+    pub(super) reads_headers: bool,
 }
 
 /// How the sender wants to read what is wrong.
@@ -34,9 +38,21 @@ pub(super) struct Bounds {
     pub(super) alerts_max: usize,
     pub(super) received: Timestamp,
     pub(super) terms: Arc<Terms>,
+    /// The name in the path of an input that has several.
+    pub(super) name: Option<String>,
+    /// Empty unless the input reads them.
+    pub(super) headers: HeaderMap,
+    /// The alerts' `saker.sender`.
+    pub(super) sender: Option<String>,
 }
 
 impl Bounds {
+    /// Returns how the alerts of a named input are read.
+    pub(super) fn mapping(&self) -> Option<(&str, &MappingConfig)> {
+        let name = self.name.as_deref()?;
+        Some((name, self.terms.config.json.get(name)?))
+    }
+
     pub(super) fn alertmanager(&self) -> &AlertmanagerConfig {
         &self.terms.config.alertmanager
     }
@@ -63,6 +79,7 @@ pub(super) const FALCO: Input = Input {
         decode::read_alerts(body, bounds.alerts_max, bounds.received).map(Decoded::whole)
     },
     wording: Wording::Object,
+    reads_headers: false,
 };
 
 /// `/test`: an alert of our own, whatever the body.

@@ -11,6 +11,8 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, core::Collector,
 };
 
+use super::sequences::Finding;
+
 /// Label value for what has no room of its own.
 const OTHER: &str = "other";
 /// Senders counted each by itself.
@@ -28,6 +30,11 @@ pub(super) struct Metrics {
     inputs_rejected: IntCounter,
     alerts: IntCounter,
     senders: IntCounterVec,
+    limited: IntCounterVec,
+    lost: IntCounterVec,
+    repeated: IntCounterVec,
+    /// Senders that share buckets.
+    pub(super) limits_overflow: IntCounter,
     /// The senders that have a counter.
     known_senders: Mutex<HashSet<String>>,
     pub(super) bytes: IntCounter,
@@ -37,7 +44,7 @@ pub(super) struct Metrics {
 }
 
 /// Every reason a request is refused for.
-const REASONS: [&str; 18] = [
+const REASONS: [&str; 20] = [
     "address",
     "auth",
     "certificate",
@@ -51,11 +58,13 @@ const REASONS: [&str; 18] = [
     "origin",
     "overload",
     "panic",
+    "rate",
     "signature",
     "stale",
     "timeout",
     "too_large",
     "too_many",
+    "unknown",
 ];
 
 const SECONDS: [f64; 12] =
@@ -113,6 +122,25 @@ impl Metrics {
                 "Alerts accepted and durable, by who sent them and by which input.",
                 &["sender", "input"],
             )?,
+            limited: counters(
+                "saker_ingest_sender_limited_total",
+                "Requests refused because their sender sends more than its rate allows.",
+                &["sender"],
+            )?,
+            lost: counters(
+                "saker_ingest_sender_lost_total",
+                "Alerts that a sender numbered and that never came.",
+                &["sender"],
+            )?,
+            repeated: counters(
+                "saker_ingest_sender_repeated_total",
+                "Alerts that a sender numbered and that came again.",
+                &["sender"],
+            )?,
+            limits_overflow: counter(
+                "saker_ingest_limits_overflow_total",
+                "Times a sender was held to a rate shared with others, because there are too many.",
+            )?,
             known_senders: Mutex::default(),
             bytes: counter("saker_ingest_bytes_total", "Bytes of bodies as they were sent.")?,
             seconds: registered(
@@ -151,9 +179,31 @@ impl Metrics {
         known.entry(key).or_insert_with(|| self.events.with_label_values(&labels)).inc();
     }
 
-    /// Counts alerts that are durable for their sender. Certificates may name many senders: those
-    /// beyond a bound are counted together.
+    /// Counts alerts that are durable for their sender.
     pub(super) fn sent(&self, sender: Option<&str>, input: &str, alerts: usize) {
+        let labels = [self.label(sender), input];
+        self.senders.with_label_values(&labels).inc_by(alerts as u64);
+    }
+
+    /// Counts a request of a sender that sends too much.
+    pub(super) fn limited(&self, sender: Option<&str>) {
+        self.limited.with_label_values(&[self.label(sender)]).inc();
+    }
+
+    /// Counts what the numbers of a sender's alerts say.
+    pub(super) fn numbered(&self, sender: Option<&str>, finding: Finding) {
+        let label = [self.label(sender)];
+        if finding.lost > 0 {
+            self.lost.with_label_values(&label).inc_by(finding.lost);
+        }
+        if finding.repeated > 0 {
+            self.repeated.with_label_values(&label).inc_by(finding.repeated);
+        }
+    }
+
+    /// Returns a sender's label. Certificates may name many senders: those beyond a bound are
+    /// counted together.
+    fn label<'a>(&self, sender: Option<&'a str>) -> &'a str {
         let sender = sender.unwrap_or("unknown");
         let mut known = self.known_senders.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = known.contains(sender) || known.len() < SENDERS_MAX;
@@ -161,8 +211,7 @@ impl Metrics {
             known.insert(sender.to_owned());
         }
         drop(known);
-        let sender = if has_room { sender } else { OTHER };
-        self.senders.with_label_values(&[sender, input]).inc_by(alerts as u64);
+        if has_room { sender } else { OTHER }
     }
 
     /// Counts a request with alerts.

@@ -17,6 +17,7 @@ use super::{
     address::{self, Network},
     certificate::{CertificateName, Names},
     decode::Refusal,
+    limits::RateConfig,
     signature::{self, Signature},
 };
 
@@ -36,6 +37,8 @@ pub struct SenderConfig {
     pub from: Vec<Network>,
     /// Inputs it may use; without any, all.
     pub inputs: Vec<String>,
+    /// How much it may send, if not as `rate` of `router.ingest` says.
+    pub rate: Option<RateConfig>,
 }
 
 /// What is wrong with a sender: the key within it, why, and what to do.
@@ -283,7 +286,10 @@ impl Known {
                 return Err(Unlike::Stale);
             }
         }
-        if !self.inputs.is_empty() && !self.inputs.iter().any(|allowed| allowed == input) {
+        // Who may use all of several may use each.
+        let all = input.split('/').next();
+        let may = |allowed: &String| allowed == input || Some(allowed.as_str()) == all;
+        if !self.inputs.is_empty() && !self.inputs.iter().any(may) {
             return Err(Unlike::Input);
         }
         Ok(())

@@ -43,6 +43,10 @@ impl Stamp {
         Self { owners: None, machine }
     }
 
+    pub(crate) fn machine(&self) -> &Arc<dyn Machine> {
+        &self.machine
+    }
+
     /// Returns the time an alert that comes now is received at.
     pub(crate) fn now(&self) -> Timestamp {
         self.machine.now()

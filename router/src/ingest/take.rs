@@ -1,6 +1,6 @@
 //! The way of one request: who sends it, its body, the alerts in it, the journal.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use axum::{
@@ -19,7 +19,9 @@ use super::{
     certificate::Names,
     decode::{self, Encoding, Refusal},
     input::{Bounds, Decoded, Input},
+    limits::{self, Load},
     senders::{Admission, Sender, Shown},
+    sequences::Sequence,
 };
 
 /// Bodies from this size on are looked at beside the runtime's own threads.
@@ -29,7 +31,6 @@ const ACCEPTED: HeaderName = HeaderName::from_static("saker-accepted");
 
 /// A body, with all that is needed to make alerts of it.
 struct Work {
-    terms: Arc<Terms>,
     admission: Admission,
     input: &'static Input,
     encoding: Encoding,
@@ -43,16 +44,24 @@ struct Work {
 struct Taken {
     sender: Sender,
     decoded: Decoded,
+    /// Size of the body as it was sent.
+    bytes: usize,
     /// In use until the journal has answered.
     _room: OwnedSemaphorePermit,
 }
 
 impl Ingest {
     /// Admits a request, reads its alerts, makes them durable and answers.
-    pub(super) async fn take(&self, request: Request, input: &'static Input) -> Response {
+    /// `name` is the one in the path of an input that has several.
+    pub(super) async fn take(
+        &self,
+        request: Request,
+        input: &'static Input,
+        name: Option<String>,
+    ) -> Response {
         let started = Instant::now();
         let (head, body) = request.into_parts();
-        let response = match self.accept(&head, body, input).await {
+        let response = match self.accept(&head, body, input, name).await {
             Ok(count) => {
                 self.metrics.answered(200, None);
                 ([(ACCEPTED, HeaderValue::from(count))], ()).into_response()
@@ -69,32 +78,93 @@ impl Ingest {
         head: &request::Parts,
         body: Body,
         input: &'static Input,
+        name: Option<String>,
     ) -> Result<usize, Refusal> {
         if head.method != ::http::Method::POST {
             let error = "send alerts with POST";
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", error));
         }
         let terms = self.terms.load_full();
-        let admission = self.admit(head, &terms, input)?;
-        let taken = self.read(&head.headers, body, terms, admission, input).await?;
-        let count = taken.decoded.alerts.len();
-        let sender = taken.sender.name.as_deref();
-        self.append(taken.decoded.alerts, sender, input.name).await.map_err(refusal)?;
-        taken.decoded.invalid.map_or(Ok(count), Err)
+        let peer = head.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let address = address::origin(peer, &head.headers, &terms.config.trusted_proxies);
+        let input_name = match &name {
+            Some(name) => format!("{}/{name}", input.name),
+            None => input.name.to_owned(),
+        };
+        let admission = self.admit(head, address, &terms, &input_name)?;
+        let sequence = Sequence::read(&head.headers)?;
+        let known = match &admission {
+            Admission::Known(sender) => Some(self.payer(sender, address, &terms)?),
+            Admission::Signed { .. } => None,
+        };
+        let bounds = Bounds {
+            alerts_max: terms.config.alerts_max,
+            received: self.stamp.now(),
+            terms: Arc::clone(&terms),
+            name,
+            headers: if input.reads_headers { head.headers.clone() } else { HeaderMap::new() },
+            sender: None,
+        };
+        let read = self.read(&head.headers, body, admission, input, bounds);
+        let Taken { sender, decoded, bytes, _room } = read.await.inspect_err(|_| {
+            // What is no alert costs its sender something all the same.
+            if let Some(payer) = &known {
+                self.limits.spend(payer, &terms, Load { alerts: 1, bytes: 0 });
+            }
+        })?;
+        let payer = known.map_or_else(|| self.payer(&sender, address, &terms), Ok)?;
+        self.limits.spend(&payer, &terms, Load { alerts: decoded.alerts.len(), bytes });
+        let count = decoded.alerts.len();
+        if let Some(sequence) = &sequence {
+            sequence.check(count)?;
+        }
+        let name = sender.name.as_deref();
+        self.append(decoded.alerts, name, input.name).await.map_err(refusal)?;
+        if let Some(sequence) = sequence {
+            self.note(name, sequence, count);
+        }
+        decoded.invalid.map_or(Ok(count), Err)
+    }
+
+    /// Returns whose rate a request is held to, if there is something left of it.
+    fn payer(
+        &self,
+        sender: &Sender,
+        address: Option<IpAddr>,
+        terms: &Terms,
+    ) -> Result<String, Refusal> {
+        let payer = match (&sender.name, address) {
+            (Some(name), _) => name.clone(),
+            (None, Some(address)) => limits::anonymous(address),
+            (None, None) => "unknown".to_owned(),
+        };
+        self.limits
+            .check(&payer, terms)
+            .inspect_err(|_| self.metrics.limited(sender.name.as_deref()))?;
+        Ok(payer)
+    }
+
+    /// Notes the numbers of alerts that are durable.
+    fn note(&self, sender: Option<&str>, sequence: Sequence, alerts: usize) {
+        let finding = self.sequences.note(sender, sequence, alerts, self.stamp.now());
+        self.metrics.numbered(sender, finding);
+        if finding.lost > 0 {
+            tracing::debug!(sender, lost = finding.lost, "a sender's alerts never came");
+        }
     }
 
     /// Returns who sends a request, as far as its head tells.
     fn admit(
         &self,
         head: &request::Parts,
+        address: Option<IpAddr>,
         terms: &Terms,
-        input: &Input,
+        input: &str,
     ) -> Result<Admission, Refusal> {
-        let peer = head.extensions.get::<Peer>().map(|peer| peer.0.ip());
         let names = head.extensions.get::<PeerNames>();
         let uris = head.extensions.get::<PeerUris>();
         let shown = Shown {
-            address: address::origin(peer, &head.headers, &terms.config.trusted_proxies),
+            address,
             names: Names {
                 dns: names.map(|names| &*names.0).unwrap_or_default(),
                 uris: uris.map(|uris| &*uris.0).unwrap_or_default(),
@@ -103,7 +173,7 @@ impl Ingest {
             now: self.stamp.now(),
             tolerance: terms.config.signature_tolerance.0,
         };
-        let admission = terms.senders.admit(&shown, input.name)?;
+        let admission = terms.senders.admit(&shown, input)?;
         let has_secret = match &admission {
             Admission::Known(sender) => sender.has_secret,
             Admission::Signed { .. } => true,
@@ -120,10 +190,11 @@ impl Ingest {
         &self,
         headers: &HeaderMap,
         body: Body,
-        terms: Arc<Terms>,
         admission: Admission,
         input: &'static Input,
+        mut bounds: Bounds,
     ) -> Result<Taken, Refusal> {
+        let terms = Arc::clone(&bounds.terms);
         let config = &terms.config;
         let encoding = encoding(headers)?;
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
@@ -138,16 +209,13 @@ impl Ingest {
             Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", error)
         })??;
         self.metrics.bytes.inc_by(body.len() as u64);
-        let bounds = Bounds {
-            alerts_max: config.alerts_max,
-            received: self.stamp.now(),
-            terms: Arc::clone(&terms),
-        };
+        // A body may have taken its time.
+        bounds.received = self.stamp.now();
         let inline = encoding == Encoding::Identity && body.len() <= INLINE_BYTES_MAX;
         if encoding != Encoding::Identity {
             room.merge(self.room_for(terms.decoded_bytes_max())?);
         }
-        let work = Work { terms, admission, input, encoding, body, bounds, room };
+        let work = Work { admission, input, encoding, body, bounds, room };
         if inline {
             return work.run();
         }
@@ -205,21 +273,23 @@ impl Ingest {
 
 impl Work {
     /// Finds out who sent the body, if only a signature tells, and reads the alerts in it.
-    fn run(self) -> Result<Taken, Refusal> {
+    fn run(mut self) -> Result<Taken, Refusal> {
+        let terms = Arc::clone(&self.bounds.terms);
         let sender = match self.admission {
             Admission::Known(sender) => sender,
             Admission::Signed { signature, candidates } => {
-                self.terms.senders.prove(&signature, &candidates, &self.body)?
+                terms.senders.prove(&signature, &candidates, &self.body)?
             }
         };
+        self.bounds.sender.clone_from(&sender.name);
         let decode = self.input.decode;
         let decoded = if self.encoding == Encoding::Identity {
             decode(&self.body, &self.bounds)?
         } else {
-            let bytes_max = self.terms.decoded_bytes_max();
+            let bytes_max = terms.decoded_bytes_max();
             decode(&decode::decompress(&self.body, self.encoding, bytes_max)?, &self.bounds)?
         };
-        Ok(Taken { sender, decoded, _room: self.room })
+        Ok(Taken { sender, decoded, bytes: self.body.len(), _room: self.room })
     }
 }
 

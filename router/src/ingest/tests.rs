@@ -1,9 +1,12 @@
 //! Over real sockets and a real journal.
 
 mod alertmanager;
+mod bounded;
 mod durable;
+mod events;
 mod hostile;
 mod known;
+mod mapped;
 mod secured;
 mod tolerance;
 

@@ -43,10 +43,14 @@ impl AlertmanagerConfig {
         let Some(severity) = severity.map(str::trim) else { return self.priority };
         let own = self.severities.iter().find(|(name, _)| name.eq_ignore_ascii_case(severity));
         own.map(|(_, priority)| *priority)
-            .or_else(|| severity.parse().ok())
-            .or_else(|| common(severity))
+            .or_else(|| common_priority(severity))
             .unwrap_or(self.priority)
     }
+}
+
+/// Returns the priority of Falco's name, or of a word that rules out there use.
+pub(in crate::ingest) fn common_priority(text: &str) -> Option<Priority> {
+    text.parse().ok().or_else(|| common(text))
 }
 
 /// Returns what the words mean that rules out there use.
