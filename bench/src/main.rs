@@ -9,6 +9,7 @@ mod fanout;
 mod ingest;
 mod journal;
 mod latency;
+mod lists;
 mod load;
 mod pipeline;
 mod processes;
@@ -52,6 +53,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("latency", "from alert to webhook, at rest and under a flood", latency::run),
     ("recovery", "from a kill until the router answers again", recovery::run),
     ("alertmanager", "the same load to Alertmanager and to the router", alertmanager::run),
+    ("lists", "time for a part of a list of the API at 100,000 findings", lists::run),
     (
         "sensor",
         "cost per system call, and time from system call to alert (needs root)",

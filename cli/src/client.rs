@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::{Method, Response, StatusCode};
+use router::api::types::List;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -29,6 +30,19 @@ impl Client {
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.answer(self.send(Method::GET, path, None::<&()>, Some(TIMEOUT)).await?).await
+    }
+
+    /// Returns a whole list, part by part.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut parameters = vec![("limit", "1000".to_owned())];
+        loop {
+            let mut part: List<T> = self.query(path, &parameters).await?;
+            items.append(&mut part.items);
+            let Some(next) = part.next else { return Ok(items) };
+            parameters.truncate(1);
+            parameters.push(("cursor", next));
+        }
     }
 
     /// As [`Self::get`], with parameters.

@@ -4,6 +4,7 @@
 //! that cannot keep up misses alerts and is told how many.
 
 mod auth;
+mod cursor;
 mod deadletters;
 mod document;
 pub(crate) mod error;
@@ -126,6 +127,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(past::alerts))
         .routes(routes!(past::changes))
         .routes(routes!(read::groups))
+        .routes(routes!(read::inhibitions))
         .routes(routes!(read::findings))
         .routes(routes!(read::notification))
         .routes(routes!(explain::explain))

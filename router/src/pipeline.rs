@@ -25,6 +25,7 @@ mod fingerprint;
 mod firing;
 mod group;
 mod hide;
+mod holding;
 mod inhibit;
 mod interval;
 mod judge;
@@ -39,6 +40,7 @@ mod preview;
 mod recency;
 mod recurrence;
 mod resolve;
+mod roll;
 mod route;
 mod sample;
 mod score;
@@ -65,6 +67,7 @@ pub use decision::{
     Routing, Verdict, Withheld,
 };
 pub use firing::Firing;
+pub use holding::{Holding, InhibitionView};
 pub use inhibit::{Inhibition, Inhibitor};
 pub use interval::{DaysOfMonth, Interval, Intervals, Months, TimeOfDay, Times, Weekdays, Years};
 pub use judge::Judged;
@@ -73,12 +76,13 @@ pub use matcher::{Comparison, Matcher, of_go};
 pub use notice::SilenceNotices;
 pub use preview::{PastPreview, Preview, Previewed};
 pub use recurrence::Recurrence;
+pub use roll::{Page, Part, Place};
 pub use silence::{Former, SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};
 pub use snapshot::RestoreError;
 pub use storm::StormConfig;
 pub use trial::trial;
 pub use validate::ConfigProblem;
-pub use view::{Counts, DeadLetterView, FindingsQuery, GroupOutputView, GroupView, Page};
+pub use view::{Counts, DeadLetterView, FindingsQuery, GroupOutputView, GroupView};
 pub use window::{Window, WindowEffect, WindowView};
 
 /// What the shell must do.
@@ -122,6 +126,8 @@ pub struct Pipeline {
     by_fingerprint: HashMap<Fingerprint, u32>,
     by_group: HashMap<GroupId, u32>,
     by_key: HashMap<Box<str>, u32>,
+    findings_opened: roll::Roll<u32>,
+    groups_opened: roll::Roll<u32>,
 
     // Kept to spare allocations.
     taken: Vec<Arc<route::Settings>>,

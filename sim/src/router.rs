@@ -211,7 +211,7 @@ impl World {
     }
 
     fn replay(&mut self, life: &Life) {
-        let letters = self.observer.shadow.dead_letters(router::pipeline::Page::default());
+        let letters = self.observer.shadow.dead_letters(router::pipeline::Page::default()).items;
         let Some(letter) = letters.get(self.chance.below(letters.len() as u64) as usize) else {
             return;
         };

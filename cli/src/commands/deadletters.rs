@@ -1,7 +1,7 @@
 //! `saker deadletters`: what could not be delivered, and once more.
 
 use alert::Notification;
-use router::api::types::{By, DeadLetterView, List, PurgeAll, Purged, ReplayAll, Replayed};
+use router::api::types::{By, DeadLetterView, PurgeAll, Purged, ReplayAll, Replayed};
 
 use super::silence::segment;
 use crate::{
@@ -78,13 +78,12 @@ fn show(api: &ApiArgs, replayed: &Replayed) -> anyhow::Result<Code> {
 }
 
 async fn list(api: &ApiArgs) -> anyhow::Result<Code> {
-    let letters: List<DeadLetterView> = Client::new(api)?.get("/api/v1/deadletters").await?;
+    let letters: Vec<DeadLetterView> = Client::new(api)?.list("/api/v1/deadletters").await?;
     if api.format == Format::Json {
-        letters.items.iter().try_for_each(print::json)?;
+        letters.iter().try_for_each(print::json)?;
         return Ok(Code::Success);
     }
     let rows: Vec<Vec<String>> = letters
-        .items
         .iter()
         .map(|letter| {
             vec![
@@ -100,8 +99,5 @@ async fn list(api: &ApiArgs) -> anyhow::Result<Code> {
         .collect();
     let head = ["notification", "output", "at", "priority", "alerts", "attempts", "reason"];
     print::line(print::table(&head, &rows));
-    if let Some(next) = letters.next {
-        print::note(format_args!("there are more than the {next} shown"));
-    }
     Ok(Code::Success)
 }

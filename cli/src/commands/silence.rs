@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use router::{
-    api::types::{By, List, NewSilence, Preview, Silence, SilenceView},
+    api::types::{By, NewSilence, Preview, Silence, SilenceView},
     pipeline::{Interval, SilencePhase, Times},
 };
 use service::config::HumanDuration;
@@ -128,9 +128,9 @@ async fn preview(what: SilencedArgs, api: &ApiArgs) -> anyhow::Result<()> {
 }
 
 async fn export(api: &ApiArgs) -> anyhow::Result<()> {
-    let silences: List<SilenceView> = Client::new(api)?.get("/api/v1/silences").await?;
+    let silences: Vec<SilenceView> = Client::new(api)?.list("/api/v1/silences").await?;
     let kept = |view: &&SilenceView| view.phase != SilencePhase::Expired && !view.configured;
-    silences.items.iter().filter(kept).try_for_each(|view| print::json(&view.silence))
+    silences.iter().filter(kept).try_for_each(|view| print::json(&view.silence))
 }
 
 async fn import(file: &Path, api: &ApiArgs) -> anyhow::Result<()> {
@@ -205,12 +205,11 @@ fn details(view: &SilenceView) -> String {
 }
 
 async fn list(api: &ApiArgs) -> anyhow::Result<()> {
-    let silences: List<SilenceView> = Client::new(api)?.get("/api/v1/silences").await?;
+    let silences: Vec<SilenceView> = Client::new(api)?.list("/api/v1/silences").await?;
     if api.format == Format::Json {
-        return silences.items.iter().try_for_each(print::json);
+        return silences.iter().try_for_each(print::json);
     }
     let rows: Vec<Vec<String>> = silences
-        .items
         .iter()
         .map(|view| {
             let silence = &view.silence;

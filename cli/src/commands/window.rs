@@ -1,7 +1,7 @@
 //! `saker window`: times in which people do not hear of what is being worked on.
 
 use router::{
-    api::types::{By, List, NewWindow, WindowView},
+    api::types::{By, NewWindow, WindowView},
     pipeline::{Matcher, Window, WindowEffect},
 };
 use rules::Condition;
@@ -79,12 +79,11 @@ fn standing(view: &WindowView) -> String {
 }
 
 async fn list(api: &ApiArgs) -> anyhow::Result<()> {
-    let windows: List<WindowView> = Client::new(api)?.get("/api/v1/windows").await?;
+    let windows: Vec<WindowView> = Client::new(api)?.list("/api/v1/windows").await?;
     if api.format == Format::Json {
-        return windows.items.iter().try_for_each(print::json);
+        return windows.iter().try_for_each(print::json);
     }
     let rows: Vec<Vec<String>> = windows
-        .items
         .iter()
         .map(|view| {
             let window = &view.window;

@@ -13,7 +13,7 @@ use super::{
     document::{Answer, Missing},
     error,
     extract::{Body, Name},
-    types::{By, DeadLetterView, Page, PurgeAll, Purged, Refused, ReplayAll, Replayed},
+    types::{By, DeadLetterView, PurgeAll, Purged, Refused, ReplayAll, Replayed},
 };
 use crate::{core::State as Core, pipeline::DecisionKind, record::Record};
 
@@ -117,7 +117,7 @@ async fn chosen(
 }
 
 fn letters(state: &Core) -> impl Iterator<Item = DeadLetterView> {
-    state.pipeline.dead_letters(Page { offset: 0, limit: usize::MAX }).into_iter()
+    state.pipeline.all_dead_letters()
 }
 
 async fn purge(

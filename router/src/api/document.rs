@@ -12,9 +12,9 @@ use service::problem::Problem;
 
 pub(super) use self::answers::{Answer, Broken, Busy, Created, Missing, Unprocessable};
 use super::types::{
-    By, ChangesPage, DeadLetterView, Explanation, GroupView, Ledger, List, NewSilence, NewWindow,
-    OutputStatus, PastPage, Preview, PurgeAll, Purged, ReplayAll, Replayed, SilenceView,
-    SpanLedger, Status, Tail, WindowView,
+    By, ChangesPage, DeadLetterView, Explanation, GroupView, InhibitionView, Ledger, List,
+    NewSilence, NewWindow, OutputStatus, PastPage, Preview, PurgeAll, Purged, ReplayAll, Replayed,
+    SilenceView, SpanLedger, Status, Tail, WindowView,
 };
 
 /// Where the schemas are in the document.
@@ -112,7 +112,8 @@ fn schemas() -> Map<String, Value> {
     answer! {
         Problem, Status, List<OutputStatus>, Ledger, SpanLedger, PastPage, ChangesPage,
         List<GroupView>, List<alert::Finding>, alert::Notification, Explanation,
-        List<DeadLetterView>, Purged, Replayed, List<SilenceView>, Preview, List<WindowView>, Tail,
+        List<DeadLetterView>, Purged, Replayed, List<SilenceView>, Preview, List<WindowView>,
+        List<InhibitionView>, Tail,
     }
     let mut schemas = answers.take_definitions(true);
     macro_rules! taken {

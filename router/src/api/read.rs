@@ -9,29 +9,21 @@ use utoipa::IntoParams;
 
 use super::{
     Api, ApiError,
+    cursor::{self, Wanted},
     document::{Answer, Missing},
     error,
     extract::{Name, Parameters},
     types::{
-        DeadLetterView, FindingsQuery, GroupView, JournalStatus, Ledger, List, OutputStatus, Page,
+        DeadLetterView, GroupView, InhibitionView, JournalStatus, Ledger, List, OutputStatus,
         Status,
     },
 };
+use crate::{
+    core::State as Core,
+    pipeline::{FindingsQuery, Page},
+};
 
-/// Longest part of a list.
-const LIMIT_MAX: usize = 1000;
-
-/// Which part of a list.
-#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Part {
-    offset: usize,
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
-}
-
-/// As [`FindingsQuery`], without the nesting a query string cannot have.
+/// As [`FindingsQuery`], flat as a query string is.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
@@ -45,30 +37,11 @@ pub(super) struct FindingsPart {
     /// Id of a group they belong to.
     #[param(pattern = "^[0-9a-f]{1,16}$")]
     group: Option<String>,
-    offset: usize,
+    /// `next` of the part before.
+    cursor: Option<String>,
+    /// Items at most.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-}
-
-impl Part {
-    fn page(self) -> Result<Page, ApiError> {
-        let limit = self.limit.unwrap_or(Page::default().limit);
-        if limit == 0 || limit > LIMIT_MAX {
-            return Err(ApiError::Invalid(format!("`limit` must be 1 to {LIMIT_MAX}")));
-        }
-        Ok(Page { offset: self.offset, limit })
-    }
-}
-
-/// Returns a list that knows whether there is more; `items` were asked for with one too many.
-fn list<T>(page: Page, mut items: Vec<T>) -> Json<List<T>> {
-    let more = items.len() > page.limit;
-    items.truncate(page.limit);
-    Json(List { items, next: more.then_some(page.offset.saturating_add(page.limit)) })
-}
-
-fn one_more(page: Page) -> Page {
-    Page { limit: page.limit + 1, ..page }
 }
 
 /// Returns how the router is.
@@ -106,10 +79,26 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<Status>, 
 /// Returns how the outputs are.
 #[utoipa::path(
     get, path = "/outputs", operation_id = "outputs", tag = "router",
-    responses(Answer<List<OutputStatus>>),
+    params(Wanted), responses(Answer<List<OutputStatus>>),
 )]
-pub(super) async fn outputs(State(api): State<Arc<Api>>) -> Json<List<OutputStatus>> {
-    Json(List { items: api.dispatcher.status(), next: None })
+pub(super) async fn outputs(
+    State(api): State<Arc<Api>>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Json<List<OutputStatus>>, ApiError> {
+    cursor::named(api.dispatcher.status(), &wanted, |output| &output.name)
+}
+
+/// Returns the inhibitions in force, and what each holds back now.
+#[utoipa::path(
+    get, path = "/inhibitions", operation_id = "inhibitions", tag = "findings",
+    params(Wanted), responses(Answer<List<InhibitionView>>),
+)]
+pub(super) async fn inhibitions(
+    State(api): State<Arc<Api>>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Json<List<InhibitionView>>, ApiError> {
+    let all = api.core.ask(|state| state.pipeline.inhibitions()).await?;
+    cursor::named(all, &wanted, |inhibition| &inhibition.name)
 }
 
 /// Returns the account of every alert's end.
@@ -121,21 +110,19 @@ pub(super) async fn ledger(State(api): State<Arc<Api>>) -> Result<Json<Ledger>, 
     Ok(Json(api.core.ask(|state| state.pipeline.ledger()).await?))
 }
 
-/// Returns open groups, the most recently active first.
+/// Returns open groups, the most recently opened first.
 #[utoipa::path(
     get, path = "/groups", operation_id = "groups", tag = "findings",
-    params(Part), responses(Answer<List<GroupView>>),
+    params(Wanted), responses(Answer<List<GroupView>>),
 )]
 pub(super) async fn groups(
     State(api): State<Arc<Api>>,
-    Parameters(part): Parameters<Part>,
+    Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Json<List<GroupView>>, ApiError> {
-    let page = part.page()?;
-    let groups = api.core.ask(move |state| state.pipeline.groups(one_more(page))).await?;
-    Ok(list(page, groups))
+    cursor::part(&api, &wanted, |state, page| state.pipeline.groups(page)).await
 }
 
-/// Returns live findings, the most recently seen first.
+/// Returns live findings, the most recently opened first.
 #[utoipa::path(
     get, path = "/findings", operation_id = "findings", tag = "findings",
     params(FindingsPart), responses(Answer<List<Finding>>),
@@ -144,7 +131,7 @@ pub(super) async fn findings(
     State(api): State<Arc<Api>>,
     Parameters(part): Parameters<FindingsPart>,
 ) -> Result<Json<List<Finding>>, ApiError> {
-    let page = Part { offset: part.offset, limit: part.limit }.page()?;
+    let wanted = Wanted { cursor: part.cursor, limit: part.limit };
     let priority_min = part.priority_min.map(|text| text.parse()).transpose();
     let query = FindingsQuery {
         rule: part.rule,
@@ -152,10 +139,11 @@ pub(super) async fn findings(
         priority_min: priority_min
             .map_err(|error: alert::UnknownPriority| ApiError::Invalid(error.to_string()))?,
         group: part.group.map(|text| error::id(&text, "group")).transpose()?,
-        page: one_more(page),
+        page: Page::default(),
     };
-    let findings = api.core.ask(move |state| state.pipeline.findings(&query)).await?;
-    Ok(list(page, findings))
+    let ask =
+        move |state: &Core, page| state.pipeline.findings(&FindingsQuery { page, ..query.clone() });
+    cursor::part(&api, &wanted, ask).await
 }
 
 /// Returns a notification that is undelivered or a dead letter.
@@ -179,25 +167,11 @@ pub(super) async fn notification(
 /// Returns dead letters, the newest first.
 #[utoipa::path(
     get, path = "/deadletters", operation_id = "dead_letters", tag = "dead letters",
-    params(Part), responses(Answer<List<DeadLetterView>>),
+    params(Wanted), responses(Answer<List<DeadLetterView>>),
 )]
 pub(super) async fn dead_letters(
     State(api): State<Arc<Api>>,
-    Parameters(part): Parameters<Part>,
+    Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Json<List<DeadLetterView>>, ApiError> {
-    let page = part.page()?;
-    let letters = api.core.ask(move |state| state.pipeline.dead_letters(one_more(page))).await?;
-    Ok(list(page, letters))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_page_there_can_be_is_a_page() {
-        let page = Page { offset: usize::MAX, limit: 1 };
-        assert_eq!(list(page, Vec::<u8>::new()).0.next, None);
-        assert_eq!(list(page, vec![1, 2]).0.next, Some(usize::MAX));
-    }
+    cursor::part(&api, &wanted, |state, page| state.pipeline.dead_letters(page)).await
 }

@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use super::{
     Api, ApiError,
+    cursor::{self, Wanted},
     document::{Answer, Broken, Busy, Created, Missing, Unprocessable},
     error,
-    extract::{Body, Name},
+    extract::{Body, Name, Parameters},
     past,
     types::{By, List, NewSilence, Preview, Silence, SilenceId, SilenceView},
 };
@@ -23,10 +24,13 @@ const ID_CHARS_MAX: usize = 128;
 /// Returns silences, also those that ended within the last day.
 #[utoipa::path(
     get, path = "/silences", operation_id = "silences", tag = "silences",
-    responses(Answer<List<SilenceView>>),
+    params(Wanted), responses(Answer<List<SilenceView>>),
 )]
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<SilenceView>>, ApiError> {
-    Ok(Json(List { items: silences::all(&api.core).await?, next: None }))
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Json<List<SilenceView>>, ApiError> {
+    cursor::named(silences::all(&api.core).await?, &wanted, |view| &view.silence.id.0)
 }
 
 /// Returns one silence.

@@ -13,8 +13,8 @@ pub use crate::{
     history::{ChangesPage, OutputSpan, Past, PastPage, SourceLedger, SpanLedger},
     live::Tail,
     pipeline::{
-        Counts, DeadLetterView, Decision, FindingsQuery, GroupView, Interval, Ledger, OutputLedger,
-        Page, Preview, Silence, SilenceId, SilenceView, Window, WindowView,
+        Counts, DeadLetterView, Decision, GroupView, InhibitionView, Interval, Ledger,
+        OutputLedger, Preview, Silence, SilenceId, SilenceView, Window, WindowView,
     },
 };
 
@@ -23,9 +23,9 @@ pub use crate::{
 #[schemars(rename = "ListOf{T}")]
 pub struct List<T> {
     pub items: Vec<T>,
-    /// Offset of the next part; absent when this is the last.
+    /// Cursor of the next part; absent when this is the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<usize>,
+    pub next: Option<String>,
 }
 
 /// Answer of `GET /api/v1/status`.

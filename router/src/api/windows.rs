@@ -7,9 +7,10 @@ use service::access::Caller;
 
 use super::{
     Api, ApiError,
+    cursor::{self, Wanted},
     document::{Answer, Missing, Unprocessable},
     error,
-    extract::{Body, Name},
+    extract::{Body, Name, Parameters},
     types::{By, List, NewWindow, WindowView},
 };
 use crate::{pipeline::DecisionKind, record::Record};
@@ -17,11 +18,14 @@ use crate::{pipeline::DecisionKind, record::Record};
 /// Returns maintenance windows.
 #[utoipa::path(
     get, path = "/windows", operation_id = "windows", tag = "windows",
-    responses(Answer<List<WindowView>>),
+    params(Wanted), responses(Answer<List<WindowView>>),
 )]
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<WindowView>>, ApiError> {
-    let items = api.core.ask(|state| state.pipeline.windows()).await?;
-    Ok(Json(List { items, next: None }))
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Json<List<WindowView>>, ApiError> {
+    let all = api.core.ask(|state| state.pipeline.windows()).await?;
+    cursor::named(all, &wanted, |view| &view.window.name)
 }
 
 /// Adds a window, in place of one with its name.

@@ -92,13 +92,21 @@ impl Pipeline {
         {
             self.evict_finding(sequence, oldest, effects);
         }
-        let live = self.open_finding(alert, facts, identity);
+        let live = self.open_finding(sequence, alert, facts, identity);
+        let place = live.place;
         let slot = self.findings.insert(live);
+        self.findings_opened.insert(place, slot);
         self.by_fingerprint.insert(identity.fingerprint, slot);
         (slot, None)
     }
 
-    fn open_finding(&mut self, alert: &Alert, facts: &Facts<'_>, identity: &Identity) -> Live {
+    fn open_finding(
+        &mut self,
+        sequence: u64,
+        alert: &Alert,
+        facts: &Facts<'_>,
+        identity: &Identity,
+    ) -> Live {
         let now = self.clock.now();
         let place = facts.workload().unwrap_or(alert.hostname.as_str().into());
         let workload = [facts.cluster, facts.namespace, Some(&*place)];
@@ -108,6 +116,7 @@ impl Pipeline {
         let subject = subject(alert, identity.fingerprint, 1);
         Live {
             fingerprint: identity.fingerprint,
+            place: self.findings_opened.next(sequence),
             fields: identity.fields.clone(),
             rule: facts::cut(&alert.rule, RULE_BYTES_MAX).into(),
             priority: alert.priority,
@@ -304,8 +313,10 @@ impl Pipeline {
             .find(|id| !self.by_group.contains_key(id))
             .unwrap_or(GroupId(sequence));
         let now = self.clock.now();
+        let place = self.groups_opened.next(sequence);
         let mut group = Group {
             id,
+            place,
             key: key.clone(),
             settings: settings.clone(),
             labels: group::labels(&settings.group_by, alert, facts, fingerprint),
@@ -325,6 +336,7 @@ impl Pipeline {
         group.close_at = group.closes_at();
         self.timers.set(group.close_at, Timer::CloseGroup(id));
         let slot = self.groups.insert(group);
+        self.groups_opened.insert(place, slot);
         self.by_key.insert(key, slot);
         self.by_group.insert(id, slot);
         slot

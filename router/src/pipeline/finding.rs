@@ -12,6 +12,7 @@ use super::{
     hide::{self, Hidden},
     inhibit::Parts,
     maintenance,
+    roll::Place,
     route::QUIET,
     score::Score,
 };
@@ -20,6 +21,9 @@ use super::{
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Live {
     pub(super) fingerprint: Fingerprint,
+    /// Where it is in the list of findings.
+    #[serde(default)]
+    pub(super) place: Place,
     pub(super) fields: Arc<[Box<str>]>,
     pub(super) rule: Box<str>,
     pub(super) priority: Priority,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     NotifyReason, clock,
     facts::{self, Facts, Key},
+    roll::Place,
     route::Settings,
     storm::Summary,
 };
@@ -22,6 +23,9 @@ const VALUE_BYTES_MAX: usize = 256;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     pub(super) id: GroupId,
+    /// Where it is in the list of groups.
+    #[serde(default)]
+    pub(super) place: Place,
     pub(super) key: Box<str>,
     #[serde(skip)]
     pub(super) settings: Arc<Settings>,

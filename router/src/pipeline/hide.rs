@@ -99,6 +99,14 @@ impl HiddenBy {
         }
     }
 
+    /// Returns what inhibits findings, with these.
+    pub(super) fn inhibited(&self) -> impl Iterator<Item = (&Inhibitor, &BTreeSet<Fingerprint>)> {
+        self.by_reason.iter().filter_map(|(reason, findings)| match reason {
+            Reason::Inhibited(by) => Some((by, findings)),
+            _ => None,
+        })
+    }
+
     fn take(&mut self, reason: &Reason) -> impl Iterator<Item = Fingerprint> + use<> {
         let findings = self.by_reason.remove(reason).unwrap_or_default();
         self.count -= findings.len();

@@ -218,6 +218,17 @@ impl Inhibitions {
         })
     }
 
+    /// Returns for how many values of its `equal` each rule has sources.
+    pub(super) fn sources_by_rule(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.rules.len()];
+        for (rule, _) in self.sources.keys() {
+            if let Some(count) = counts.get_mut(*rule as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     /// Returns how many pairs of a rule and the values of its `equal` have sources.
     pub(super) fn sources_len(&self) -> usize {
         self.sources.len()

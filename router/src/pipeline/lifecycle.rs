@@ -122,6 +122,7 @@ impl Pipeline {
         self.timers.clear(group.close_at, Timer::CloseGroup(group.id));
         self.by_key.remove(&group.key);
         self.by_group.remove(&group.id);
+        self.groups_opened.remove(group.place);
         for lane in group.lanes {
             let pending = self.pending.current(group.id, lane.output);
             if let Some(letter) = pending.and_then(|id| self.pending.get_mut(id)) {
@@ -198,6 +199,7 @@ impl Pipeline {
         self.forget_hidden(slot);
         let Some(live) = self.findings.remove(slot) else { return };
         self.by_fingerprint.remove(&live.fingerprint);
+        self.findings_opened.remove(live.place);
         self.known.insert(live.fingerprint.0);
         if let Some(at) = live.close_at {
             self.timers.clear(at, Timer::CloseFinding(live.fingerprint));

@@ -89,7 +89,7 @@ impl Pipeline {
             reason: reason.clone(),
         };
         letter.death = Some(Box::new(Death { at: self.wall(), attempts, reason }));
-        self.dead.insert(letter);
+        self.dead.insert(sequence, letter);
         self.decide(sequence, died, effects);
         self.bound_dead(sequence, effects);
     }
@@ -143,7 +143,7 @@ impl Pipeline {
             self.decide(sequence, superseded, effects);
         }
         let notification = letter.read();
-        self.pending.insert(letter);
+        self.pending.insert(sequence, letter);
         effects.extend(notification.map(Effect::Notify));
         self.bound_pending(sequence, effects);
     }

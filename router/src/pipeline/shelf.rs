@@ -1,7 +1,7 @@
 //! Notifications that are kept until something becomes of them, oldest first, bounded in number
 //! and bytes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use alert::{GroupId, Notification, NotificationId, Priority};
 use hashbrown::HashMap;
@@ -9,10 +9,15 @@ use outputs::Receipt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::roll::{Place, Roll};
+
 /// A notification as it was made, with what it owes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Letter {
     pub(super) id: NotificationId,
+    /// Where it is on its shelf.
+    #[serde(default)]
+    pub(super) place: Place,
     pub(super) group: GroupId,
     /// Number of the output.
     pub(super) output: u16,
@@ -51,11 +56,10 @@ impl Letter {
 /// Letters by age, id, and group and output.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
-    by_age: BTreeMap<u64, Letter>,
-    ages: HashMap<NotificationId, u64>,
+    by_age: Roll<Letter>,
+    places: HashMap<NotificationId, Place>,
     /// Only of use where a group and output have at most one letter.
     current: HashMap<(GroupId, u16), NotificationId>,
-    next: u64,
     bytes: u64,
 }
 
@@ -68,20 +72,24 @@ impl Shelf {
         self.bytes
     }
 
-    pub(super) fn insert(&mut self, letter: Letter) {
+    /// Puts a letter there because of a record.
+    pub(super) fn insert(&mut self, sequence: u64, letter: Letter) {
+        self.put(self.by_age.next(sequence), letter);
+    }
+
+    fn put(&mut self, place: Place, letter: Letter) {
         self.bytes += letter.notification.get().len() as u64;
-        self.ages.insert(letter.id, self.next);
+        self.places.insert(letter.id, place);
         self.current.insert((letter.group, letter.output), letter.id);
-        self.by_age.insert(self.next, letter);
-        self.next += 1;
+        self.by_age.insert(place, Letter { place, ..letter });
     }
 
     pub(super) fn get(&self, id: NotificationId) -> Option<&Letter> {
-        self.by_age.get(self.ages.get(&id)?)
+        self.by_age.get(*self.places.get(&id)?)
     }
 
     pub(super) fn get_mut(&mut self, id: NotificationId) -> Option<&mut Letter> {
-        self.by_age.get_mut(self.ages.get(&id)?)
+        self.by_age.get_mut(*self.places.get(&id)?)
     }
 
     /// Returns the id of the newest letter of this group for this output.
@@ -90,7 +98,7 @@ impl Shelf {
     }
 
     pub(super) fn remove(&mut self, id: NotificationId) -> Option<Letter> {
-        let letter = self.by_age.remove(&self.ages.remove(&id)?)?;
+        let letter = self.by_age.remove(self.places.remove(&id)?)?;
         self.bytes -= letter.notification.get().len() as u64;
         if self.current(letter.group, letter.output) == Some(id) {
             self.current.remove(&(letter.group, letter.output));
@@ -99,19 +107,27 @@ impl Shelf {
     }
 
     pub(super) fn oldest(&self) -> Option<NotificationId> {
-        self.by_age.first_key_value().map(|(_, letter)| letter.id)
+        self.by_age.values().next().map(|letter| letter.id)
     }
 
     /// From the oldest to the newest.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Letter> {
         self.by_age.values()
     }
+
+    /// Returns those older than a place, or all, from the newest to the oldest.
+    pub(super) fn newest(&self, after: Option<Place>) -> impl Iterator<Item = (Place, &Letter)> {
+        self.by_age.newest(after)
+    }
 }
 
 impl FromIterator<Letter> for Shelf {
     fn from_iter<I: IntoIterator<Item = Letter>>(letters: I) -> Self {
         let mut shelf = Self::default();
-        letters.into_iter().for_each(|letter| shelf.insert(letter));
+        for letter in letters {
+            let place = shelf.by_age.again(letter.place);
+            shelf.put(place, letter);
+        }
         shelf
     }
 }

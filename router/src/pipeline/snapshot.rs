@@ -183,7 +183,10 @@ impl Pipeline {
             if let Some(at) = group.flush_at {
                 self.timers.set(at, Timer::Flush(id));
             }
+            let place = self.groups_opened.again(group.place);
+            group.place = place;
             let slot = self.groups.insert(group);
+            self.groups_opened.insert(place, slot);
             self.by_group.insert(id, slot);
             self.by_key.insert(key, slot);
         }
@@ -202,7 +205,10 @@ impl Pipeline {
             if let Some(at) = live.close_at {
                 self.timers.set(at, Timer::CloseFinding(fingerprint));
             }
+            let place = self.findings_opened.again(live.place);
+            live.place = place;
             let slot = self.findings.insert(live);
+            self.findings_opened.insert(place, slot);
             self.by_fingerprint.insert(fingerprint, slot);
             self.restore_hidden(slot);
             for (id, routed) in memberships {

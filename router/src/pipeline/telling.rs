@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{
     DecisionKind, Effect, Notified, NotifyReason, Pipeline,
     group::{self, Group, Lane},
+    roll::Place,
     shelf::Letter,
 };
 
@@ -158,6 +159,7 @@ impl Pipeline {
         let raw = serde_json::value::to_raw_value(&notification).unwrap_or_default();
         let letter = Letter {
             id,
+            place: Place::default(),
             group: group.id,
             output: output_number,
             number,
@@ -187,7 +189,7 @@ impl Pipeline {
         self.totals.notifications += 1;
         self.decide(sequence, DecisionKind::Notified(notified), effects);
         if self.destinations.is_configured(output_number) {
-            self.pending.insert(letter);
+            self.pending.insert(sequence, letter);
             effects.push(Effect::Notify(Arc::new(notification)));
             self.bound_pending(sequence, effects);
         } else {

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod inhibition;
+mod paging;
 pub(crate) mod properties;
 mod reload;
 mod resolving;

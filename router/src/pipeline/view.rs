@@ -12,32 +12,17 @@ use super::{
     Ledger, Pipeline, ReasonKind, SilenceId, SilenceView,
     finding::Live,
     group::{Group, Lane},
+    roll::{Page, Part},
     shelf::Letter,
 };
 
-/// Which part of a list to return.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Page {
-    pub offset: usize,
-    pub limit: usize,
-}
-
-impl Default for Page {
-    fn default() -> Self {
-        Self { offset: 0, limit: 100 }
-    }
-}
-
 /// Which findings to return; all of what is set must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FindingsQuery {
     pub rule: Option<String>,
     pub score_min: u8,
     pub priority_min: Option<Priority>,
     pub group: Option<GroupId>,
-    #[serde(flatten)]
     pub page: Page,
 }
 
@@ -166,10 +151,10 @@ impl Pipeline {
         self.silences.get(id).map(|entry| entry.view(&self.clock))
     }
 
-    /// Returns open groups, the most recently active first.
-    pub fn groups(&self, page: Page) -> Vec<GroupView> {
-        let groups = self.groups.iter_newest().skip(page.offset).take(page.limit);
-        groups.map(|(_, group)| self.group_view(group)).collect()
+    /// Returns open groups, the most recently opened first.
+    pub fn groups(&self, page: Page) -> Part<GroupView> {
+        let view = |slot: &u32| self.groups.get(*slot).map(|group| self.group_view(group));
+        Part::of(self.groups_opened.newest(page.after), page.limit, view)
     }
 
     /// Returns an open group.
@@ -202,12 +187,12 @@ impl Pipeline {
         }
     }
 
-    /// Returns findings, the most recently seen first.
-    pub fn findings(&self, query: &FindingsQuery) -> Vec<Finding> {
+    /// Returns findings, the most recently opened first.
+    pub fn findings(&self, query: &FindingsQuery) -> Part<Finding> {
         let group = match query.group {
             Some(id) => match self.by_group.get(&id) {
                 Some(slot) => Some(*slot),
-                None => return Vec::new(),
+                None => return Part { items: Vec::new(), next: None },
             },
             None => None,
         };
@@ -217,14 +202,10 @@ impl Pipeline {
                 && query.priority_min.is_none_or(|priority| live.priority >= priority)
                 && group.is_none_or(|group| live.memberships.iter().any(|at| at.group == group))
         };
-        self.findings
-            .iter_newest()
-            .map(|(_, live)| live)
-            .filter(wanted)
-            .skip(query.page.offset)
-            .take(query.page.limit)
-            .filter_map(|live| live.view(&self.clock))
-            .collect()
+        let view = |slot: &u32| {
+            self.findings.get(*slot).filter(wanted).and_then(|it| it.view(&self.clock))
+        };
+        Part::of(self.findings_opened.newest(query.page.after), query.page.limit, view)
     }
 
     /// Returns an open finding.
@@ -239,22 +220,27 @@ impl Pipeline {
     }
 
     /// Returns dead letters that can be replayed, the newest first.
-    pub fn dead_letters(&self, page: Page) -> Vec<DeadLetterView> {
-        let letters = self.dead.iter().rev().skip(page.offset).take(page.limit);
-        let view = |letter: &Letter| {
-            let death = letter.death.as_ref()?;
-            Some(DeadLetterView {
-                notification: letter.id,
-                group: letter.group,
-                output: self.destinations.name(letter.output),
-                at: death.at,
-                attempts: death.attempts,
-                reason: death.reason.clone(),
-                alerts: letter.alerts,
-                priority: letter.priority,
-            })
-        };
-        letters.filter_map(view).collect()
+    pub fn dead_letters(&self, page: Page) -> Part<DeadLetterView> {
+        Part::of(self.dead.newest(page.after), page.limit, |letter| self.dead_letter(letter))
+    }
+
+    /// Returns all of them, as above.
+    pub fn all_dead_letters(&self) -> impl Iterator<Item = DeadLetterView> {
+        self.dead.iter().rev().filter_map(|letter| self.dead_letter(letter))
+    }
+
+    fn dead_letter(&self, letter: &Letter) -> Option<DeadLetterView> {
+        let death = letter.death.as_ref()?;
+        Some(DeadLetterView {
+            notification: letter.id,
+            group: letter.group,
+            output: self.destinations.name(letter.output),
+            at: death.at,
+            attempts: death.attempts,
+            reason: death.reason.clone(),
+            alerts: letter.alerts,
+            priority: letter.priority,
+        })
     }
 
     /// Returns an undelivered or dead-lettered notification.

@@ -57,6 +57,7 @@ async fn a_mistake_is_answered_as_a_problem() {
         (Method::GET, "/api/v1/nothing", serde_json::json!({}), 404),
         (Method::GET, "/api/v1/groups?limit=0", serde_json::json!({}), 400),
         (Method::GET, "/api/v1/groups?limit=100000", serde_json::json!({}), 400),
+        (Method::GET, "/api/v1/groups?cursor=first", serde_json::json!({}), 400),
         (Method::GET, "/api/v1/findings?priority_min=urgent", serde_json::json!({}), 400),
         (Method::GET, "/api/v1/explain/nonsense", serde_json::json!({}), 400),
         (

@@ -49,8 +49,11 @@ routes: [{{ group_by: [rule], group_wait: 0s, group_interval: 1h }}]
     let findings: List<Finding> = router.get("/api/v1/findings?limit=1000").await;
     let counts: Vec<_> = findings.items.iter().map(|finding| finding.count).collect();
     assert_eq!(counts, vec![(ALERTS / FINDINGS) as u64; FINDINGS]);
-    let page: List<Finding> = router.get("/api/v1/findings?limit=7&offset=14").await;
-    assert_eq!((page.items.len(), page.next), (6, None));
+    let first: List<Finding> = router.get("/api/v1/findings?limit=14").await;
+    let cursor = first.next.unwrap();
+    let rest: List<Finding> = router.get(&format!("/api/v1/findings?cursor={cursor}")).await;
+    assert_eq!((first.items.len(), rest.items.len(), rest.next), (14, 6, None));
+    assert_eq!([first.items, rest.items].concat(), findings.items);
     let resident = router.resident_bytes();
     assert!(resident < RESIDENT_BYTES_MAX, "{resident} bytes resident");
     eprintln!("{} MiB resident after the storm", resident >> 20);

@@ -199,7 +199,7 @@ fn a_receipt_is_kept_for_the_next_update_and_past_the_end_of_the_group() {
     };
     assert_eq!(remote(&run).as_deref(), Some("remote-1"));
     run.record(&Record::Tick { now: at(61) });
-    assert!(run.pipeline.groups(Page::default()).is_empty());
+    assert!(run.pipeline.groups(Page::default()).items.is_empty());
     run.restart();
     assert_eq!(remote(&run).as_deref(), Some("remote-1"));
     let last = run.pipeline.pending().pop().unwrap();

@@ -3,7 +3,8 @@
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use super::script::check_with;
+use super::script::{Run, alert, at, check_with};
+use crate::record::Record;
 
 /// An inhibition of `b` by `a` in the same namespace.
 fn a_hides_b() -> Value {
@@ -235,4 +236,22 @@ fn a_source_may_come_to_match_with_a_later_alert() {
         a*2@3: duplicate
         b:x@4: inhibited:inhibition-1"#]],
     );
+}
+
+#[test]
+fn what_each_inhibition_holds_back_now_is_listed() {
+    let mut run = Run::new(a_hides_b());
+    for (what, second) in [("a/shop", 0), ("b/shop", 1), ("b/shop:x", 1), ("b/bank", 1)] {
+        run.record(&Record::Alert(Box::new(alert(what, at(second)))));
+    }
+    let [view] = &run.pipeline.inhibitions()[..] else { panic!("there is one") };
+    assert_eq!((&*view.name, view.sources, view.held), ("down", 1, 2));
+    assert_eq!((&*view.source, &*view.target), ("rule = a", "rule = b"));
+    let [holding] = &view.holding[..] else { panic!("one finding holds others back") };
+    assert_eq!((holding.held, holding.listed.len()), (2, 2));
+    let source = run.pipeline.finding(holding.source).unwrap();
+    assert_eq!(source.sample.rule, "a");
+    run.record(&Record::Tick { now: at(200) });
+    let [view] = &run.pipeline.inhibitions()[..] else { panic!("the rule stays") };
+    assert_eq!((view.sources, view.held, view.holding.len()), (0, 0, 0));
 }

@@ -171,18 +171,19 @@ impl World {
                 Some(notification) => dead(at, &notification),
                 None => return,
             },
-            Step::Replay { which } => match self.pipeline.dead_letters(Page::default()).get(*which)
-            {
-                Some(letter) => {
-                    let (notification, by) = (letter.notification, "ann".to_owned());
-                    if which % 4 == 3 {
-                        Record::Purged { at, notification, by }
-                    } else {
-                        Record::Replayed { at, notification, by }
+            Step::Replay { which } => {
+                match self.pipeline.dead_letters(Page::default()).items.get(*which) {
+                    Some(letter) => {
+                        let (notification, by) = (letter.notification, "ann".to_owned());
+                        if which % 4 == 3 {
+                            Record::Purged { at, notification, by }
+                        } else {
+                            Record::Replayed { at, notification, by }
+                        }
                     }
+                    None => return,
                 }
-                None => return,
-            },
+            }
             Step::Silence { what, seconds } => {
                 let ends = at.checked_add(SignedDuration::from_secs(*seconds)).unwrap();
                 Record::SilenceAdded { at, silence: silence(&rule(*what), ends) }

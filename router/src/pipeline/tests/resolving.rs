@@ -364,11 +364,11 @@ fn the_end_is_that_of_the_sender() {
     let mut over = alert("a^30", at(45));
     over.id = ::alert::AlertId::from_u128(2);
     run.record(&Record::Alert(Box::new(over)));
-    let findings = run.pipeline.findings(&Default::default());
+    let findings = run.pipeline.findings(&Default::default()).items;
     assert_eq!(findings[0].ended, Some(at(30)));
     assert_eq!(findings[0].count, 1);
     run.record(&Record::Tick { now: at(62) });
-    assert!(run.pipeline.groups(Page::default()).is_empty());
+    assert!(run.pipeline.groups(Page::default()).items.is_empty());
     run.record(&Record::Tick { now: at(63) });
-    assert!(run.pipeline.findings(&Default::default()).is_empty());
+    assert!(run.pipeline.findings(&Default::default()).items.is_empty());
 }

@@ -141,7 +141,7 @@ impl Run {
             ["ok", output] => self.outcome(output, |notification| delivered(time, notification)),
             ["dead", output] => self.outcome(output, |notification| dead(time, notification)),
             ["replay", output, ..] => {
-                let mut letters = self.pipeline.dead_letters(Page::default());
+                let mut letters = self.pipeline.dead_letters(Page::default()).items;
                 if parts.len() == 3 {
                     letters.reverse();
                 }
@@ -153,7 +153,7 @@ impl Run {
                 }
             }
             ["purge", output] => {
-                let letters = self.pipeline.dead_letters(Page::default());
+                let letters = self.pipeline.dead_letters(Page::default()).items;
                 let letter = letters.iter().find(|letter| *letter.output == *output).unwrap();
                 let (notification, by) = (letter.notification, "ann".to_owned());
                 Record::Purged { at: time, notification, by }

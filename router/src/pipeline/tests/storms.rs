@@ -171,7 +171,7 @@ fn a_summary_lists_ten_rules_and_counts_the_others() {
     }
     run.restart();
     let groups = run.pipeline.groups(crate::pipeline::Page::default());
-    let summary = groups.iter().find_map(|group| group.storm.as_ref()).unwrap();
+    let summary = groups.items.iter().find_map(|group| group.storm.as_ref()).unwrap();
     let listed: u64 = summary.rules.iter().map(|rule| rule.count).sum();
     assert_eq!(summary.rules.len(), 10);
     assert_eq!(listed + summary.others_count, 399, "three were told before it began");

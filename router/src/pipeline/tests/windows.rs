@@ -46,7 +46,8 @@ fn a_window_marks_what_people_hear_of() {
         let mut told = alert("a", at(at_second));
         told.id = alert::AlertId::from_u128(at_second as u128);
         run.record(&Record::Alert(Box::new(told)));
-        let decided = serde_json::to_string(&run.pipeline.findings(&Default::default())).unwrap();
+        let decided =
+            serde_json::to_string(&run.pipeline.findings(&Default::default()).items).unwrap();
         let marked = run.effects.iter().any(|effect| match effect {
             Effect::Decided(decision) => match &decision.kind {
                 DecisionKind::Alert(alert) => alert.window.as_deref() == Some("patch"),
