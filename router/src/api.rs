@@ -10,6 +10,7 @@ mod document;
 pub(crate) mod error;
 mod explain;
 mod extract;
+mod idempotency;
 mod past;
 mod read;
 mod silences;
@@ -28,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::{error::ApiError, types::ConfigStatus};
+use self::{error::ApiError, idempotency::Idempotency, types::ConfigStatus};
 use crate::{
     core::Handle, dispatch::Dispatcher, history::History, live::Live, responder::Responder,
 };
@@ -103,17 +104,19 @@ pub fn routes(
     registry: Registry,
     readiness: Readiness,
     logs: LevelHandle,
-) -> Router {
+) -> Result<Router, prometheus::Error> {
+    let once = Idempotency::new(Arc::clone(api.core.machine()), &registry)?;
     let (routes, _) = described().split_for_parts();
     let routes = routes
         .fallback(|| async { ApiError::NotFound("such path".into()) })
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(once, idempotency::once))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::guard))
         .with_state(Arc::clone(&api));
     let admin = service::admin::router(registry, readiness, logs)
         .layer(middleware::from_fn_with_state(api, auth::guard_writes));
-    Router::new().nest("/api/v1", routes).merge(admin)
+    Ok(Router::new().nest("/api/v1", routes).merge(admin))
 }
 
 /// Returns the API's own routes, with their descriptions: no path is served without one.

@@ -207,7 +207,7 @@ pub async fn start<A, R>(
     let journal = core_handle.journal().clone();
     let ingest = Ingest::new(journal, router.ingest.clone(), stamp.clone(), &registry)?;
     let readiness = Readiness::default();
-    let routes = api::routes(Arc::clone(&api), registry.clone(), readiness.clone(), logs);
+    let routes = api::routes(Arc::clone(&api), registry.clone(), readiness.clone(), logs)?;
     let (ingest_addr, api_addr) = (doors.ingest.addr, doors.api.addr);
     let acceptors = doors.acceptors();
     let ingest = Arc::new(ingest);

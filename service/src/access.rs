@@ -79,6 +79,11 @@ impl From<Refused> for Problem {
 }
 
 impl Caller {
+    /// Returns the name of their token; `None` where there are no tokens.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Returns whether this caller may do what needs `role`.
     pub fn may(&self, role: Role) -> Result<(), Refused> {
         if self.role >= role {

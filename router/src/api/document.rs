@@ -26,14 +26,17 @@ enum Of {
     /// Those with parameters or a body.
     Reading,
     Bodies,
+    Writes,
 }
 
 /// The problems that handlers share.
-const PROBLEMS: [(&str, &str, Of); 5] = [
+const PROBLEMS: [(&str, &str, Of); 7] = [
     ("400", "It is malformed.", Of::Reading),
     ("401", "There is no known token.", Of::All),
     ("403", "The token, or the web page that asks, may not.", Of::All),
+    ("409", "A request with this key is under way.", Of::Writes),
     ("413", "The body has more than 64 KiB.", Of::Bodies),
+    ("422", "The state does not allow it, or the key was used for something else.", Of::Writes),
     ("503", "The router stops, or the journal takes no records.", Of::All),
 ];
 
@@ -76,10 +79,22 @@ fn complete(document: utoipa::openapi::OpenApi) -> Value {
                             may read, an admin everything.",
         } },
         "schemas": schemas(),
+        "parameters": { "once": {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Names this write: sent again with the same key it is answered as before, \
+                            and done once. Answers are kept for a day, at most 4096 of them.",
+            "schema": { "type": "string", "pattern": "^[!#-+.-:<-\\[\\]-~-]{1,128}$" },
+            "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        } },
         "responses": PROBLEMS.iter().map(problem).collect::<Map<_, _>>(),
     });
     let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
-    for operation in paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+    for (method, operation) in paths.filter_map(Value::as_object_mut).flatten() {
+        let is_write = method != "get";
+        if is_write {
+            add_key(operation);
+        }
         let has_body = operation.get("requestBody").is_some();
         let reads = has_body || operation.get("parameters").is_some();
         for (status, _, of) in PROBLEMS {
@@ -87,6 +102,7 @@ fn complete(document: utoipa::openapi::OpenApi) -> Value {
                 Of::All => true,
                 Of::Reading => reads,
                 Of::Bodies => has_body,
+                Of::Writes => is_write,
             };
             if is_possible {
                 let problem = json!({ "$ref": format!("#/components/responses/{status}") });
@@ -95,6 +111,16 @@ fn complete(document: utoipa::openapi::OpenApi) -> Value {
         }
     }
     document
+}
+
+/// Adds the header by which a write is done once.
+fn add_key(operation: &mut Value) {
+    let key = json!({ "$ref": "#/components/parameters/once" });
+    if let Some(operation) = operation.as_object_mut()
+        && let Value::Array(parameters) = operation.entry("parameters").or_insert_with(|| json!([]))
+    {
+        parameters.push(key);
+    }
 }
 
 fn problem((status, description, _): &(&str, &str, Of)) -> (String, Value) {

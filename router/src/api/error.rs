@@ -28,6 +28,8 @@ pub(crate) enum ApiError {
     Refused(String),
     #[error("the body has more than {BODY_BYTES_MAX} bytes")]
     TooLarge,
+    #[error("{0}")]
+    Conflict(&'static str),
     #[error("this path has no such method")]
     Method,
     #[error("{0}")]
@@ -79,6 +81,7 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Journal(_) | Self::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,

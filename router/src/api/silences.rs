@@ -13,6 +13,7 @@ use super::{
     document::{Answer, Broken, Busy, Created, Missing, Unprocessable},
     error,
     extract::{Body, Name, Parameters},
+    idempotency::Once,
     past,
     types::{By, List, NewSilence, Preview, Silence, SilenceId, SilenceView},
 };
@@ -60,12 +61,39 @@ pub(super) async fn show(
 pub(super) async fn add(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
+    once: Option<Extension<Once>>,
     Body(new): Body<NewSilence>,
 ) -> Result<(StatusCode, Json<SilenceView>), ApiError> {
-    let id = Uuid::now_v7().to_string();
+    let id = once.map_or_else(Uuid::now_v7, |Extension(once)| once.id()).to_string();
+    let lasts = new.duration.is_some();
     let silence = silence(id, new, &caller, service::clock::now())?;
+    if once.is_some()
+        && let Some(view) = added_before(&api, &silence, lasts).await?
+    {
+        return Ok((StatusCode::CREATED, Json(view)));
+    }
     let view = silences::put(&api.core, silence).await?;
     Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Returns a silence that was added with the same key before a restart.
+async fn added_before(
+    api: &Api,
+    asked: &Silence,
+    lasts: bool,
+) -> Result<Option<SilenceView>, ApiError> {
+    let view = match silences::find(&api.core, &asked.id).await {
+        Ok(view) => view,
+        Err(ApiError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let known = view.history.first().map_or(&view.silence, |former| &former.silence);
+    // A duration was counted from when it was first asked for.
+    let ends = if lasts { known.ends } else { asked.ends };
+    if *known == (Silence { ends, ..asked.clone() }) {
+        return Ok(Some(view));
+    }
+    Err(ApiError::Refused("this key was used for another silence".into()))
 }
 
 /// Changes a silence in place; adds it if there is none with this id.

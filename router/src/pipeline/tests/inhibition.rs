@@ -251,7 +251,7 @@ fn what_each_inhibition_holds_back_now_is_listed() {
     assert_eq!((holding.held, holding.listed.len()), (2, 2));
     let source = run.pipeline.finding(holding.source).unwrap();
     assert_eq!(source.sample.rule, "a");
-    run.record(&Record::Tick { now: at(200) });
+    run.record(&Record::Tick { now: at(101) });
     let [view] = &run.pipeline.inhibitions()[..] else { panic!("the rule stays") };
     assert_eq!((view.sources, view.held, view.holding.len()), (0, 0, 0));
 }
