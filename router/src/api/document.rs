@@ -36,7 +36,7 @@ const PROBLEMS: [(&str, &str, Of); 7] = [
     ("403", "The token, or the web page that asks, may not.", Of::All),
     ("409", "A request with this key is under way.", Of::Writes),
     ("413", "The body has more than 64 KiB.", Of::Bodies),
-    ("422", "The state does not allow it, or the key was used for something else.", Of::Writes),
+    ("422", "The state does not allow it, or the key was used with another body.", Of::Writes),
     ("503", "The router stops, or the journal takes no records.", Of::All),
 ];
 

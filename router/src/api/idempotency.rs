@@ -110,7 +110,8 @@ pub(super) async fn once(
     request: Request,
     next: Next,
 ) -> Response {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
+    let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    if !writes.contains(request.method()) {
         return next.run(request).await;
     }
     match key(request.headers()) {
@@ -131,9 +132,9 @@ async fn with_key(
         return ApiError::TooLarge.into_response();
     };
     let caller = parts.extensions.get::<Caller>().and_then(Caller::token).unwrap_or_default();
-    let name = digest(&[caller.as_bytes(), key.as_bytes()]);
-    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-    let asked = digest(&[parts.method.as_str().as_bytes(), path.as_bytes(), &body]);
+    let method = parts.method.as_str();
+    let name = [caller, key, method, parts.uri.path()].map(str::as_bytes);
+    let (name, asked) = (digest(&name), digest(&[&body]));
     let now = idempotency.machine.instant();
     let begun = idempotency.table().begin(now, name, asked);
     match begun {
@@ -151,7 +152,7 @@ async fn with_key(
             ApiError::Conflict("a request with this key is under way").into_response()
         }
         Begun::Other => {
-            ApiError::Refused("this key was used for another request".into()).into_response()
+            ApiError::Refused("this key was used with another body".into()).into_response()
         }
     }
 }
@@ -167,9 +168,10 @@ fn again(answer: Answer) -> Response {
     response
 }
 
-/// Whether a status says that nothing was done for want of something that may be there later.
+/// Whether a status says that nothing was done, and that it may be later.
 fn may_be_tried_again(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+    let nothing_done = [StatusCode::TOO_MANY_REQUESTS, StatusCode::METHOD_NOT_ALLOWED];
+    status.is_server_error() || nothing_done.contains(&status)
 }
 
 /// Returns the key of a request. It is a text in quotes, as structured fields have them; without the

@@ -51,6 +51,7 @@ pub(super) struct Wanted {
     #[param(example = "proc.name = sh")]
     condition: Option<String>,
     /// `next` of the part before.
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,20}$")]
     before: Option<u64>,
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,

@@ -16,7 +16,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(24 * 3600);
 pub(super) const ANSWERS_MAX: usize = 4096;
 pub(super) const ANSWERS_BYTES_MAX: usize = 16 << 20;
 
-/// Names what a caller asks once: digest of the caller and the key.
+/// Names what a caller asks once: digest of the caller, the key, the method and the path.
 pub(super) type Name = u128;
 
 /// An answer that can be given again.
@@ -29,7 +29,7 @@ pub(super) struct Answer {
 
 #[derive(Debug)]
 struct Entry {
-    /// Digest of the request.
+    /// Digest of the body.
     request: u128,
     /// Absent as long as it is worked on.
     answer: Option<Answer>,
@@ -44,7 +44,7 @@ pub(super) enum Begun {
     Again(Answer),
     /// It is being done.
     UnderWay,
-    /// The key was used for something else.
+    /// The key was used with another body.
     Other,
 }
 
