@@ -9,6 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 KAFKA_VERSION=4.1.0
 AIOSMTPD_VERSION=1.4.6
+SCHEMATHESIS_VERSION=4.32.5
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/saker/e2e
 mkdir -p "$cache"
@@ -61,6 +62,14 @@ if [ ! -x "$smtp/bin/python" ] || [ ! -e "$smtp/.complete" ]; then
   python3 -m venv "$smtp"
   "$smtp/bin/pip" install -q "aiosmtpd==$AIOSMTPD_VERSION"
   touch "$smtp/.complete"
+fi
+
+schemathesis=$cache/schemathesis-$SCHEMATHESIS_VERSION
+if [ ! -e "$schemathesis/.complete" ]; then
+  rm -rf "$schemathesis"
+  python3 -m venv "$schemathesis"
+  "$schemathesis/bin/pip" install -q --no-deps -r "$here/servers/schemathesis.txt"
+  touch "$schemathesis/.complete"
 fi
 
 "$here/kernels/fetch"

@@ -6,6 +6,7 @@ mod again;
 mod configuration;
 mod crash;
 mod delivery;
+mod description;
 mod full;
 mod harness;
 mod history;
