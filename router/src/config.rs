@@ -27,6 +27,7 @@ use crate::{
     history::HistoryConfig,
     ingest::IngestConfig,
     kubernetes::KubernetesConfig,
+    meta::MetaConfig,
     pipeline::{
         FingerprintRule, Inhibition, Intervals, Limits, PipelineConfig, Route, ScoreConfig,
         Silence, SilenceNotices, StormConfig, Window,
@@ -129,6 +130,8 @@ pub struct RouterConfig {
     pub kubernetes: Option<KubernetesConfig>,
     /// Who may do something about alerts; absent: nobody is told for that.
     pub responder: Option<ResponderConfig>,
+    /// When people are told of trouble of Saker itself.
+    pub meta: MetaConfig,
     /// Bounds of the connections to each of the two ports.
     pub connections: ServerLimits,
     pub journal: JournalConfig,
@@ -152,6 +155,7 @@ impl Default for RouterConfig {
             ingest: IngestConfig::default(),
             kubernetes: None,
             responder: None,
+            meta: MetaConfig::default(),
             connections: ServerLimits::default(),
             journal: JournalConfig::default(),
             decisions_bytes_max: HumanBytes(1 << 30),
@@ -236,6 +240,8 @@ impl<A, R> Config<A, R> {
                 .filter(|(_, output)| !output.send_resolved)
                 .map(|(name, _)| name.clone())
                 .collect(),
+            own_routes: self.router.meta.routes(),
+            senders: self.router.meta.senders.keys().cloned().collect(),
             routes: self.routes.clone(),
             intervals: self.intervals.clone(),
             silences: self.silences.clone(),
@@ -258,6 +264,10 @@ impl<A, R> Config<A, R> {
         let names: Vec<&str> = self.outputs.keys().map(String::as_str).collect();
         if let Some(problem) = self.pipeline().validate(&names).into_iter().next() {
             return Err(document.error(&problem.path, problem.message, problem.hint.as_deref()));
+        }
+        if let Err((key, message, hint)) = self.router.meta.check(&names) {
+            let path = format!("router.meta.{key}");
+            return Err(document.error(&path, message, hint.as_deref()));
         }
         for (name, output) in &self.outputs {
             for (part, file) in &output.templates {

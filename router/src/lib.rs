@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod kubernetes;
 pub mod live;
 pub mod machine;
+mod meta;
 pub mod metrics;
 pub mod pipeline;
 pub mod record;

@@ -308,7 +308,7 @@ impl DispatchMetrics {
             in_flight: gauges("saker_dispatch_in_flight", "Attempts under way.")?,
             breaker: gauges(
                 "saker_dispatch_breaker_state",
-                "0 closed, 1 trying, 2 open: nothing is sent for a while.",
+                "0 closed, 1 trying, 2 open: nothing is sent for a while, 3 disabled.",
             )?,
             paused_until: registered(
                 registry,

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use crate::record::Record;
 
+mod about;
 mod arrival;
 mod clock;
 mod config;
@@ -61,6 +62,7 @@ mod window;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use about::ABOUT_OUTPUT;
 pub use config::{Criticality, FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig};
 pub use decision::{
     AlertDecision, CloseReason, Decision, DecisionKind, Notified, NotifyReason, Reason, ReasonKind,
@@ -84,6 +86,9 @@ pub use trial::trial;
 pub use validate::ConfigProblem;
 pub use view::{Counts, DeadLetterView, FindingsQuery, GroupOutputView, GroupView};
 pub use window::{Window, WindowEffect, WindowView};
+
+/// When each sender was heard last.
+pub type Heard = std::collections::BTreeMap<Box<str>, Timestamp>;
 
 /// What the shell must do.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +117,7 @@ pub struct Pipeline {
     silences: silence::Silences,
     windows: window::Windows,
     storms: storm::Storms,
+    heard: Heard,
     findings: recency::Recency<finding::Live>,
     groups: recency::Recency<group::Group>,
     pending: shelf::Shelf,

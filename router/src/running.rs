@@ -35,6 +35,7 @@ use crate::{
     kubernetes::{self, KubernetesConfig, KubernetesError, Owners},
     live::{Live, Tail},
     machine::Local,
+    meta::Meta,
     metrics::{CoreMetrics, DispatchMetrics, OwnerMetrics, SizeMetrics},
     pipeline::PipelineConfig,
     record::Record,
@@ -103,6 +104,7 @@ pub struct Running {
     live: Live,
     api: Arc<Api>,
     acceptors: Vec<Arc<Acceptor>>,
+    meta: Arc<Meta>,
     fixed: Fixed,
     reloading: Mutex<()>,
     ended: watch::Receiver<Option<End>>,
@@ -219,6 +221,10 @@ pub async fn start<A, R>(
     let measure = measured.for_ever(readiness);
     let measure = shutdown.token().clone().run_until_cancelled_owned(measure);
     shutdown.spawn("measure", measure);
+    let meta = {
+        let (core, api) = (core_handle.clone(), Arc::clone(&api));
+        Meta::start(router.meta.clone(), core, api, router.data.clone(), &registry, &shutdown)?
+    };
     let (end, ended) = watch::channel(None);
     let stop = Stop {
         core,
@@ -246,6 +252,7 @@ pub async fn start<A, R>(
         live,
         api,
         acceptors,
+        meta,
         fixed: Fixed::of(&router),
         reloading: Mutex::new(()),
         ended,
@@ -295,6 +302,7 @@ impl Running {
         kept.extend(self.dispatcher.add(changed));
         self.dispatcher.keep(&kept);
         self.api.responder.configure(peer);
+        self.meta.configure(config.router.meta.clone());
         self.ingest.configure(config.router.ingest.clone());
         for acceptor in &self.acceptors {
             if let Err(error) = acceptor.reload() {

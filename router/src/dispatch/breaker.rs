@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use super::retry::Retry;
 
+/// Refusals in a row after which an output is disabled.
+const DENIALS_MAX: u32 = 3;
+
 /// What the breaker lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +22,8 @@ pub enum BreakerState {
     Trying,
     /// Nothing for a while.
     Open,
+    /// Nothing for long: it was refused again and again, and only a person can help.
+    Disabled,
 }
 
 /// One output's breaker.
@@ -27,6 +32,8 @@ pub(crate) struct Breaker {
     failures_max: u32,
     /// In a row.
     failures: u32,
+    /// Times our credentials were refused without a success between.
+    denials: u32,
     /// Times it opened without a success between.
     opened: u32,
     state: State,
@@ -53,7 +60,13 @@ pub(crate) enum Permit {
 
 impl Breaker {
     pub(crate) fn new(failures_max: u32) -> Self {
-        Self { failures_max: failures_max.max(1), failures: 0, opened: 0, state: State::Closed }
+        Self {
+            failures_max: failures_max.max(1),
+            failures: 0,
+            denials: 0,
+            opened: 0,
+            state: State::Closed,
+        }
     }
 
     pub(crate) fn permit(&self, now: Instant) -> Permit {
@@ -79,7 +92,7 @@ impl Breaker {
         // A late success of an attempt from before it opened says nothing about now, save for a
         // probe, which is the only one under way.
         if matches!(self.state, State::Trying) {
-            self.opened = 0;
+            (self.opened, self.denials) = (0, 0);
             self.state = State::Closed;
             return true;
         }
@@ -109,15 +122,23 @@ impl Breaker {
         }
     }
 
-    /// Notes that our credentials were refused: only a person can help, so it asks rarely.
+    /// Notes that our credentials were refused, or that the destination wants no more: only a person can
+    /// help, so it asks rarely, and hardly ever once it was refused again and again.
     pub(crate) fn denied(&mut self, now: Instant, retry: &Retry) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        self.open(now, retry.delay_max.0)
+        // Those that were under way when it opened are one refusal.
+        if !matches!(self.state, State::Open { .. }) {
+            self.denials = self.denials.saturating_add(1);
+        }
+        let pause =
+            if self.denials >= DENIALS_MAX { retry.retry_after_max } else { retry.delay_max };
+        self.open(now, pause.0)
     }
 
     pub(crate) fn state(&self) -> BreakerState {
         match self.state {
             State::Closed => BreakerState::Closed,
+            State::Open { .. } if self.denials >= DENIALS_MAX => BreakerState::Disabled,
             State::Open { .. } => BreakerState::Open,
             State::Trying => BreakerState::Trying,
         }
@@ -173,6 +194,29 @@ mod tests {
         assert!(breaker.success());
         assert_eq!(breaker.permit(later), Permit::Now);
         assert_eq!(breaker.failure(later, &retry, None, chance), None, "failures count anew");
+    }
+
+    #[test]
+    fn an_output_that_is_refused_again_and_again_is_disabled_until_it_is_taken() {
+        let retry = Retry::default();
+        let mut now = Instant::now();
+        let mut breaker = Breaker::new(5);
+        assert_eq!(breaker.denied(now, &retry), retry.delay_max.0);
+        breaker.denied(now, &retry);
+        breaker.denied(now, &retry);
+        assert_eq!(breaker.state(), BreakerState::Open, "under way at once, they are one");
+        now += retry.delay_max.0;
+        breaker.start();
+        assert_eq!(breaker.denied(now, &retry), retry.delay_max.0);
+        now += retry.delay_max.0;
+        breaker.start();
+        assert_eq!(breaker.denied(now, &retry), retry.retry_after_max.0);
+        assert_eq!(breaker.state(), BreakerState::Disabled);
+        assert_eq!(breaker.permit(now), Permit::At(now + retry.retry_after_max.0));
+        breaker.start();
+        assert!(breaker.success());
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        assert_eq!(breaker.denied(now, &retry), retry.delay_max.0, "refusals count anew");
     }
 
     #[test]

@@ -388,6 +388,7 @@ impl Worker {
             BreakerState::Closed => 0,
             BreakerState::Trying => 1,
             BreakerState::Open => 2,
+            BreakerState::Disabled => 3,
         };
         let name = &*self.lookout.name;
         self.metrics.breaker.with_label_values(&[name]).set(gauge);

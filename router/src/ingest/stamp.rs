@@ -12,13 +12,15 @@ use jiff::Timestamp;
 use crate::{
     kubernetes::{OWNER_MISSING, Owners},
     machine::{Local, Machine},
+    meta::META,
+    pipeline::ABOUT_OUTPUT,
 };
 
 /// Who sent the alert: the first DNS name of its certificate, `token:NAME`, or `local:NAME` for a
 /// part of this process.
 const SENDER: &str = "saker.sender";
 /// Fields that mean something only because nobody but the router writes them.
-const RESERVED: [&str; 2] = [SENDER, OWNER_MISSING];
+const RESERVED: [&str; 4] = [SENDER, OWNER_MISSING, META, ABOUT_OUTPUT];
 
 /// Completes alerts as they come in. Cheap to clone.
 #[derive(Clone, Debug)]

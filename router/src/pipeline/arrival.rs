@@ -24,6 +24,7 @@ impl Pipeline {
     /// Decides what becomes of an alert. It is counted in its finding unless it came before.
     pub(super) fn arrive(&mut self, sequence: u64, alert: &Alert, effects: &mut Vec<Effect>) {
         self.totals.accepted += 1;
+        self.hear(alert);
         let facts = Facts::of(alert);
         let identity = self.fingerprints.identify(alert, &facts);
         // Another alert under a used id is another alert: an id alone must not hide one.
@@ -186,9 +187,9 @@ impl Pipeline {
             }
             let joining =
                 Joining { sequence, alert, facts, slot, ended, was_hidden, returns: None };
-            let Joined { group, is_told, in_storm } = self.join(&joining, &settings, effects);
+            let Joined { group, outputs, in_storm } = self.join(&joining, &settings, effects);
+            let is_told = !outputs.is_empty();
             floods |= is_told && settings.storm.is_some();
-            let outputs = if is_told { &settings.output_names } else { &self.no_outputs };
             if is_told {
                 verdict = Verdict::Routed;
             } else if verdict != Verdict::Routed {
@@ -197,7 +198,7 @@ impl Pipeline {
             routings.push(Routing {
                 route: settings.route.clone(),
                 group: Some(group),
-                outputs: outputs.clone(),
+                outputs,
                 closed: None,
                 storm: in_storm,
             });
@@ -222,11 +223,13 @@ impl Pipeline {
         let storm = self.storm_settings(joining, settings);
         let settings = storm.as_ref().unwrap_or(settings);
         let slot = self.group_of(joining, settings, effects);
+        let (outputs, names) = self.told(joining.alert, settings);
         self.groups.touch(slot);
         let (Some(group), Some(live)) =
             (self.groups.get_mut(slot), self.findings.get_mut(joining.slot))
         else {
-            return Joined { group: GroupId(0), is_told: false, in_storm: false };
+            let outputs = self.no_outputs.clone();
+            return Joined { group: GroupId(0), outputs, in_storm: false };
         };
         let (alerts, fingerprint) = (joining.returns.unwrap_or(1), live.fingerprint);
         group.alerts += alerts;
@@ -254,7 +257,7 @@ impl Pipeline {
             }
         };
         if is_told {
-            for &output in settings.outputs.iter() {
+            for &output in outputs.iter() {
                 let is_alert = joining.returns.is_none();
                 if is_alert {
                     let ledger = self.destinations.ledger(output);
@@ -272,7 +275,8 @@ impl Pipeline {
                 }
             }
         }
-        let joined = Joined { group: group.id, is_told, in_storm: settings.is_storm };
+        let outputs = if is_told { names } else { self.no_outputs.clone() };
+        let joined = Joined { group: group.id, outputs, in_storm: settings.is_storm };
         self.schedule(slot);
         if settings.is_storm {
             self.count_in_storm(slot, joining, fingerprint, alerts);
@@ -346,8 +350,8 @@ impl Pipeline {
 /// Where an alert went.
 pub(super) struct Joined {
     pub(super) group: GroupId,
-    /// The group's outputs are to be told of it.
-    pub(super) is_told: bool,
+    /// Who is to be told of it; nobody when its finding is known.
+    pub(super) outputs: Arc<[Arc<str>]>,
     /// The group is the summary of a storm.
     pub(super) in_storm: bool,
 }

@@ -24,6 +24,12 @@ pub struct PipelineConfig {
     /// it in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outputs_untold_of_ends: Vec<String>,
+    /// Routes of the router's own alerts, tried before `routes`. The router fills it in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own_routes: Vec<Route>,
+    /// Senders of whom it is remembered when they were heard last. The router fills it in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<String>,
     /// Tried in order, the first that matches takes the alert. Without any, one route takes every
     /// alert to every output.
     pub routes: Vec<Route>,

@@ -290,10 +290,9 @@ impl Pipeline {
                 was_hidden: true,
                 returns: Some(hidden.alerts),
             };
-            let Joined { group, in_storm, .. } = self.join(&joining, &settings, effects);
-            let (route, outputs) = (settings.route.clone(), settings.output_names.clone());
+            let Joined { group, outputs, in_storm } = self.join(&joining, &settings, effects);
             routes.push(Routing {
-                route,
+                route: settings.route.clone(),
                 group: Some(group),
                 outputs,
                 closed: None,

@@ -120,16 +120,18 @@ pub(super) struct Routes {
 impl Routes {
     /// Compiles the routes. Without any, one takes every alert to every output.
     pub(super) fn new(config: &PipelineConfig, destinations: &Destinations) -> Self {
-        let PipelineConfig { routes, intervals, storm, .. } = config;
+        let PipelineConfig { own_routes, routes, intervals, storm, .. } = config;
         let mut top = Settings::top(destinations);
         top.storm = storm.as_ref().map(|storm| storm.summaries(&top));
+        let compiler = Compiler { destinations, intervals, storm: storm.as_ref() };
+        let mut nodes = compiler.compile(own_routes, &top, None, 1);
         if routes.is_empty() {
             let settings = Arc::new(top);
-            let node = Node { condition: None, goes_on: false, settings, children: Vec::new() };
-            return Self { top: vec![node] };
+            nodes.push(Node { condition: None, goes_on: false, settings, children: Vec::new() });
+        } else {
+            nodes.extend(compiler.compile(routes, &top, None, 1));
         }
-        let compiler = Compiler { destinations, intervals, storm: storm.as_ref() };
-        Self { top: compiler.compile(routes, &top, None, 1) }
+        Self { top: nodes }
     }
 
     /// Appends the settings of every route that takes the alert, in order.

@@ -22,6 +22,7 @@ impl Pipeline {
         self.compile();
         self.seen.resize(config.limits.seen_alerts_max);
         self.known.resize(config.limits.seen_alerts_max);
+        self.take_over_senders();
         self.take_over_storms(sequence, before.storm.as_ref(), effects);
         self.take_over_inhibitions(&before.inhibitions);
         self.take_over_windows(sequence, effects);

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Pipeline, PipelineConfig,
+    Heard, Pipeline, PipelineConfig,
     clock::Clock,
     destination::Destinations,
     finding::{Live, Membership},
@@ -58,6 +58,8 @@ struct Written<'a> {
     windows: &'a Windows,
     #[serde(skip_serializing_if = "Storms::is_empty")]
     storms: &'a Storms,
+    #[serde(skip_serializing_if = "Heard::is_empty")]
+    heard: &'a Heard,
     /// With the path of each one's route.
     groups: Vec<(&'a Group, &'a str)>,
     /// With the groups each is in, and when it was last routed there.
@@ -80,6 +82,8 @@ struct Read {
     windows: Windows,
     #[serde(default)]
     storms: Storms,
+    #[serde(default)]
+    heard: Heard,
     groups: Vec<(Group, Box<str>)>,
     findings: Vec<(Live, Vec<(GroupId, Timestamp)>)>,
     pending: Vec<Letter>,
@@ -110,6 +114,7 @@ impl Pipeline {
             silences: &self.silences,
             windows: &self.windows,
             storms: &self.storms,
+            heard: &self.heard,
             groups: self.groups.iter().map(|(_, group)| (group, &*group.settings.route)).collect(),
             findings: self.findings.iter().map(|(_, live)| (live, memberships(live))).collect(),
             pending: self.pending.iter().collect(),
@@ -137,6 +142,7 @@ impl Pipeline {
             silences: read.silences,
             windows: read.windows,
             storms: read.storms,
+            heard: read.heard,
             pending: read.pending.into_iter().collect(),
             dead: read.dead.into_iter().collect(),
             ..Self::default()

@@ -1,5 +1,6 @@
 //! The pipeline's promises, as sentences. The little language they are told in is in `script`.
 
+mod about;
 mod deliveries;
 mod inhibition;
 mod paging;

@@ -12,6 +12,7 @@ mod harness;
 mod history;
 mod inhibition;
 mod kubernetes;
+mod meta;
 mod operators;
 mod receiver;
 mod responder;

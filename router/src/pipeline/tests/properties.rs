@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::script::{Run, alert, at, config, dead, delivered, silence, snapshot};
 use crate::{
     pipeline::{
-        Decision, DecisionKind, Effect, NotifyReason, Page, Pipeline, Reason, SilenceId, Verdict,
+        ABOUT_OUTPUT, Decision, DecisionKind, Effect, NotifyReason, Page, Pipeline, Reason,
+        SilenceId, Verdict,
     },
     record::Record,
 };
@@ -55,7 +56,8 @@ pub(crate) enum Step {
     },
 }
 
-const ALERTS: [&str; 9] = ["a", "a:x", "a!", "b/shop", "b/bank:x", "b!!", "c", "c/shop:y!", "d?"];
+const ALERTS: [&str; 10] =
+    ["a", "a:x", "a!", "b/shop", "b/bank:x", "b!!", "c", "c/shop:y!", "d?", "e"];
 
 fn configs() -> Vec<Value> {
     vec![
@@ -141,6 +143,9 @@ impl World {
         let record = match step {
             Step::Alert { what, again } => {
                 let mut alert = alert(ALERTS[*what], at);
+                if alert.rule == "e" {
+                    alert.fields.insert(ABOUT_OUTPUT.to_owned(), "soc".into());
+                }
                 let id = if *again { 0 } else { self.records.len() as u128 };
                 alert.id = AlertId::from_u128(id);
                 Record::Alert(Box::new(alert))
