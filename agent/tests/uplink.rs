@@ -275,6 +275,16 @@ async fn a_bad_alert_is_put_aside_and_the_others_arrive() {
     assert!(!letters[0]["reason"].as_str().expect("reason").contains('\u{1b}'));
 }
 
+/// Returns text that hardly packs: it fills a spool.
+fn noise(seed: u64) -> String {
+    let mut state = seed;
+    let letters = (0..30_000).map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'0' + (state >> 33) as u8 % 64)
+    });
+    letters.collect()
+}
+
 #[test]
 fn a_full_spool_keeps_room_for_what_matters_and_counts_the_rest() {
     let dir = tempfile::tempdir().expect("dir");
@@ -284,7 +294,7 @@ fn a_full_spool_keeps_room_for_what_matters_and_counts_the_rest() {
     let full = Instant::now() + Duration::from_secs(60);
     while spool.gauge().state(Timestamp::now()).bytes <= 12 << 20 && Instant::now() < full {
         let mut notice = alert(sent.into(), "rule", Priority::Notice);
-        notice.output = "o".repeat(30_000);
+        notice.output = noise(sent);
         sink.alert(&notice);
         sent += 1;
         while *spool.outlet().watch().borrow() < sent && Instant::now() < full {

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rand::RngCore;
 use reqwest::{Method, Response, StatusCode};
 use router::api::types::{Ledger, Status};
 use serde::{Serialize, de::DeserializeOwned};
@@ -268,10 +270,12 @@ pub(crate) fn alert(rule: &str, priority: &str, workload: &str) -> serde_json::V
     })
 }
 
-/// Returns an alert with much text.
+/// Returns an alert with much text that hardly packs: it fills a journal.
 pub(crate) fn filler(workload: &str, bytes: usize) -> serde_json::Value {
     let mut alert = alert("Filler", "Notice", workload);
-    alert["output"] = "x".repeat(bytes).into();
+    let mut noise = vec![0; bytes / 4 * 3];
+    rand::rng().fill_bytes(&mut noise);
+    alert["output"] = STANDARD.encode(noise).into();
     alert
 }
 

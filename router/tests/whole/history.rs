@@ -15,6 +15,10 @@ use crate::{
     receiver::{Answer, Receiver},
 };
 
+/// A decision log that has room for a few thousand decisions, and alerts that take a part of it.
+const SMALL_LOG: &str = "320KiB";
+const PART: u64 = 3000;
+
 const FILE: &str = "
 outputs: { log: { file: { path: DIR/alerts.jsonl } } }
 routes: [{ group_by: [rule], group_wait: 0s, group_interval: 1s }]
@@ -104,16 +108,16 @@ async fn alerts_of_the_past_are_filtered_and_paged() {
 
 #[tokio::test]
 async fn an_alert_is_explained_when_the_log_has_long_forgotten_it() {
-    let site = Site::new(FILE).with("SAKER_ROUTER__DECISIONS_BYTES_MAX", "1MiB");
+    let site = Site::new(FILE).with("SAKER_ROUTER__DECISIONS_BYTES_MAX", SMALL_LOG);
     let router = site.start();
     let first = alert("First", "Notice", "web");
     router.send(std::slice::from_ref(&first)).await;
     router.settled().await;
     for part in 1..=8 {
-        let fillers: Vec<Value> = (0..500).map(|n| filler(&format!("w{n}"), 10)).collect();
+        let fillers: Vec<Value> = (0..PART).map(|n| filler(&format!("w{}", n % 500), 10)).collect();
         router.send(&fillers).await;
         // More than the log has room for, but never before the history has it.
-        accounted(&router, 1 + 500 * part, 0).await;
+        accounted(&router, 1 + PART * part, 0).await;
     }
     let path = format!("/api/v1/explain/{}", id(&first));
     let explained = async |router: &Router| {
@@ -219,14 +223,14 @@ routes: [{{ group_by: [rule], group_wait: 0s }}]
 ",
         receiver.url()
     ))
-    .with("SAKER_ROUTER__DECISIONS_BYTES_MAX", "1MiB");
+    .with("SAKER_ROUTER__DECISIONS_BYTES_MAX", SMALL_LOG);
     let router = site.start();
     router.send(&[alert("A", "Notice", "web"), alert("B", "Notice", "web")]).await;
     for part in 1..=8 {
-        let fillers: Vec<Value> = (0..500).map(|_| filler("w", 10)).collect();
+        let fillers: Vec<Value> = (0..PART).map(|_| filler("w", 10)).collect();
         router.send(&fillers).await;
         // One of each rule is told of; the others are the same finding.
-        accounted(&router, 2 + 500 * part, 3).await;
+        accounted(&router, 2 + PART * part, 3).await;
     }
     router.kill();
     damage(&site);
@@ -293,16 +297,9 @@ async fn a_history_leaves_room_for_the_journal_on_a_small_disk() {
     };
     let router = site.start();
     let mut accepted = 0;
-    for _ in 0..160 {
-        // Text that cannot be compressed: more than the disk has room for.
-        let noise: String = (0..800).map(|_| alert::AlertId::random().to_string()).collect();
-        let alerts: Vec<Value> = (0..20)
-            .map(|n| {
-                let mut alert = alert("Noise", "Notice", &format!("w{n}"));
-                alert["output"] = noise.clone().into();
-                alert
-            })
-            .collect();
+    for _ in 0..90 {
+        // More than the disk has room for, as its text hardly packs.
+        let alerts: Vec<Value> = (0..20).map(|n| filler(&format!("w{n}"), 28_000)).collect();
         eventually("the journal has room", async || {
             (router.send(&alerts).await == 200).then_some(())
         })
