@@ -1,5 +1,5 @@
 //! Tells of what is wrong with Saker itself: outputs that fail, notifications that wait, senders that
-//! are silent, a disk that is nearly full, a clock that jumped, a configuration that was refused.
+//! are silent or lose alerts, a disk that is nearly full, a clock that jumped, a configuration that was refused.
 //!
 //! Each is an ordinary alert of the source `saker`: it comes in by the journal, is repeated while its
 //! cause goes on, ends with it, and routes take it like any other. An output is not told of its own
@@ -9,6 +9,7 @@
 mod alerts;
 mod clock;
 mod look;
+mod losses;
 mod trouble;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -23,9 +24,13 @@ use tracing::{debug, warn};
 
 use self::{
     clock::Clock,
+    look::Past,
+    losses::Losses,
     trouble::{Kind, Step, Troubles},
 };
-use crate::{api::Api, core::Handle, metrics::registered, pipeline::Route, record::Record};
+use crate::{
+    api::Api, core::Handle, ingest::Ingest, metrics::registered, pipeline::Route, record::Record,
+};
 
 pub(crate) use self::alerts::META;
 
@@ -177,6 +182,7 @@ pub(crate) struct Meta {
     config: ArcSwap<MetaConfig>,
     core: Handle,
     api: Arc<Api>,
+    ingest: Arc<Ingest>,
     data: PathBuf,
     hostname: String,
     metrics: Metrics,
@@ -188,6 +194,7 @@ impl Meta {
         config: MetaConfig,
         core: Handle,
         api: Arc<Api>,
+        ingest: Arc<Ingest>,
         data: PathBuf,
         registry: &Registry,
         shutdown: &Shutdown,
@@ -195,7 +202,7 @@ impl Meta {
         let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let metrics = Metrics::register(registry)?;
         let config = ArcSwap::from_pointee(config);
-        let meta = Arc::new(Self { config, core, api, data, hostname, metrics });
+        let meta = Arc::new(Self { config, core, api, ingest, data, hostname, metrics });
         let run = Arc::clone(&meta).run();
         let run = shutdown.token().clone().run_until_cancelled_owned(run);
         shutdown.spawn("meta", async move {
@@ -212,12 +219,12 @@ impl Meta {
     async fn run(self: Arc<Self>) {
         let machine = Arc::clone(self.core.machine());
         let mut troubles = Troubles::default();
-        let mut clock = Clock::new(&*machine);
+        let mut past = Past { clock: Clock::new(&*machine), losses: Losses::default() };
         let mut beat = machine.instant();
         loop {
             let config = self.config.load_full();
             let now = machine.instant();
-            let seen = self.look(&config, &mut clock).await;
+            let seen = self.look(&config, &mut past).await;
             for step in troubles.observe(now, &seen) {
                 self.tell(&step).await;
             }

@@ -223,7 +223,9 @@ pub async fn start<A, R>(
     shutdown.spawn("measure", measure);
     let meta = {
         let (core, api) = (core_handle.clone(), Arc::clone(&api));
-        Meta::start(router.meta.clone(), core, api, router.data.clone(), &registry, &shutdown)?
+        let (config, ingest, data) =
+            (router.meta.clone(), Arc::clone(&ingest), router.data.clone());
+        Meta::start(config, core, api, ingest, data, &registry, &shutdown)?
     };
     let (end, ended) = watch::channel(None);
     let stop = Stop {

@@ -7,15 +7,24 @@ use jiff::Timestamp;
 use super::{
     Meta, MetaConfig,
     clock::Clock,
+    losses::Losses,
     trouble::{Kind, Trouble},
 };
 use crate::{api::types::OutputStatus, dispatch::BreakerState};
 
+/// What is remembered from one look to the next.
+#[derive(Debug)]
+pub(super) struct Past {
+    pub(super) clock: Clock,
+    pub(super) losses: Losses,
+}
+
 impl Meta {
     /// Returns what is wrong now.
-    pub(super) async fn look(&self, config: &MetaConfig, clock: &mut Clock) -> Vec<Trouble> {
+    pub(super) async fn look(&self, config: &MetaConfig, past: &mut Past) -> Vec<Trouble> {
         let hold = config.hold.0;
-        let mut seen = Vec::new();
+        let instant = self.core.machine().instant();
+        let mut seen = past.losses.observe(instant, self.ingest.streams());
         for output in self.api.dispatcher.status() {
             seen.extend(of_output(&output, config));
         }
@@ -36,7 +45,7 @@ impl Meta {
             seen.push(Trouble { kind, subject: "data".to_owned(), summary, hold });
         }
         let machine = self.core.machine();
-        let jump = clock.jump(machine.now(), machine.instant(), config.clock_jump.0);
+        let jump = past.clock.jump(machine.now(), machine.instant(), config.clock_jump.0);
         if let Some(step) = jump {
             let summary = format!("the router's clock jumped by {step:#}");
             let (kind, subject) = (Kind::ClockJumped, "clock".to_owned());

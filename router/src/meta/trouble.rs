@@ -22,17 +22,19 @@ pub(super) enum Kind {
     OutputDisabled,
     NotificationsWaiting,
     SenderSilent,
+    SenderLosing,
     DiskNearlyFull,
     ClockJumped,
     ConfigRefused,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::OutputFailing,
         Self::OutputDisabled,
         Self::NotificationsWaiting,
         Self::SenderSilent,
+        Self::SenderLosing,
         Self::DiskNearlyFull,
         Self::ClockJumped,
         Self::ConfigRefused,
@@ -45,6 +47,7 @@ impl Kind {
             Self::OutputDisabled => "Saker output disabled",
             Self::NotificationsWaiting => "Saker notifications wait",
             Self::SenderSilent => "Saker sender silent",
+            Self::SenderLosing => "Saker sender loses alerts",
             Self::DiskNearlyFull => "Saker disk nearly full",
             Self::ClockJumped => "Saker clock jumped",
             Self::ConfigRefused => "Saker configuration refused",
@@ -58,6 +61,7 @@ impl Kind {
             Self::OutputDisabled => "docs/runbooks/output-disabled.md",
             Self::NotificationsWaiting => "docs/runbooks/notifications-waiting.md",
             Self::SenderSilent => "docs/runbooks/sender-silent.md",
+            Self::SenderLosing => "docs/runbooks/sender-losing.md",
             Self::DiskNearlyFull => "docs/runbooks/disk-nearly-full.md",
             Self::ClockJumped => "docs/runbooks/clock-jumped.md",
             Self::ConfigRefused => "docs/runbooks/config-refused.md",
@@ -93,7 +97,8 @@ struct Entry {
     away: Option<Instant>,
 }
 
-/// All trouble there is. As many as outputs and senders are configured, at most.
+/// All trouble there is. As many as outputs and senders are configured, and a hundred
+/// senders that lose alerts, at most.
 #[derive(Debug, Default)]
 pub(super) struct Troubles(BTreeMap<(Kind, String), Entry>);
 
