@@ -55,8 +55,17 @@ fn wrong(field: &'static str, reason: impl Into<String>) -> WireError {
     WireError { field: Some(field), reason: reason.into() }
 }
 
-/// Reads one alert. A valid upstream `uuid` is kept as its id.
+/// Reads one alert. A valid upstream `uuid` is kept as its id; else it has a new one.
 pub fn read_alert(json: &[u8], received: Timestamp) -> Result<Alert, WireError> {
+    read_alert_or(json, received, AlertId::random)
+}
+
+/// Reads one alert. A valid upstream `uuid` is kept as its id; else it has the one that is given.
+pub fn read_alert_or(
+    json: &[u8],
+    received: Timestamp,
+    id: impl FnOnce() -> AlertId,
+) -> Result<Alert, WireError> {
     let mut state = State::default();
     let mut draft = parse(json, &state);
     if state.is_doubtful() || draft.as_ref().is_err_and(value::is_out_of_range) {
@@ -66,7 +75,7 @@ pub fn read_alert(json: &[u8], received: Timestamp) -> Result<Alert, WireError> 
     }
     draft
         .map_err(|error| WireError { field: None, reason: not_an_object(&error) })?
-        .finish(received)
+        .finish(received, id)
 }
 
 fn parse(json: &[u8], state: &State) -> serde_json::Result<Draft> {

@@ -5,22 +5,20 @@
 //! twice; its `saker-notification-id` header tells a consumer.
 
 mod client;
+pub mod connection;
 mod record;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use rdkafka::{config::ClientConfig, producer::FutureRecord};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use service::config::{HumanBytes, Secret};
+use service::config::HumanBytes;
 
 use self::{
     client::{Client, Position},
+    connection::{Connection, Sasl, Tls},
     record::Record,
 };
 use crate::{BuildContext, BuildError, Delivery, DeliveryError, Kind, Output, Part, Receipt};
@@ -101,42 +99,6 @@ enum Compression {
     Zstd,
 }
 
-/// Trust and identity of the connection. `tls: {}` trusts what the machine trusts.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Tls {
-    /// PEM file of the only authorities to trust.
-    #[serde(default)]
-    ca: Option<PathBuf>,
-    /// PEM file with our certificate, for brokers that ask for one.
-    #[serde(default)]
-    certificate: Option<PathBuf>,
-    /// PEM file with its private key.
-    #[serde(default)]
-    key: Option<PathBuf>,
-    #[serde(default)]
-    key_password: Option<Secret>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Sasl {
-    mechanism: Mechanism,
-    username: String,
-    password: Secret,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-enum Mechanism {
-    /// The password itself; only together with `tls`.
-    Plain,
-    #[serde(rename = "scram_sha_256")]
-    ScramSha256,
-    #[serde(rename = "scram_sha_512")]
-    ScramSha512,
-}
-
 /// A YAML scalar, so that numbers need no quotes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -181,30 +143,12 @@ impl Kind for Kafka {
     const EXAMPLE: &'static str = "brokers: [kafka.example.org:9092]\ntopic: alerts\n";
 
     fn validate(&self) -> Result<(), String> {
-        if self.brokers.is_empty() {
-            return Err("`brokers` needs at least one `host:port`".to_owned());
-        }
-        if let Some(bad) = self.brokers.iter().find(|broker| !is_host_and_port(broker)) {
-            return Err(format!("`brokers`: `{}` is not `host:port`", bad.escape_debug()));
-        }
+        self.connection().check().map_err(|(_, message)| message)?;
         if !is_topic(&self.topic) {
             return Err("`topic` takes 1 to 249 letters, digits, `.`, `_` and `-`".to_owned());
         }
         if !(4 * 1024..=64 * 1024 * 1024).contains(&self.record_bytes_max.0) {
             return Err("`record_bytes_max` is between 4KiB and 64MiB".to_owned());
-        }
-        if let Some(tls) = &self.tls
-            && tls.certificate.is_some() != tls.key.is_some()
-        {
-            return Err("`tls.certificate` and `tls.key` need each other".to_owned());
-        }
-        if let Some(sasl) = &self.sasl
-            && sasl.mechanism == Mechanism::Plain
-            && self.tls.is_none()
-        {
-            return Err("`sasl.mechanism: plain` would send the password readable: \
-                        configure `tls`, or use scram_sha_512"
-                .to_owned());
         }
         if let Some(bad) = self.properties.keys().find(|key| !PROPERTIES.contains(&key.as_str())) {
             return Err(format!(
@@ -231,11 +175,9 @@ impl Kafka {
         // An attempt that the dispatcher gave up must not be delivered afterwards.
         let attempt_ms = context.attempt_timeout.as_millis().clamp(1_000, 900_000);
         let delivery_ms = attempt_ms * 9 / 10;
-        let path = |path: &Path| context.directory.join(path).to_string_lossy().into_owned();
-
         let mut config = ClientConfig::new();
+        self.connection().apply(&mut config, &context.directory);
         config
-            .set("bootstrap.servers", self.brokers.join(","))
             .set("client.id", self.client_id.as_deref().unwrap_or("saker"))
             .set("enable.idempotence", "true")
             .set("acks", "all")
@@ -251,41 +193,15 @@ impl Kafka {
             .set("socket.keepalive.enable", "true")
             .set("log.connection.close", "false")
             .set("queue.buffering.max.messages", "10000")
-            .set("linger.ms", "5")
-            .set("security.protocol", self.security_protocol());
-        if let Some(tls) = &self.tls {
-            for (name, file) in [
-                ("ssl.ca.location", &tls.ca),
-                ("ssl.certificate.location", &tls.certificate),
-                ("ssl.key.location", &tls.key),
-            ] {
-                if let Some(file) = file {
-                    config.set(name, path(file));
-                }
-            }
-            if let Some(password) = &tls.key_password {
-                config.set("ssl.key.password", password.expose());
-            }
-        }
-        if let Some(sasl) = &self.sasl {
-            config
-                .set("sasl.mechanism", sasl.mechanism.name())
-                .set("sasl.username", &sasl.username)
-                .set("sasl.password", sasl.password.expose());
-        }
+            .set("linger.ms", "5");
         for (name, value) in &self.properties {
             config.set(name, value.text());
         }
         config
     }
 
-    fn security_protocol(&self) -> &'static str {
-        match (self.tls.is_some(), self.sasl.is_some()) {
-            (false, false) => "plaintext",
-            (true, false) => "ssl",
-            (false, true) => "sasl_plaintext",
-            (true, true) => "sasl_ssl",
-        }
+    fn connection(&self) -> Connection<'_> {
+        Connection { brokers: &self.brokers, tls: self.tls.as_ref(), sasl: self.sasl.as_ref() }
     }
 }
 
@@ -297,16 +213,6 @@ impl Compression {
             Self::Snappy => "snappy",
             Self::Lz4 => "lz4",
             Self::Zstd => "zstd",
-        }
-    }
-}
-
-impl Mechanism {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
         }
     }
 }
@@ -324,13 +230,6 @@ impl Scalar {
 fn is_topic(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=249).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(allowed)
-}
-
-fn is_host_and_port(broker: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
-    broker.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && host.bytes().all(allowed) && port.parse::<u16>().is_ok_and(|p| p > 0)
-    })
 }
 
 /// The built output.

@@ -30,7 +30,7 @@ pub use email::Email;
 pub use file::File;
 pub use http::Tls;
 #[cfg(feature = "kafka")]
-pub use kafka::Kafka;
+pub use kafka::{Kafka, connection as kafka_connection};
 pub use lines::{Format, Zone};
 pub use output::{
     BuildContext, BuildError, Configured, Delivery, DeliveryError, Descriptor, Kind, Output, Parts,

@@ -12,6 +12,7 @@ mod http;
 mod identity;
 mod input;
 mod json;
+pub(crate) mod kafka;
 mod limits;
 mod mapping;
 mod metrics;
@@ -38,6 +39,7 @@ pub use self::{
     alertmanager::AlertmanagerConfig,
     certificate::CertificateName,
     http::routes,
+    kafka::{Format as KafkaFormat, KafkaConfig},
     limits::RateConfig,
     mapping::{MappingConfig, PriorityMapping, Source},
     senders::SenderConfig,
@@ -89,6 +91,8 @@ pub struct IngestConfig {
     pub cloudevents: Option<MappingConfig>,
     /// How JSON that comes to `/json/NAME` is read, by that name.
     pub json: BTreeMap<String, MappingConfig>,
+    /// Topics of Kafka that bring alerts, by a name of yours.
+    pub kafka: BTreeMap<String, KafkaConfig>,
 }
 
 impl Default for IngestConfig {
@@ -108,6 +112,7 @@ impl Default for IngestConfig {
             alertmanager: AlertmanagerConfig::default(),
             cloudevents: None,
             json: BTreeMap::new(),
+            kafka: BTreeMap::new(),
         }
     }
 }
@@ -125,7 +130,7 @@ impl IngestConfig {
         }
         let named = self.json.keys().map(|name| format!("json/{name}"));
         let inputs: Vec<String> = INPUTS.map(str::to_owned).into_iter().chain(named).collect();
-        if let Some(problem) = self.mapping_problem() {
+        if let Some(problem) = self.mapping_problem().or_else(|| self.kafka_problem()) {
             return Some(problem);
         }
         for (name, sender) in &self.senders {
@@ -143,6 +148,16 @@ impl IngestConfig {
             let message = format!("there are {secrets} secrets, more than {SECRETS_MAX}");
             let hint = "a body may have to be held against each: use tokens for some".to_owned();
             ("senders".to_owned(), message, Some(hint))
+        })
+    }
+
+    fn kafka_problem(&self) -> Option<Problem> {
+        if let Some(name) = self.kafka.keys().find(|name| !is_name(name)) {
+            return Some((format!("kafka.{name}"), BAD_NAME.to_owned(), None));
+        }
+        self.kafka.iter().find_map(|(name, kafka)| {
+            let (key, message) = kafka.problem(&self.json)?;
+            Some((format!("kafka.{name}.{key}"), message, None))
         })
     }
 

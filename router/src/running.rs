@@ -31,7 +31,7 @@ use crate::{
     core::{self, Core, Handle, SubmitError},
     dispatch::Dispatcher,
     history::{self, HistoryConfig},
-    ingest::{self, Ingest, Stamp},
+    ingest::{self, Ingest, KafkaConfig, Stamp},
     kubernetes::{self, KubernetesConfig, KubernetesError, Owners},
     live::{Live, Tail},
     machine::Local,
@@ -71,6 +71,8 @@ pub enum StartError {
     Kubernetes(#[from] KubernetesError),
     #[error("failed to use `router.responder`")]
     Responder(#[from] ClientError),
+    #[error("failed to start the Kafka inputs")]
+    Kafka(#[from] ingest::kafka::StartError),
     #[error("failed to register metrics")]
     Metrics(#[from] prometheus::Error),
     #[error("failed to start a thread")]
@@ -160,6 +162,7 @@ pub async fn start<A, R>(
     std::fs::create_dir_all(data)
         .map_err(|source| StartError::Data { path: data.clone(), source })?;
     let outputs = world::outputs(&mut config)?;
+    let folder = config.folder();
     let peer = config.router.responder.clone().map(Peer::new).transpose()?;
     let doors = Doors::open(&config.router).await?;
     let owners = match config.router.kubernetes.clone() {
@@ -214,6 +217,7 @@ pub async fn start<A, R>(
     let acceptors = doors.acceptors();
     let ingest = Arc::new(ingest);
     let intake = ingest::routes(Arc::clone(&ingest)).merge(alertmanager::routes(Arc::clone(&api)));
+    ingest::kafka::start(&ingest, &folder, &router.data, &shutdown)?;
     doors.ingest.serve("ingest", intake, &router.connections, &shutdown);
     doors.api.serve("api", routes, &router.connections, &shutdown);
 
@@ -314,8 +318,8 @@ impl Running {
         let fixed = Fixed::of(&config.router);
         if fixed != self.fixed {
             warn!(
-                "`router.listen`, `api`, `data`, `tls`, `history`, `kubernetes` or the memory of `ingest` changed: \
-                 this needs a restart"
+                "`router.listen`, `api`, `data`, `tls`, `history`, `kubernetes`, `ingest.kafka`, or the memory \
+                 of `ingest` changed: this needs a restart"
             );
         }
         self.api.auth.store(Arc::new(config.router.auth));
@@ -355,6 +359,7 @@ struct Fixed {
     kubernetes: Option<KubernetesConfig>,
     bodies_bytes_max: HumanBytes,
     series_max: usize,
+    kafka: BTreeMap<String, KafkaConfig>,
 }
 
 impl Fixed {
@@ -368,6 +373,7 @@ impl Fixed {
             kubernetes: router.kubernetes.clone(),
             bodies_bytes_max: router.ingest.bodies_bytes_max,
             series_max: router.ingest.series_max,
+            kafka: router.ingest.kafka.clone(),
         }
     }
 }

@@ -33,7 +33,11 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn finish(self, received: Timestamp) -> Result<Alert, WireError> {
+    pub(super) fn finish(
+        self,
+        received: Timestamp,
+        id: impl FnOnce() -> AlertId,
+    ) -> Result<Alert, WireError> {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
@@ -58,7 +62,7 @@ impl Draft {
                 .uuid
                 .and_then(|id| id.parse().ok())
                 .filter(|id: &AlertId| id.as_u128() != 0)
-                .unwrap_or_else(AlertId::random),
+                .unwrap_or_else(id),
             time,
             received,
             rule: cut(rule, NAME_BYTES_MAX),

@@ -90,7 +90,7 @@ fn alert(event: Event, bounds: &Bounds, index: usize) -> Result<Alert, Refusal> 
         })?;
         return Ok(Alert { id, ..alert });
     }
-    let origin = Origin { name: "cloudevents", sender, received: bounds.received };
+    let origin = Origin { name: "cloudevents", sender, received: bounds.received, id };
     let message = event.message();
     let refused = |wrong| json::refusal(wrong, index);
     let Some(mapping) = mapping else {
@@ -98,10 +98,9 @@ fn alert(event: Event, bounds: &Bounds, index: usize) -> Result<Alert, Refusal> 
         for (name, value) in event.fields() {
             mapping::add(&mut alert.fields, name, value).map_err(refused)?;
         }
-        return Ok(Alert { id, ..alert });
+        return Ok(alert);
     };
-    let alert = mapping.read(&message, &message, origin).map_err(refused)?;
-    Ok(Alert { id, ..alert })
+    mapping.read(&message, &message, origin).map_err(refused)
 }
 
 /// How an event is read of which nobody says how.

@@ -5,10 +5,11 @@ use std::io::{self, Read};
 use ::http::StatusCode;
 use alert::{
     Alert,
-    wire::{WireError, read_alert},
+    wire::{WireError, read_alert_or},
 };
-use jiff::Timestamp;
 use serde_json::value::RawValue;
+
+use super::input::Bounds;
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,27 +122,24 @@ pub(super) fn too_many(alerts_max: usize) -> Refusal {
 }
 
 /// Returns the alerts of a body: an object, an array of objects, or objects one after the other.
-pub(super) fn read_alerts(
-    body: &[u8],
-    alerts_max: usize,
-    received: Timestamp,
-) -> Result<Vec<Alert>, Refusal> {
+pub(super) fn read_alerts(body: &[u8], bounds: &Bounds) -> Result<Vec<Alert>, Refusal> {
+    let received = bounds.received;
     let text = text(body)?;
     // The usual case, one alert on one line, is read once.
     if text.starts_with('{') && !text.as_bytes().contains(&b'\n') {
-        match read_alert(text.as_bytes(), received) {
+        match read_alert_or(text.as_bytes(), received, || bounds.new_id(0)) {
             Ok(alert) => return Ok(vec![alert]),
             Err(error) if error.field.is_some() => return Err(Refusal::alert(error, None)),
             // It may be several alerts without a line break between them.
             Err(_) => {}
         }
     }
-    let raw = split(text, alerts_max)?;
+    let raw = split(text, bounds.alerts_max)?;
     let single = raw.len() == 1 && !text.starts_with('[');
     raw.into_iter()
         .enumerate()
         .map(|(index, raw)| {
-            read_alert(raw.get().as_bytes(), received)
+            read_alert_or(raw.get().as_bytes(), received, || bounds.new_id(index))
                 .map_err(|error| Refusal::alert(error, (!single).then_some(index)))
         })
         .collect()

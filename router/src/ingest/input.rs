@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{
     AlertmanagerConfig, Terms,
     decode::{self, Refusal},
+    identity,
     mapping::MappingConfig,
 };
 
@@ -44,9 +45,31 @@ pub(super) struct Bounds {
     pub(super) headers: HeaderMap,
     /// The alerts' `saker.sender`.
     pub(super) sender: Option<String>,
+    /// What names the body for ever, if anything does: then it does so for the alerts in it that have
+    /// no id of their own.
+    pub(super) origin: Option<u128>,
 }
 
 impl Bounds {
+    /// Returns those of a body that nothing more is known of.
+    pub(super) fn new(terms: &Arc<Terms>, received: Timestamp) -> Self {
+        Self {
+            alerts_max: terms.config.alerts_max,
+            received,
+            terms: Arc::clone(terms),
+            name: None,
+            headers: HeaderMap::new(),
+            sender: None,
+            origin: None,
+        }
+    }
+
+    /// Returns an id for an alert that has none, by where in the body it is.
+    pub(super) fn new_id(&self, index: usize) -> AlertId {
+        let Some(origin) = self.origin else { return AlertId::random() };
+        identity::derived(&[&origin.to_be_bytes(), &(index as u64).to_be_bytes()])
+    }
+
     /// Returns how the alerts of a named input are read.
     pub(super) fn mapping(&self) -> Option<(&str, &MappingConfig)> {
         let name = self.name.as_deref()?;
@@ -75,9 +98,7 @@ impl Decoded {
 /// Falco's alerts.
 pub(super) const FALCO: Input = Input {
     name: "falco",
-    decode: |body, bounds| {
-        decode::read_alerts(body, bounds.alerts_max, bounds.received).map(Decoded::whole)
-    },
+    decode: |body, bounds| decode::read_alerts(body, bounds).map(Decoded::whole),
     wording: Wording::Object,
     reads_headers: false,
 };

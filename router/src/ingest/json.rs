@@ -56,12 +56,13 @@ impl Found<'_> {
             return Err(decode::too_many(self.bounds.alerts_max));
         }
         for item in items {
+            let index = self.alerts.len();
             let origin = Origin {
                 name,
                 sender: self.bounds.sender.as_deref(),
                 received: self.bounds.received,
+                id: self.bounds.new_id(index),
             };
-            let index = self.alerts.len();
             let alert = mapping.read(item, body, origin).map_err(|wrong| refusal(wrong, index))?;
             // What is taken from the whole body is there once in each alert.
             self.bytes += mapping::weight(&alert);

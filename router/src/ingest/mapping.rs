@@ -94,6 +94,8 @@ pub(super) struct Origin<'a> {
     pub(super) name: &'a str,
     pub(super) sender: Option<&'a str>,
     pub(super) received: Timestamp,
+    /// Its id, if the mapping does not say where it is.
+    pub(super) id: AlertId,
 }
 
 impl MappingConfig {
@@ -142,7 +144,7 @@ impl MappingConfig {
     }
 
     fn id(&self, message: Message<'_>, origin: Origin<'_>) -> Result<AlertId, Wrong> {
-        let Some(source) = &self.id else { return Ok(AlertId::random()) };
+        let Some(source) = &self.id else { return Ok(origin.id) };
         let id = source.text(message).map_err(|reason| wrong("id", reason))?;
         let id = id.ok_or_else(|| wrong("id", format!("there is nothing at `{source}`")))?;
         let sender = origin.sender.unwrap_or_default();

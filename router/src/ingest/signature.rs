@@ -11,6 +11,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use service::config::Secret;
 
+use super::{identity, senders::Sender};
+
 /// Signatures of one request that are looked at: one for each secret its sender is changing between.
 const SIGNATURES_MAX: usize = 16;
 const ID_BYTES_MAX: usize = 256;
@@ -57,6 +59,12 @@ impl Signature {
     /// Returns whether it was made around this time: an old request may be one that somebody kept.
     pub(super) fn is_fresh(&self, now: Timestamp, tolerance: Duration) -> bool {
         now.as_second().abs_diff(self.seconds) <= tolerance.as_secs()
+    }
+
+    /// Returns what names a message for ever: a sender sends it again under the same id.
+    pub(super) fn identity(&self, sender: &Sender, body: &[u8]) -> u128 {
+        let sender = sender.name.as_deref().unwrap_or_default();
+        identity::derived(&[b"webhook", sender.as_bytes(), self.id.as_bytes(), body]).as_u128()
     }
 
     /// Returns whether one of the signatures is this key's. The time it takes tells nothing about

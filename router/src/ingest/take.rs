@@ -97,14 +97,8 @@ impl Ingest {
             Admission::Known(sender) => Some(self.payer(sender, address, &terms)?),
             Admission::Signed { .. } => None,
         };
-        let bounds = Bounds {
-            alerts_max: terms.config.alerts_max,
-            received: self.stamp.now(),
-            terms: Arc::clone(&terms),
-            name,
-            headers: if input.reads_headers { head.headers.clone() } else { HeaderMap::new() },
-            sender: None,
-        };
+        let headers = if input.reads_headers { head.headers.clone() } else { HeaderMap::new() };
+        let bounds = Bounds { name, headers, ..Bounds::new(&terms, self.stamp.now()) };
         let read = self.read(&head.headers, body, admission, input, bounds);
         let Taken { sender, decoded, bytes, _room } = read.await.inspect_err(|_| {
             // What is no alert costs its sender something all the same.
@@ -278,7 +272,9 @@ impl Work {
         let sender = match self.admission {
             Admission::Known(sender) => sender,
             Admission::Signed { signature, candidates } => {
-                terms.senders.prove(&signature, &candidates, &self.body)?
+                let sender = terms.senders.prove(&signature, &candidates, &self.body)?;
+                self.bounds.origin = Some(signature.identity(&sender, &self.body));
+                sender
             }
         };
         self.bounds.sender.clone_from(&sender.name);

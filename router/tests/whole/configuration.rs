@@ -76,6 +76,26 @@ async fn a_sender_nobody_can_be_is_refused() {
 }
 
 #[tokio::test]
+async fn an_input_that_cannot_be_read_is_refused() {
+    for (input, key, expected) in [
+        ("kafka: { a: { brokers: [b], topics: [t] } }", "kafka.a.brokers", "not `host:port`"),
+        ("kafka: { a: { brokers: ['b:1'], topics: [] } }", "kafka.a.topics", "at least one"),
+        (
+            "kafka: { a: { brokers: ['b:1'], topics: [t], format: { json: x } } }",
+            "kafka.a.format",
+            "`router.ingest.json` has no `x`",
+        ),
+        ("json: { a: { rule: /a~2 } }", "json.a.rule", "no JSON pointer"),
+        ("json: { a: { rule: /a, alerts: list } }", "json.a.alerts", "must be a JSON pointer"),
+        ("json: { a/b: { rule: /a } }", "json.a/b", "letters, digits"),
+        ("cloudevents: { rule: /a, id: /id }", "cloudevents.id", "name an event"),
+    ] {
+        let config = format!("  ingest: {{ {input} }}\n");
+        refused(&config, &["saker.yaml:9:", &format!("router.ingest.{key}"), expected]);
+    }
+}
+
+#[tokio::test]
 async fn an_open_api_without_tokens_and_a_bad_environment_are_refused() {
     let site = Site::new("");
     let check = |name: &str, value: &str, expected: &str| {

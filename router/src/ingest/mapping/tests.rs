@@ -12,7 +12,12 @@ fn check(mapping: Value, message: Value, expected: Expect) {
 
 fn shown(mapping: Value, message: &Value) -> String {
     let mapping: MappingConfig = serde_json::from_value(mapping).unwrap();
-    let origin = Origin { name: "scans", sender: None, received: Timestamp::UNIX_EPOCH };
+    let origin = Origin {
+        name: "scans",
+        sender: None,
+        received: Timestamp::UNIX_EPOCH,
+        id: AlertId::random(),
+    };
     match mapping.read(message, message, origin) {
         Ok(alert) => {
             let mut shown = serde_json::to_value(&alert).unwrap();
@@ -120,7 +125,8 @@ fn hostile_values_are_bounded() {
 fn the_same_id_of_the_same_sender_is_the_same_alert() {
     let mapping: MappingConfig = serde_json::from_value(json!({"rule": "r", "id": "/id"})).unwrap();
     let id = |name, sender, id: Value| {
-        let origin = Origin { name, sender, received: Timestamp::UNIX_EPOCH };
+        let origin =
+            Origin { name, sender, received: Timestamp::UNIX_EPOCH, id: AlertId::random() };
         let message = json!({"id": id});
         mapping.read(&message, &message, origin).unwrap().id
     };

@@ -201,3 +201,21 @@ async fn a_reload_changes_who_may_send() {
     door.ingest.configure(config(json!({"tokens": {"a": "new"}})));
     assert!(!sent("old").await && sent("new").await);
 }
+
+#[tokio::test]
+async fn a_signed_request_that_comes_again_brings_the_same_alerts() {
+    let senders = json!({"hooks": {"secrets": [SECRET]}});
+    let door = Door::open(config(json!({"senders": senders}))).await;
+    let seconds = service::clock::now().as_second();
+    let (body, time) = (with("uuid", None).repeat(2), seconds.to_string());
+    for id in ["msg_1", "msg_1", "msg_2"] {
+        let signature = signed_by_python(SECRET, id, seconds, body.as_bytes());
+        let headers =
+            [("webhook-id", id), ("webhook-timestamp", &time), ("webhook-signature", &signature)];
+        assert_eq!(door.send(&headers, body.clone()).await, "200 accepted 2");
+    }
+    let ids: Vec<_> = door.alerts().iter().map(|alert| alert.id).collect();
+    assert_eq!(ids[..2], ids[2..4]);
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), 4);
+}
