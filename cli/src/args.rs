@@ -310,6 +310,12 @@ pub(crate) enum DeadLettersCommand {
         /// With --all: only those of this output.
         #[arg(long, requires = "all")]
         output: Option<String>,
+        /// With --all: only those that died before this time, or as long ago: `7d`.
+        #[arg(long, requires = "all", value_name = "TIME")]
+        before: Option<Moment>,
+        /// To this output in place of their own.
+        #[arg(long, value_name = "OUTPUT")]
+        to: Option<String>,
         #[arg(long, env = "USER", default_value = "unknown")]
         author: String,
         #[command(flatten)]

@@ -181,8 +181,8 @@ impl Pipeline {
             Record::DeadLettered { notification, attempts, reason, .. } => {
                 self.died(sequence, *notification, *attempts, reason, effects);
             }
-            Record::Replayed { notification, by, .. } => {
-                self.replay(sequence, *notification, by, effects);
+            Record::Replayed { notification, by, to, .. } => {
+                self.replay(sequence, *notification, by, to.as_deref(), effects);
             }
             Record::Purged { notification, by, .. } => {
                 self.purge(sequence, *notification, by, effects);

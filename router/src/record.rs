@@ -77,6 +77,9 @@ pub enum Record {
         at: Timestamp,
         notification: NotificationId,
         by: String,
+        /// Another output than it was for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
     },
     /// A person gave a dead letter up: it is not kept for a replay any more.
     Purged {
@@ -225,6 +228,9 @@ mod tests {
             format!("{{\"dead_lettered\":{{{at},{letter},\"reason\":\"r\"}}}}"),
             format!(
                 "{{\"replayed\":{{{at},\"notification\":\"0000000000000001\",\"by\":\"ann\"}}}}"
+            ),
+            format!(
+                "{{\"replayed\":{{{at},\"notification\":\"0000000000000001\",\"by\":\"ann\",\"to\":\"log\"}}}}"
             ),
             format!("{{\"purged\":{{{at},\"notification\":\"0000000000000001\",\"by\":\"ann\"}}}}"),
         ] {

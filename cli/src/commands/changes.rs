@@ -43,8 +43,9 @@ pub(crate) async fn execute(arguments: ChangesArgs) -> anyhow::Result<Code> {
 
 fn sentence(change: &Decision) -> String {
     let what = match &change.kind {
-        DecisionKind::Replayed { notification, output, alerts, .. } => {
-            format!("replayed dead letter {notification} for {output}, of {alerts} alerts")
+        DecisionKind::Replayed { notification, output, alerts, to, .. } => {
+            let to = to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
+            format!("replayed dead letter {notification} for {output}{to}, of {alerts} alerts")
         }
         DecisionKind::Purged { notification, output, alerts, .. } => {
             format!("gave up dead letter {notification} for {output}, of {alerts} alerts")

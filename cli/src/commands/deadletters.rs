@@ -1,7 +1,7 @@
 //! `saker deadletters`: what could not be delivered, and once more.
 
 use alert::Notification;
-use router::api::types::{By, DeadLetterView, PurgeAll, Purged, ReplayAll, Replayed};
+use router::api::types::{By, DeadLetterView, PurgeAll, Purged, ReplayAll, ReplayOne, Replayed};
 
 use super::silence::segment;
 use crate::{
@@ -14,13 +14,14 @@ use crate::{
 pub(crate) async fn execute(command: DeadLettersCommand) -> anyhow::Result<Code> {
     match command {
         DeadLettersCommand::List(api) => list(&api).await,
-        DeadLettersCommand::Replay { id: Some(id), author, api, .. } => {
+        DeadLettersCommand::Replay { id: Some(id), to, author, api, .. } => {
             let path = format!("/api/v1/deadletters/{}/replay", segment(&id));
-            let replayed = Client::new(&api)?.post(&path, &By { by: author }).await?;
+            let replayed = Client::new(&api)?.post(&path, &ReplayOne { by: author, to }).await?;
             show(&api, &replayed)
         }
-        DeadLettersCommand::Replay { id: None, output, author, api, .. } => {
-            let all = ReplayAll { by: author, output };
+        DeadLettersCommand::Replay { id: None, output, before, to, author, api, .. } => {
+            let before = before.map(|before| before.0);
+            let all = ReplayAll { by: author, output, before, to };
             let replayed = Client::new(&api)?.post("/api/v1/deadletters/replay", &all).await?;
             show(&api, &replayed)
         }

@@ -104,9 +104,9 @@ fn sentences(decision: &Decision) -> Vec<String> {
             print::plain(output),
             print::plain(by)
         )],
-        DecisionKind::Replayed { notification, output, by, .. } => vec![format!(
+        DecisionKind::Replayed { notification, output, by, to, .. } => vec![format!(
             "replayed   {at} {notification} for {} by {}",
-            print::plain(output),
+            print::plain(to.as_ref().unwrap_or(output)),
             print::plain(by)
         )],
         other => {

@@ -13,7 +13,7 @@ use super::{
     document::{Answer, Missing},
     error,
     extract::{Body, Name},
-    types::{By, DeadLetterView, PurgeAll, Purged, Refused, ReplayAll, Replayed},
+    types::{By, DeadLetterView, PurgeAll, Purged, Refused, ReplayAll, ReplayOne, Replayed},
 };
 use crate::{core::State as Core, pipeline::DecisionKind, record::Record};
 
@@ -27,17 +27,18 @@ const BATCH: usize = 256;
     post, path = "/deadletters/{id}/replay", operation_id = "replay_dead_letter",
     tag = "dead letters",
     params(("id" = String, Path, description = "Of the notification.", example = "00000000000000aa")),
-    request_body(content = By, example = json!({ "by": "ann" })),
+    request_body(content = ReplayOne, example = json!({ "by": "ann", "to": "log" })),
     responses(Answer<Replayed>, Missing),
 )]
 pub(super) async fn replay_one(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
     Name(id): Name,
-    Body(By { by }): Body<By>,
+    Body(ReplayOne { by, to }): Body<ReplayOne>,
 ) -> Result<Json<Replayed>, ApiError> {
     let by = error::author(&caller, &by)?;
-    Ok(Json(replay(&api, vec![known(&api, &id).await?], by).await?))
+    let to = configured(&api, to)?;
+    Ok(Json(replay(&api, vec![known(&api, &id).await?], by, to).await?))
 }
 
 /// Delivers dead letters again, at most 10000 at a time.
@@ -49,11 +50,12 @@ pub(super) async fn replay_one(
 pub(super) async fn replay_all(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Body(ReplayAll { by, output }): Body<ReplayAll>,
+    Body(ReplayAll { by, output, before, to }): Body<ReplayAll>,
 ) -> Result<Json<Replayed>, ApiError> {
     let by = error::author(&caller, &by)?;
-    let ids = chosen(&api, output, None).await?;
-    Ok(Json(replay(&api, ids, by).await?))
+    let to = configured(&api, to)?;
+    let ids = chosen(&api, output, before).await?;
+    Ok(Json(replay(&api, ids, by, to).await?))
 }
 
 /// Gives a dead letter up. Its alerts stay counted as dead-lettered.
@@ -90,6 +92,15 @@ pub(super) async fn purge_all(
     let by = error::author(&caller, &by)?;
     let ids = chosen(&api, output, before).await?;
     Ok(Json(purge(&api, ids, by).await?))
+}
+
+/// Returns the output that is to take them, if one is named and there is one.
+fn configured(api: &Api, to: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(to) = to else { return Ok(None) };
+    if api.dispatcher.status().iter().any(|output| output.name == to) {
+        return Ok(Some(to));
+    }
+    Err(ApiError::Refused(format!("there is no output `{}`", to.escape_debug())))
 }
 
 /// Returns the id of a dead letter there is.
@@ -155,6 +166,7 @@ async fn replay(
     api: &Api,
     notifications: Vec<NotificationId>,
     by: String,
+    to: Option<String>,
 ) -> Result<Replayed, ApiError> {
     let mut replayed = Replayed::default();
     for batch in notifications.chunks(BATCH) {
@@ -165,6 +177,7 @@ async fn replay(
                 at,
                 notification: *notification,
                 by: by.clone(),
+                to: to.clone(),
             })
             .collect();
         let sequences = api.core.append(&records).await?;

@@ -13,8 +13,8 @@ use service::problem::Problem;
 pub(super) use self::answers::{Answer, Broken, Busy, Created, Missing, Unprocessable};
 use super::types::{
     By, ChangesPage, DeadLetterView, Explanation, GroupView, InhibitionView, Ledger, List,
-    NewSilence, NewWindow, OutputStatus, PastPage, Preview, PurgeAll, Purged, ReplayAll, Replayed,
-    SilenceView, SpanLedger, Status, Tail, WindowView,
+    NewSilence, NewWindow, OutputStatus, PastPage, Preview, PurgeAll, Purged, ReplayAll, ReplayOne,
+    Replayed, SilenceView, SpanLedger, Status, Tail, WindowView,
 };
 
 /// Where the schemas are in the document.
@@ -149,7 +149,7 @@ fn schemas() -> Map<String, Value> {
             schemas.insert(answers::name::<$type>(), schema.to_value());
         )*};
     }
-    taken!(By, ReplayAll, PurgeAll, NewSilence, NewWindow);
+    taken!(By, ReplayOne, ReplayAll, PurgeAll, NewSilence, NewWindow);
     schemas.values_mut().for_each(unlink);
     schemas
 }

@@ -181,6 +181,16 @@ pub struct By {
     pub by: String,
 }
 
+/// Body of `POST /api/v1/deadletters/{id}/replay`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayOne {
+    pub by: String,
+    /// To this output in place of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
 /// Body of `POST /api/v1/deadletters/replay`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -189,6 +199,12 @@ pub struct ReplayAll {
     /// Only those of this output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// Only those that became dead letters before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// To this output in place of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// Body of `POST /api/v1/deadletters/purge`.

@@ -90,6 +90,7 @@ pub(super) fn count(decision: &Decision, source: &str, into: &mut Minutes) {
         DecisionKind::DeadLettered { output, alerts, .. } => {
             add(Kind::DeadLettered, "", output, *alerts);
         }
+        DecisionKind::Replayed { to: Some(to), alerts, .. } => add(Kind::Owed, "", to, *alerts),
         DecisionKind::Replayed { output, alerts, .. } => add(Kind::Replayed, "", output, *alerts),
         _ => {}
     }

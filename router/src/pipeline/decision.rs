@@ -73,6 +73,10 @@ pub enum DecisionKind {
         output: Arc<str>,
         alerts: u64,
         by: String,
+        /// The other output it goes to now. It is owed there; of its own output it stays counted as
+        /// dead-lettered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Arc<str>>,
         /// The newer, undelivered notification that took its alerts over, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<NotificationId>,

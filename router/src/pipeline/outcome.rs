@@ -1,9 +1,10 @@
 //! What became of notifications: delivered, dead, replayed. All of it may be told twice.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use alert::NotificationId;
+use alert::{Notification, NotificationId};
 use outputs::Receipt;
+use serde_json::value::to_raw_value;
 
 use super::{
     DecisionKind, Effect, Pipeline, facts,
@@ -96,17 +97,24 @@ impl Pipeline {
 
     /// Has a dead letter delivered again under its id. When its group has a newer notification
     /// undelivered for the same output, that one takes its alerts over; an older one is replaced.
+    /// With `to` it goes to that output.
     pub(super) fn replay(
         &mut self,
         sequence: u64,
         id: NotificationId,
         by: &str,
+        to: Option<&str>,
         effects: &mut Vec<Effect>,
     ) {
         let by = facts::cut(by, TEXT_BYTES_MAX).into_owned();
+        let target = to.and_then(|name| self.destinations.number(name));
+        let is_configured = |output| self.destinations.is_configured(output);
         let refusal = match self.dead.get(id) {
             None => Some("no such dead letter"),
-            Some(letter) if !self.destinations.is_configured(letter.output) => {
+            Some(_) if to.is_some() && !target.is_some_and(is_configured) => {
+                Some("the output it is to go to is not configured")
+            }
+            Some(letter) if to.is_none() && !is_configured(letter.output) => {
                 Some("its output is not configured")
             }
             Some(_) => None,
@@ -121,9 +129,13 @@ impl Pipeline {
         letter.death = None;
         let alerts = letter.alerts;
         let output = self.destinations.name(letter.output);
-        let ledger = self.destinations.ledger(letter.output);
-        ledger.dead_lettered -= alerts;
-        ledger.pending += alerts;
+        let to = target.filter(|target| *target != letter.output);
+        match to {
+            Some(target) => self.redirect(&mut letter, target),
+            None => self.destinations.ledger(letter.output).dead_lettered -= alerts,
+        }
+        self.destinations.ledger(letter.output).pending += alerts;
+        let to = to.map(|target| self.destinations.name(target));
         let current = self.pending.current(letter.group, letter.output);
         let newer = current
             .and_then(|id| self.pending.get_mut(id))
@@ -132,7 +144,7 @@ impl Pipeline {
             newer.take_over(&letter);
             newer.id
         });
-        let replayed = DecisionKind::Replayed { notification: id, output, alerts, by, into };
+        let replayed = DecisionKind::Replayed { notification: id, output, alerts, by, to, into };
         self.decide(sequence, replayed, effects);
         if into.is_some() {
             return;
@@ -146,6 +158,17 @@ impl Pipeline {
         self.pending.insert(sequence, letter);
         effects.extend(notification.map(Effect::Notify));
         self.bound_pending(sequence, effects);
+    }
+
+    /// Makes a letter one of another output. Whatever that one has of the group is newer.
+    fn redirect(&mut self, letter: &mut Letter, output: u16) {
+        (letter.output, letter.number, letter.receipt) = (output, 0, None);
+        self.destinations.ledger(output).routed += letter.alerts;
+        let Some(notification) = letter.read() else { return };
+        let output = self.destinations.name(output).to_string();
+        let notification = Notification { output, ..Arc::unwrap_or_clone(notification) };
+        // A notification is a struct of texts and JSON values, which always serialise.
+        letter.notification = to_raw_value(&notification).unwrap_or_default();
     }
 
     /// Forgets a dead letter because a person says so; its alerts stay counted.

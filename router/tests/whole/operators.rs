@@ -173,6 +173,51 @@ async fn dead_letters_are_listed_and_replayed_after_a_restart() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_delivered_by_another_output_when_a_person_says_so() {
+    let receiver = Receiver::start(|_, _| Answer::Status(400)).await;
+    let site = Site::new(&format!(
+        "
+outputs:
+  hook: {{ webhook: {{ url: '{}' }} }}
+  log: {{ file: {{ path: DIR/alerts.jsonl }} }}
+routes: [{{ group_by: [rule], group_wait: 0s, outputs: [hook] }}]
+",
+        receiver.url()
+    ));
+    let router = site.start();
+    let alerts: Vec<_> = (0..3).map(|n| alert(&format!("rule {n}"), "Notice", "web")).collect();
+    router.send(&alerts).await;
+    assert_eq!(router.settled().await.outputs["hook"].dead_lettered, 3);
+    let letters: List<DeadLetterView> = router.get("/api/v1/deadletters").await;
+    let one = letters.items[0].notification;
+    let path = format!("/api/v1/deadletters/{one}/replay");
+    let to = |output: &str| serde_json::json!({ "by": "ann", "to": output });
+    let refused = router.request(Method::POST, &path, &to("nowhere")).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let response = router.request(Method::POST, &path, &to("log")).await;
+    assert_eq!(response.json::<Replayed>().await.unwrap().notifications, [one]);
+    let all = "/api/v1/deadletters/replay";
+    let old = serde_json::json!({ "by": "ann", "to": "log", "before": "2001-01-01T00:00:00Z" });
+    let response = router.request(Method::POST, all, &old).await;
+    assert_eq!(response.json::<Replayed>().await.unwrap().notifications, []);
+    let response = router.request(Method::POST, all, &to("log")).await;
+    assert_eq!(response.json::<Replayed>().await.unwrap().notifications.len(), 2);
+    let ledger = router.settled().await;
+    let (hook, log) = (ledger.outputs["hook"], ledger.outputs["log"]);
+    assert_eq!((hook.routed, hook.dead_lettered, hook.delivered), (3, 3, 0));
+    assert_eq!((log.routed, log.dead_lettered, log.delivered), (3, 0, 3));
+    let told: Vec<_> = site.lines("alerts.jsonl");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(receiver.received().len(), 3, "its own output is not tried again");
+    let explanation: Explanation = router.get(&format!("/api/v1/explain/{}", id(&alerts[0]))).await;
+    let goes = |kind: &DecisionKind| matches!(kind, DecisionKind::Replayed { to: Some(to), .. } if **to == *"log");
+    assert!(explanation.decisions.iter().any(|decision| goes(&decision.kind)));
+    assert!(!explanation.pending);
+    router.kill();
+    assert_eq!(site.start().ledger().await.outputs, ledger.outputs);
+}
+
+#[tokio::test]
 async fn a_live_tail_shows_what_its_condition_wants() {
     let site = Site::new(FILE);
     let router = site.start();

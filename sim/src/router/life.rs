@@ -143,7 +143,7 @@ impl Life {
     pub(super) fn replay(&self, notification: NotificationId) {
         let handle = self.handle.clone();
         let at: Timestamp = self.machine.now();
-        let record = Record::Replayed { at, notification, by: "ann".to_owned() };
+        let record = Record::Replayed { at, notification, by: "ann".to_owned(), to: None };
         tokio::spawn(async move {
             handle.submit(&record).await.ok();
         });

@@ -11,7 +11,7 @@ use utoipa::{
     },
 };
 
-use crate::api::types::{By, NewSilence, NewWindow, PurgeAll, ReplayAll};
+use crate::api::types::{By, NewSilence, NewWindow, PurgeAll, ReplayAll, ReplayOne};
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
@@ -68,7 +68,7 @@ macro_rules! taken {
     };
 }
 
-taken!(By, ReplayAll, PurgeAll, NewSilence, NewWindow);
+taken!(By, ReplayOne, ReplayAll, PurgeAll, NewSilence, NewWindow);
 
 /// Returns the name of a type's schema.
 pub(super) fn name<T: JsonSchema>() -> String {

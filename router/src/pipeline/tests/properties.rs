@@ -183,7 +183,8 @@ impl World {
                         if which % 4 == 3 {
                             Record::Purged { at, notification, by }
                         } else {
-                            Record::Replayed { at, notification, by }
+                            let to = (which % 4 == 2).then(|| "stream".to_owned());
+                            Record::Replayed { at, notification, by, to }
                         }
                     }
                     None => return,

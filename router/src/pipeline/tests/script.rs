@@ -150,6 +150,7 @@ impl Run {
                     at: time,
                     notification: letter.notification,
                     by: "ann".to_owned(),
+                    to: None,
                 }
             }
             ["purge", output] => {
