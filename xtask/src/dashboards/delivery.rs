@@ -39,7 +39,7 @@ fn state() -> Row {
             .below(1.0)
             .runbook("router-not-ready"),
             Panel::number("Breakers open", "Outputs to which nothing is sent.", Unit::Count)
-                .of(query("", "count(saker_dispatch_breaker_state == 2) or vector(0)"))
+                .of(query("", "count(saker_dispatch_breaker_state >= 2) or vector(0)"))
                 .above(1.0, 1.0)
                 .runbook("output-paused"),
             Panel::number(
