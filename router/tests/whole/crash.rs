@@ -109,7 +109,7 @@ async fn send_until_killed(
 }
 
 /// Returns how often each alert was decided upon, by the decision log.
-fn decided(site: &Site) -> BTreeMap<String, u64> {
+pub(crate) fn decided(site: &Site) -> BTreeMap<String, u64> {
     let options = journal::Options {
         segment_bytes: 16 << 20,
         bytes_max: 64 << 20,

@@ -11,6 +11,7 @@ mod full;
 mod harness;
 mod history;
 mod inhibition;
+mod kafka;
 mod kubernetes;
 mod meta;
 mod operators;

@@ -1,0 +1,192 @@
+//! Alerts that come by a Kafka topic, from a real broker.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use e2e::Kafka;
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+
+use crate::{
+    crash::decided,
+    harness::{Site, alert},
+};
+
+const PARTITIONS: i32 = 3;
+/// A group that lost a member waits for it, and machines are busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// One broker for all: starting one is what takes a busy machine long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_of_a_real_broker_bring_alerts() {
+    let kafka = Kafka::start();
+    every_message_is_one_alert_however_often_the_router_is_killed_or_the_topic_read(&kafka).await;
+    routers_of_a_group_share_a_topic_and_one_that_goes_is_stood_in_for(&kafka).await;
+    a_message_that_cannot_be_read_is_put_aside_and_the_others_are_taken(&kafka).await;
+}
+
+struct Topic<'a> {
+    kafka: &'a Kafka,
+    name: &'static str,
+    producer: BaseProducer,
+}
+
+impl<'a> Topic<'a> {
+    async fn new(kafka: &'a Kafka, name: &'static str) -> Self {
+        kafka.create_topic(name, PARTITIONS).await;
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", kafka.plaintext.address())
+            .create()
+            .unwrap();
+        Self { kafka, name, producer }
+    }
+
+    /// Writes alerts without ids of their own, spread over the partitions.
+    fn write_alerts(&self, numbers: std::ops::Range<u32>) {
+        for number in numbers {
+            let mut alert = alert("From Kafka", "Warning", &format!("w{}", number % 7));
+            alert.as_object_mut().unwrap().remove("uuid");
+            alert["output_fields"]["number"] = number.into();
+            let partition = i32::try_from(number).unwrap() % PARTITIONS;
+            self.write(partition, alert.to_string().as_bytes());
+        }
+        self.producer.flush(PATIENCE).unwrap();
+    }
+
+    fn write(&self, partition: i32, payload: &[u8]) {
+        let record = BaseRecord::<(), [u8]>::to(self.name).partition(partition).payload(payload);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
+    /// Returns the part of the router's configuration that reads the topic in this group.
+    fn config(&self, group: &str) -> String {
+        format!(
+            "  ingest: {{ kafka: {{ agents: {{ brokers: ['{}'], topics: [{}], group: {group}, session_timeout: 6s }} }} }}
+outputs: {{ log: {{ file: {{ path: DIR/out.jsonl }} }} }}
+",
+            self.kafka.plaintext.address(),
+            self.name,
+        )
+    }
+
+    /// Waits until a group has taken so many messages for good.
+    async fn committed(&self, group: &str, messages: i64) {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.kafka.plaintext.address())
+            .set("group.id", group)
+            .create()
+            .unwrap();
+        let begun = Instant::now();
+        loop {
+            let mut partitions = TopicPartitionList::new();
+            partitions.add_partition_range(self.name, 0, PARTITIONS - 1);
+            let committed = consumer.committed_offsets(partitions, Duration::from_secs(10));
+            let sum: i64 = committed
+                .iter()
+                .flat_map(TopicPartitionList::elements)
+                .map(|element| match element.offset() {
+                    Offset::Offset(offset) => offset,
+                    _ => 0,
+                })
+                .sum();
+            if sum == messages {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{sum} of {messages} messages are committed");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn every_message_is_one_alert_however_often_the_router_is_killed_or_the_topic_read(
+    kafka: &Kafka,
+) {
+    let topic = Topic::new(kafka, "killed").await;
+    let site = Site::new(&topic.config("first"));
+    for round in 0..2 {
+        topic.write_alerts(round * 100..(round + 1) * 100);
+        let router = site.start();
+        let before = router.ledger().await.accepted;
+        let begun = Instant::now();
+        // What is taken now is committed within a second, and mostly not before the end.
+        while router.ledger().await.accepted == before {
+            assert!(begun.elapsed() < PATIENCE, "nothing is read");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        router.kill();
+    }
+    let router = site.start();
+    topic.write_alerts(200..300);
+    topic.committed("first", 300).await;
+    assert_eq!(router.stop().await, Some(0));
+    assert_eq!(decided(&site).len(), 300);
+
+    // Another group reads all of it again, from the beginning.
+    site.configure(&topic.config("second"));
+    let router = site.start();
+    topic.committed("second", 300).await;
+    let ledger = router.settled().await;
+    assert!(ledger.accepted >= 600, "{ledger:?}");
+    assert_eq!(router.stop().await, Some(0));
+    let decided = decided(&site);
+    assert_eq!(decided.len(), 300, "the same messages are the same alerts");
+    assert_eq!(decided.values().sum::<u64>(), ledger.accepted);
+}
+
+async fn routers_of_a_group_share_a_topic_and_one_that_goes_is_stood_in_for(kafka: &Kafka) {
+    let topic = Topic::new(kafka, "shared").await;
+    let config = topic.config("shared");
+    let (one, two) = (Site::new(&config), Site::new(&config));
+    topic.write_alerts(0..150);
+    let first = one.start();
+    let second = two.start();
+    topic.write_alerts(150..300);
+    topic.committed("shared", 300).await;
+    assert_eq!(first.stop().await, Some(0));
+    topic.write_alerts(300..450);
+    topic.committed("shared", 450).await;
+    assert_eq!(second.stop().await, Some(0));
+    let (one, two) = (decided(&one), decided(&two));
+    let all: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+    assert_eq!(all.len(), 450);
+}
+
+async fn a_message_that_cannot_be_read_is_put_aside_and_the_others_are_taken(kafka: &Kafka) {
+    let topic = Topic::new(kafka, "odd").await;
+    topic.write_alerts(0..3);
+    topic.write(0, b"nonsense \xff");
+    topic.write(1, br#"{"rule":"no priority"}"#);
+    topic.write(2, b"");
+    topic.write_alerts(3..6);
+    let site = Site::new(&topic.config("g"));
+    let router = site.start();
+    topic.committed("g", 9).await;
+    assert_eq!(router.ledger().await.accepted, 6);
+    let metrics = router.metrics().await;
+    for (end, count) in [("taken", 7), ("unreadable", 2)] {
+        let line = format!(
+            "saker_ingest_kafka_messages_total{{end=\"{end}\",input=\"agents\"}} {count}\n"
+        );
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+    assert!(metrics.contains("input=\"kafka\",sender=\"kafka:agents\"} 6\n"), "{metrics}");
+    assert_eq!(router.stop().await, Some(0));
+    let aside = site.lines("data/quarantine/kafka-agents.ndjson");
+    let places: BTreeSet<_> = aside
+        .iter()
+        .map(|line| {
+            (
+                line["topic"].as_str().unwrap(),
+                line["partition"].as_i64().unwrap(),
+                line["offset"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(places, BTreeSet::from([("odd", 0, 1), ("odd", 1, 1)]));
+    assert!(aside.iter().any(|line| line["reason"].as_str().unwrap().contains("priority")));
+}
