@@ -15,8 +15,8 @@ const DISTINCT: u64 = 26 * 26 * 26;
 const BATCH: u64 = 500;
 const ASKED: usize = 200;
 /// Nobody is told while this measures.
-const ROUTES: &str =
-    "  - { outputs: [sink], group_by: [rule, k8s.ns.name], group_wait: 1h, group_interval: 1h }";
+const ROUTES: &str = "  - { outputs: [sink], group_by: [rule, k8s.ns.name], group_wait: 1h, \
+                      group_interval: 1h, storm: false }";
 const LISTS: [&str; 6] = [
     "/api/v1/findings",
     "/api/v1/findings?limit=1000",
