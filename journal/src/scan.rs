@@ -110,6 +110,9 @@ impl Reading {
             if flags.has(Flags::SEAL) {
                 return Ok(Stop::Sealed);
             }
+            if flags.has(Flags::MORE) && segment.version != 1 {
+                return Ok(Stop::Wrong(offset, "a frame has a flag that is not written"));
+            }
             let batch = match Batch::parse(segment.version, payload) {
                 Ok(batch) => batch,
                 Err(reason) => return Ok(Stop::Wrong(offset, reason)),

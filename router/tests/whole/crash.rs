@@ -14,6 +14,7 @@ use crate::{
     receiver::{Answer, Receiver},
 };
 
+/// How often the router is killed; `SAKER_KILL_ROUNDS` asks for more.
 const ROUNDS: u32 = 50;
 const SENDERS: usize = 3;
 
@@ -41,7 +42,8 @@ routes: [{{ group_by: [rule, k8s.pod.name], group_wait: 20ms, group_interval: 1s
     // Snapshots must be among what a crash interrupts.
     let site = site.with("SAKER_ROUTER__JOURNAL__SNAPSHOT_RECORDS", "40");
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
-    for round in 0..ROUNDS {
+    let rounds = std::env::var("SAKER_KILL_ROUNDS").map(|rounds| rounds.parse().unwrap());
+    for round in 0..rounds.unwrap_or(ROUNDS) {
         let router = Arc::new(site.start());
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| {
