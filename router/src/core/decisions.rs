@@ -99,6 +99,12 @@ impl DecisionLog {
         self.journal.first()..self.journal.durable()
     }
 
+    /// Returns the bytes it may still grow by.
+    pub(crate) fn room_bytes(&self) -> u64 {
+        let stat = self.journal.stat();
+        stat.bytes_max.saturating_sub(stat.bytes)
+    }
+
     /// Returns a reader from a place on.
     pub fn read(&self, from: u64) -> Result<DecisionReader, ReadError> {
         Ok(DecisionReader { reader: self.journal.read(from)? })

@@ -34,8 +34,11 @@ const BATCH_MAX: usize = 2048;
 const TRANSACTION_BYTES: usize = 256 << 10;
 /// Records read past to come to an alert before the reader is placed anew.
 const SKIP_MAX: u64 = 1024;
-/// Share of the disk, and segments of the journal, that the history leaves free.
+/// Share of the disk that the history leaves free.
 const FREE_SHARE: u64 = 20;
+/// What journal and decision log may still grow by, and some segments, are left free too, up to this
+/// share of the disk.
+const GROWTH_SHARE: u64 = 2;
 pub(super) const FREE_SEGMENTS: u64 = 4;
 /// Counted as the source of alerts that the journal no longer had.
 const UNKNOWN_SOURCE: &str = "unknown";
@@ -68,7 +71,7 @@ pub(super) struct Settings {
     pub(super) core: Handle,
     pub(super) folder: PathBuf,
     pub(super) config: HistoryConfig,
-    /// Space the journal may need at any time.
+    /// Space that snapshots and the history's own transactions may need at any time.
     pub(super) reserve_bytes: u64,
     pub(super) metrics: Metrics,
 }
@@ -318,7 +321,13 @@ impl Indexer {
         let disk = rustix::fs::statvfs(&self.settings.folder)?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let total = disk.f_blocks.saturating_mul(disk.f_frsize);
-        Ok(free < self.settings.reserve_bytes.max(total / FREE_SHARE))
+        let core = &self.settings.core;
+        let journal = core.journal().stat();
+        let growth =
+            journal.bytes_max.saturating_sub(journal.bytes) + core.decisions().room_bytes();
+        let reserve = self.settings.reserve_bytes;
+        let needed = growth.saturating_add(reserve).min(total / GROWTH_SHARE);
+        Ok(free < needed.max(reserve).max(total / FREE_SHARE))
     }
 
     /// Deletes the oldest files beyond the bounds.
