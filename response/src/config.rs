@@ -55,6 +55,8 @@ struct File {
     _inhibitions: Option<IgnoredAny>,
     #[serde(rename = "windows")]
     _windows: Option<IgnoredAny>,
+    #[serde(rename = "storm")]
+    _storm: Option<IgnoredAny>,
     #[serde(rename = "fingerprints")]
     _fingerprints: Option<IgnoredAny>,
     #[serde(rename = "score")]
