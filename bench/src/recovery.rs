@@ -15,7 +15,7 @@ use crate::{
 };
 
 const ROUTES: &str = "  - outputs: [sink]";
-const MIB: [u64; 3] = [64, 256, 1024];
+const MIB: [u64; 2] = [256, 1024];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     say("alerts   MiB of data  seconds until it answers");
