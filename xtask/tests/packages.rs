@@ -117,6 +117,7 @@ fn the_scripts_of_the_package_are_shell_that_parses() {
 }
 
 /// Installs the package into a copy of this machine that is thrown away, and runs a script there.
+/// The copy has nothing of an earlier Saker: this machine may have run or installed one.
 fn installed(script: &str) -> String {
     let copy = PACKAGE.root.join("../copy");
     fs::create_dir_all(&copy).unwrap();
@@ -126,6 +127,7 @@ fn installed(script: &str) -> String {
         mount -t overlay -o "lowerdir=/,upperdir=$1/changes,workdir=$1/work" overlay "$1/root"
         mount --bind /proc "$1/root/proc"
         mount --bind /dev "$1/root/dev"
+        chroot "$1/root" sh -c "dpkg -P saker; rm -rf /etc/saker /var/lib/saker*" >/dev/null 2>&1
         cp "$2" "$1/root/tmp/saker.deb"
         exec chroot "$1/root" sh -ec "exec 3>&1 >/dev/null; dpkg -i /tmp/saker.deb; $3""#;
     let mut command = Command::new("unshare");
