@@ -19,7 +19,6 @@ use axum::{
 use clap::Args;
 use prometheus::Registry;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use service::{
     ErrorChain,
     admin::{self, Readiness},
@@ -66,38 +65,12 @@ pub struct AgentArgs {
     pub replay: Option<PathBuf>,
 }
 
-/// The file all of Saker shares; each program reads its part.
+/// This program's part of the file that all of Saker shares.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 struct File {
     agent: AgentConfig,
     logs: Logs,
-    #[serde(rename = "router")]
-    _router: Option<IgnoredAny>,
-    #[serde(rename = "outputs")]
-    _outputs: Option<IgnoredAny>,
-    #[serde(rename = "routes")]
-    _routes: Option<IgnoredAny>,
-    #[serde(rename = "intervals")]
-    _intervals: Option<IgnoredAny>,
-    #[serde(rename = "silences")]
-    _silences: Option<IgnoredAny>,
-    #[serde(rename = "silence_notices")]
-    _silence_notices: Option<IgnoredAny>,
-    #[serde(rename = "inhibitions")]
-    _inhibitions: Option<IgnoredAny>,
-    #[serde(rename = "windows")]
-    _windows: Option<IgnoredAny>,
-    #[serde(rename = "storm")]
-    _storm: Option<IgnoredAny>,
-    #[serde(rename = "fingerprints")]
-    _fingerprints: Option<IgnoredAny>,
-    #[serde(rename = "score")]
-    _score: Option<IgnoredAny>,
-    #[serde(rename = "limits")]
-    _limits: Option<IgnoredAny>,
-    #[serde(rename = "response")]
-    _response: Option<IgnoredAny>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +133,8 @@ pub fn run(args: AgentArgs) -> ExitCode {
 }
 
 fn prepare(args: &AgentArgs) -> Result<(AgentConfig, LevelHandle), Failure> {
-    let File { mut agent, logs, .. } = service::config::load(args.config.as_deref(), "SAKER_")?;
+    let (File { mut agent, logs }, _) =
+        service::config::load_part(args.config.as_deref(), "SAKER_")?;
     if !args.rules.is_empty() {
         agent.rules.clone_from(&args.rules);
     }

@@ -137,14 +137,17 @@ impl Enforcer {
         state.refreshed = Some(Instant::now());
     }
 
-    /// Returns in words what the probe did to a program.
+    /// Returns in words what the probe did to a program. By which rules is not known any more when they
+    /// were replaced several times since.
     pub(crate) fn name(&self, enforced: probe::enforce::Enforced) -> Option<Enforced> {
+        let outcome = outcome_of(enforced.outcome)?;
         let state = self.lock();
-        let (_, names) =
-            state.names.iter().find(|(generation, _)| *generation == enforced.generation)?;
+        let known = state.names.iter().find(|(generation, _)| *generation == enforced.generation);
         let held = (0..64).filter(|number| enforced.guards >> number & 1 == 1);
-        let rules = held.filter_map(|number| names.get(number).cloned()).collect();
-        Some(Enforced { outcome: outcome_of(enforced.outcome)?, rules })
+        let rules = known.map_or_else(Vec::new, |(_, names)| {
+            held.filter_map(|number| names.get(number).cloned()).collect()
+        });
+        Some(Enforced { outcome, rules })
     }
 
     /// Does what a rule that matched an event asks for; returns what was done, `None` if it asks for
@@ -158,7 +161,7 @@ impl Enforcer {
                 || enforced.rules.iter().any(|by| **by == *rule))
             && enforced.outcome != EnforcedOutcome::Failed
         {
-            if enforced.rules.iter().any(|by| **by == *rule) {
+            if enforced.rules.is_empty() || enforced.rules.iter().any(|by| **by == *rule) {
                 state.log(rule, event, "kernel", enforced.outcome);
             }
             return Some(enforced);
@@ -339,4 +342,41 @@ fn outcome_of(number: u64) -> Option<EnforcedOutcome> {
         outcome::FAILED => EnforcedOutcome::Failed,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::Source;
+
+    use super::*;
+    use crate::config::{EnforceAction, EnforceRuleConfig};
+
+    #[test]
+    fn what_the_probe_ended_is_told_also_when_its_rules_are_long_gone() {
+        let rule = EnforceRuleConfig { rule: "Old".to_owned(), action: EnforceAction::Kill };
+        let config = EnforceConfig {
+            mode: EnforceMode::Enforce,
+            rules: vec![rule],
+            ..EnforceConfig::default()
+        };
+        let enforcer = Enforcer::new(&config).unwrap();
+        let replan = |path: &str| {
+            let text = format!(
+                "- {{ rule: Old, desc: d, priority: ERROR, output: o, \
+                 condition: 'evt.type = execve and proc.exepath = {path}' }}\n"
+            );
+            let sources = [Source { name: "t.yaml".to_owned(), text }];
+            enforcer.replan(&RuleSet::load(&sources).unwrap().rules);
+        };
+        replan("/bin/old");
+        let ended =
+            || probe::enforce::Enforced { guards: 1, generation: 2, outcome: outcome::KILLED };
+        let told = enforcer.name(ended()).unwrap();
+        assert_eq!((told.outcome, told.rules), (EnforcedOutcome::Killed, vec!["Old".into()]));
+        for number in 0..GENERATIONS_MAX {
+            replan(&format!("/bin/{number}"));
+        }
+        let told = enforcer.name(ended()).unwrap();
+        assert_eq!((told.outcome, told.rules), (EnforcedOutcome::Killed, Vec::new()));
+    }
 }

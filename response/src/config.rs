@@ -13,7 +13,7 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use service::{
     access::Auth, config::ConfigError, server::ServerLimits, telemetry::Logs, tls::ServerTls,
 };
@@ -31,38 +31,12 @@ use crate::action::{Action, Mode};
 /// Environment variables that start with this override the file.
 const ENVIRONMENT_PREFIX: &str = "SAKER_";
 
-/// The file all of Saker shares; each program reads its part.
+/// This program's part of the file that all of Saker shares.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 struct File {
     response: ResponseConfig,
     logs: Logs,
-    #[serde(rename = "agent")]
-    _agent: Option<IgnoredAny>,
-    #[serde(rename = "router")]
-    _router: Option<IgnoredAny>,
-    #[serde(rename = "outputs")]
-    _outputs: Option<IgnoredAny>,
-    #[serde(rename = "routes")]
-    _routes: Option<IgnoredAny>,
-    #[serde(rename = "intervals")]
-    _intervals: Option<IgnoredAny>,
-    #[serde(rename = "silences")]
-    _silences: Option<IgnoredAny>,
-    #[serde(rename = "silence_notices")]
-    _silence_notices: Option<IgnoredAny>,
-    #[serde(rename = "inhibitions")]
-    _inhibitions: Option<IgnoredAny>,
-    #[serde(rename = "windows")]
-    _windows: Option<IgnoredAny>,
-    #[serde(rename = "storm")]
-    _storm: Option<IgnoredAny>,
-    #[serde(rename = "fingerprints")]
-    _fingerprints: Option<IgnoredAny>,
-    #[serde(rename = "score")]
-    _score: Option<IgnoredAny>,
-    #[serde(rename = "limits")]
-    _limits: Option<IgnoredAny>,
 }
 
 /// Which alerts are acted on, how far, and within which bounds.
@@ -157,7 +131,7 @@ pub struct ActionPolicy {
 impl ResponseConfig {
     /// Reads the responder's part of the file, and how to log.
     pub fn load(path: Option<&Path>) -> Result<(Self, Logs), ConfigError> {
-        let (file, document) = service::config::load_located::<File>(path, ENVIRONMENT_PREFIX)?;
+        let (file, document) = service::config::load_part::<File>(path, ENVIRONMENT_PREFIX)?;
         file.response.check(&document)?;
         Ok((file.response, file.logs))
     }
@@ -186,7 +160,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<ResponseConfig, String> {
-        let read = service::config::read::<File>(
+        let read = service::config::read_part::<File>(
             "test.yaml",
             text.to_owned(),
             Path::new("."),

@@ -198,8 +198,7 @@ where
     /// Reads the file and the environment, and checks everything that can be checked without
     /// touching a destination: references, conditions, templates.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let (mut config, document) =
-            service::config::load_located::<Self>(path, ENVIRONMENT_PREFIX)?;
+        let (mut config, document) = service::config::load::<Self>(path, ENVIRONMENT_PREFIX)?;
         config.file = path.map(Path::to_owned);
         config.check(&document)?;
         Ok(config)
@@ -323,6 +322,8 @@ fn allow_replacement(schema: &mut Schema) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -344,5 +345,13 @@ mod tests {
         let patterns = text.matches("\"pattern\":").count();
         assert!(patterns > 0);
         assert_eq!(text.matches("(env|file):").count(), patterns);
+    }
+
+    #[test]
+    fn every_section_of_the_file_is_known_to_the_programs_that_share_it() {
+        let schema = serde_json::to_value(schema::<Unread, Unread>()).unwrap();
+        let here: BTreeSet<&str> =
+            schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(here, BTreeSet::from(service::config::SECTIONS));
     }
 }

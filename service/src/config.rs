@@ -22,6 +22,26 @@ pub use values::{HumanBytes, HumanDuration, SafeUrl, Secret};
 /// Largest configuration file.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// Top-level keys of the file that Saker's programs share. Those that read only their own part of it
+/// do so by `load_part` or `read_part`: they pass over the others' and refuse what is nobody's.
+pub const SECTIONS: [&str; 15] = [
+    "router",
+    "outputs",
+    "routes",
+    "intervals",
+    "silences",
+    "silence_notices",
+    "inhibitions",
+    "windows",
+    "fingerprints",
+    "score",
+    "storm",
+    "limits",
+    "logs",
+    "agent",
+    "response",
+];
+
 /// A configuration as it was read, to say later where something in it is.
 #[derive(Debug)]
 pub struct Document {
@@ -33,14 +53,25 @@ pub struct Document {
 
 /// Reads a configuration. Without a file every key has its default, or is overridden by the
 /// environment.
-pub fn load<T: DeserializeOwned>(path: Option<&Path>, prefix: &str) -> Result<T, ConfigError> {
-    load_located(path, prefix).map(|(value, _)| value)
-}
-
-/// Reads a configuration and keeps its places.
-pub fn load_located<T: DeserializeOwned>(
+pub fn load<T: DeserializeOwned>(
     path: Option<&Path>,
     prefix: &str,
+) -> Result<(T, Document), ConfigError> {
+    load_keys(path, prefix, None)
+}
+
+/// Reads a program's part of the shared file; `T` must not deny unknown fields.
+pub fn load_part<T: DeserializeOwned>(
+    path: Option<&Path>,
+    prefix: &str,
+) -> Result<(T, Document), ConfigError> {
+    load_keys(path, prefix, Some(&SECTIONS))
+}
+
+fn load_keys<T: DeserializeOwned>(
+    path: Option<&Path>,
+    prefix: &str,
+    keys: Option<&'static [&'static str]>,
 ) -> Result<(T, Document), ConfigError> {
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
@@ -49,7 +80,7 @@ pub fn load_located<T: DeserializeOwned>(
         Some(path) => (path.display().to_string(), read_file(path)?, folder_of(path)),
         None => ("defaults".to_owned(), String::new(), PathBuf::from(".")),
     };
-    read(&name, text, &directory, prefix, variables)
+    read_keys(&name, text, &directory, prefix, variables, keys)
 }
 
 /// Reads a configuration from text; `variables` are the environment.
@@ -60,6 +91,28 @@ pub fn read<T: DeserializeOwned>(
     prefix: &str,
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<(T, Document), ConfigError> {
+    read_keys(name, text, directory, prefix, variables, None)
+}
+
+/// Reads a program's part of the shared file from its text, as `load_part` does.
+pub fn read_part<T: DeserializeOwned>(
+    name: &str,
+    text: String,
+    directory: &Path,
+    prefix: &str,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<(T, Document), ConfigError> {
+    read_keys(name, text, directory, prefix, variables, Some(&SECTIONS))
+}
+
+fn read_keys<T: DeserializeOwned>(
+    name: &str,
+    text: String,
+    directory: &Path,
+    prefix: &str,
+    variables: impl Iterator<Item = (String, String)>,
+    keys: Option<&'static [&'static str]>,
+) -> Result<(T, Document), ConfigError> {
     let source = problem::Source { name: name.to_owned(), text };
     let variables: Vec<(String, String)> = variables.collect();
     let located = |problem: problem::Problem| source.error(problem);
@@ -69,6 +122,9 @@ pub fn read<T: DeserializeOwned>(
     };
     interpolate::interpolate(&mut root, directory, &lookup).map_err(located)?;
     overlay::overlay(&mut root, prefix, &variables).map_err(located)?;
+    if let Some(keys) = keys {
+        read::check_keys(&root, keys).map_err(located)?;
+    }
     let value = read::deserialize(&root).map_err(located)?;
     Ok((value, Document { source, root, directory: directory.to_owned() }))
 }
@@ -195,6 +251,22 @@ mod tests {
                   |          ^^^^^^
                   = did you mean `channel`?"#]],
         );
+    }
+
+    #[test]
+    fn a_part_passes_over_what_is_anothers_and_refuses_what_is_nobodys() {
+        #[derive(Debug, Deserialize)]
+        struct Part {
+            logs: String,
+        }
+        let part = |text: &str| {
+            let none = std::iter::empty();
+            read_part::<Part>("saker.yaml", text.to_owned(), Path::new("."), "SAKER_", none)
+        };
+        assert_eq!(part("routes: [1]\nlogs: mine\nstorm: { x: y }\n").unwrap().0.logs, "mine");
+        let error = part("logs: mine\nrouts: []\n").unwrap_err().to_string();
+        assert!(error.starts_with("saker.yaml:2:1: unknown key `routs`"), "{error}");
+        assert!(error.ends_with("= did you mean `routes`?"), "{error}");
     }
 
     #[test]

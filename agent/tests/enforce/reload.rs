@@ -36,7 +36,7 @@ fn a_forbidden_program_does_not_run_while_other_rules_are_put_in_force() {
                 let number = loads.fetch_add(1, Ordering::Relaxed) as usize;
                 let others = others[number % 4..].iter().map(String::as_str);
                 stage.load(&std::iter::once(BAD).chain(others).collect::<Vec<_>>());
-                // Names of guards are not remembered for ever.
+                // Loads that follow each other at once would leave a slow machine no time for the rest.
                 stage.wait_for(trials.load(Ordering::Relaxed));
             }
         });
@@ -53,7 +53,9 @@ fn a_forbidden_program_does_not_run_while_other_rules_are_put_in_force() {
     });
     let trials = trials.into_inner();
     let told = stage.alerts(trials);
+    let odd = told.iter().find(|alert| outcomes(std::slice::from_ref(alert)) != ["killed"]);
+    assert!(odd.is_none(), "load {loads:?}, one of {trials}: {odd:#?}");
     let first = told.iter().filter(|alert| alert.rule == "Forbidden 0").count();
-    assert_eq!((first, outcomes(&told)), (trials, vec!["killed".to_owned()]));
+    assert_eq!(first, trials);
     assert_eq!(stage.status().kernel["killed"], trials as u64, "counts go on");
 }

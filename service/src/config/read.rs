@@ -12,6 +12,19 @@ use super::{
     tree::{Key, Node, Value},
 };
 
+/// Refuses keys of the document that are not among those `known`.
+pub(super) fn check_keys(root: &Node, known: &'static [&'static str]) -> Result<(), Problem> {
+    let Value::Mapping(entries) = &root.value else { return Ok(()) };
+    match entries.iter().find(|(key, _)| !known.contains(&key.text.as_str())) {
+        None => Ok(()),
+        Some((key, _)) => {
+            let mut error = unknown("key", &key.text, known);
+            error.place = Some(key.place.clone());
+            Err(error.into_problem())
+        }
+    }
+}
+
 /// Reads a value; a missing document is an empty mapping.
 pub(super) fn deserialize<T: DeserializeOwned>(root: &Node) -> Result<T, Problem> {
     let first = First::default();
