@@ -8,6 +8,7 @@ mod deb;
 mod images;
 mod prometheus;
 mod run;
+mod slow;
 mod tidy;
 
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Run every test.
     Test,
+    /// Run tests again and again beside threads that use the processors: what races fails here first.
+    Slow(slow::Slow),
     /// Check format, lints, crate directions, licences, documents, examples and rule files.
     Check,
     /// Check only what needs no compiler: crate directions, inherited lints, files.
@@ -89,6 +92,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
     match command {
         Command::Test => check::test(),
+        Command::Slow(options) => slow::slow(&options),
         Command::Check => check::check(),
         Command::Tidy => tidy::tidy(),
         Command::Bench { names } => check::bench(&names),
