@@ -8,6 +8,7 @@ mod event;
 mod extract;
 mod field;
 mod fingerprint;
+mod lane;
 mod memo;
 mod notification;
 pub mod order;
@@ -33,6 +34,7 @@ pub use event::{
 pub use event::{Enforced, EnforcedOutcome};
 pub use field::{Argument, ArgumentRule, EventSource, Field, FieldError, Origin, Type};
 pub use fingerprint::Fingerprint;
+pub use lane::Lane;
 pub use memo::{Memo, MemoWords};
 pub use notification::{Finding, GroupId, GroupState, Notification, NotificationId, ScoreItem};
 pub use priority::{Priority, UnknownPriority};

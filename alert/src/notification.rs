@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alert, Fingerprint, Priority, Storm};
+use crate::{Alert, Fingerprint, Lane, Priority, Storm};
 
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -105,14 +105,20 @@ pub struct Notification {
     pub labels: BTreeMap<String, String>,
     /// The most severe priority in the group.
     pub priority: Priority,
-    /// The highest score in the group.
+    /// The highest score of its findings, as they are now.
     pub score: u8,
-    /// Alerts in the group, duplicates included.
+    /// How soon it is delivered, by priority and score; absent in what an earlier version made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
+    /// Alerts in the group, duplicates included, but for those this output is not told of.
     pub alerts_count: u64,
     /// Alerts since the group's last notification to this output.
     pub alerts_new_count: u64,
-    /// Findings in the group; may be more than are listed.
+    /// Findings in the group that are not hidden; may be more than are listed.
     pub findings_count: u64,
+    /// Further ones that a silence, a window or an inhibition hides.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub findings_hidden_count: u64,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub created: Timestamp,
@@ -123,9 +129,18 @@ pub struct Notification {
     pub storm: Option<Storm>,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Notification {
     /// Returns the finding to show first, if the group still has one.
     pub fn top(&self) -> Option<&Finding> {
         self.findings.first()
+    }
+
+    /// Returns how soon it is delivered.
+    pub fn lane(&self) -> Lane {
+        self.lane.unwrap_or(Lane::of(self.priority))
     }
 }

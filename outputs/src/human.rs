@@ -39,7 +39,8 @@ impl Line {
         let mut lines: Vec<String> =
             notification.findings.iter().map(|finding| self.of_finding(finding)).collect();
         let left = notification.findings_count.saturating_sub(notification.findings.len() as u64);
-        if lines.is_empty() || left > 0 || notification.state == GroupState::Closed {
+        let hidden = notification.findings_hidden_count;
+        if lines.is_empty() || left > 0 || hidden > 0 || notification.state == GroupState::Closed {
             lines.push(self.of_rest(notification, left));
         }
         lines.join("\n")
@@ -50,7 +51,12 @@ impl Line {
             GroupState::Open => "open",
             GroupState::Closed => "closed",
         };
-        let more = if left > 0 { format!(", {left} findings not listed") } else { String::new() };
+        let counted = |count, what| match count {
+            0 => String::new(),
+            count => format!(", {count} findings {what}"),
+        };
+        let more =
+            counted(left, "not listed") + &counted(notification.findings_hidden_count, "hidden");
         format!(
             "{}  {:<9}  group {} {state}, {} alerts{more}",
             self.time(notification.created),

@@ -16,6 +16,7 @@ use crate::record::Record;
 
 mod about;
 mod arrival;
+mod attack;
 mod clock;
 mod config;
 mod decision;
@@ -63,7 +64,9 @@ mod window;
 pub(crate) mod tests;
 
 pub use about::ABOUT_OUTPUT;
-pub use config::{Criticality, FingerprintRule, Limits, PipelineConfig, Route, ScoreConfig};
+pub use config::{
+    FingerprintRule, LaneScores, Limits, PipelineConfig, Route, ScoreConfig, ScoreRule,
+};
 pub use decision::{
     AlertDecision, CloseReason, Decision, DecisionKind, Notified, NotifyReason, Reason, ReasonKind,
     Routing, Verdict, Withheld,
@@ -113,7 +116,7 @@ pub struct Pipeline {
     seen: seen::Seen,
     /// Fingerprints of findings that closed.
     known: seen::Seen,
-    chains: score::Chains,
+    chains: attack::Chains,
     silences: silence::Silences,
     windows: window::Windows,
     storms: storm::Storms,

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 pub const VERSION: u32 = 1;
 
 /// Returns the context of one notification: its own keys, `version`, and `top`, which is the first
-/// finding or null. `storm` is null if it is none. Every sample has `tags` and `fields`, if only empty ones, and every finding an
-/// `ended`, if only null.
+/// finding or null. `storm` is null if it is none; `lane` and `findings_hidden_count` are always there.
+/// Every sample has `tags` and `fields`, if only empty ones, and every finding an `ended`, if only
+/// null.
 pub fn of(notification: &Notification) -> Value {
     let mut context = match serde_json::to_value(notification) {
         Ok(Value::Object(context)) => context,
@@ -34,6 +35,8 @@ pub fn of(notification: &Notification) -> Value {
     let top = context.get("findings").and_then(|findings| findings.get(0)).cloned();
     context.insert("top".into(), top.unwrap_or(Value::Null));
     context.insert("version".into(), VERSION.into());
+    context.insert("lane".into(), notification.lane().name().into());
+    context.entry("findings_hidden_count").or_insert(0.into());
     Value::Object(context)
 }
 
@@ -46,6 +49,15 @@ mod tests {
     fn the_top_finding_is_null_when_there_is_none() {
         assert_eq!(of(&samples::empty())["top"], Value::Null);
         assert_eq!(of(&samples::typical())["top"]["sample"]["rule"], "Shell in a container");
+    }
+
+    #[test]
+    fn the_lane_and_the_hidden_are_there_even_when_an_earlier_version_made_it() {
+        let context = of(&samples::typical());
+        assert_eq!(
+            (&context["lane"], &context["findings_hidden_count"]),
+            (&"elevated".into(), &0.into())
+        );
     }
 
     #[test]

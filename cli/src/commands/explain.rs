@@ -72,12 +72,16 @@ fn sentences(decision: &Decision) -> Vec<String> {
         DecisionKind::Notified(made) => {
             let replaced =
                 made.replaces.map(|old| format!(", in place of {old}")).unwrap_or_default();
+            let lane = made.lane.map(|lane| format!(", {} by score {}", lane.name(), made.score));
+            let hidden = (made.hidden > 0).then(|| format!(", {} findings hidden", made.hidden));
             vec![format!(
-                "notified   {at} {} for {} of {} alerts, {}{replaced}",
+                "notified   {at} {} for {} of {} alerts, {}{}{}{replaced}",
                 made.notification,
                 print::plain(&made.output),
                 made.alerts,
                 format!("{:?}", made.why).to_lowercase(),
+                lane.unwrap_or_default(),
+                hidden.unwrap_or_default(),
             )]
         }
         DecisionKind::Withheld(withheld) => vec![format!(

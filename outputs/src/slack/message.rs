@@ -171,9 +171,13 @@ fn facts(notification: &Notification, fields: &[String]) -> Vec<Text> {
 }
 
 fn count(notification: &Notification) -> String {
-    match notification.findings_count {
+    let told = match notification.findings_count {
         0 | 1 => notification.alerts_count.to_string(),
         findings => format!("{} in {findings} findings", notification.alerts_count),
+    };
+    match notification.findings_hidden_count {
+        0 => told,
+        hidden => format!("{told}, {hidden} more hidden"),
     }
 }
 

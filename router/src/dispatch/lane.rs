@@ -1,37 +1,14 @@
 //! Which of the waiting notifications goes next: the more severe ones, and now and then another, so
 //! that a storm of severe ones cannot keep the rest back for ever.
 
-use alert::Priority;
+use alert::Lane;
 
-/// A class of notifications in a queue. The first one goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Lane {
-    /// Critical and above.
-    Urgent,
-    /// Warning and Error.
-    Elevated,
-    /// Everything else.
-    Ordinary,
-}
-
-impl Lane {
-    pub(crate) const ALL: [Self; 3] = [Self::Urgent, Self::Elevated, Self::Ordinary];
-
-    pub(crate) fn of(priority: Priority) -> Self {
-        match priority {
-            Priority::Critical | Priority::Alert | Priority::Emergency => Self::Urgent,
-            Priority::Warning | Priority::Error => Self::Elevated,
-            Priority::Debug | Priority::Informational | Priority::Notice => Self::Ordinary,
-        }
-    }
-
-    /// Returns how many of a full round are this lane's, while all lanes have something.
-    const fn share(self) -> u8 {
-        match self {
-            Self::Urgent => 16,
-            Self::Elevated => 4,
-            Self::Ordinary => 1,
-        }
+/// Returns how many of a full round are a lane's, while all lanes have something.
+const fn share(lane: Lane) -> u8 {
+    match lane {
+        Lane::Urgent => 16,
+        Lane::Elevated => 4,
+        Lane::Ordinary => 1,
     }
 }
 
@@ -43,7 +20,7 @@ pub(crate) struct Turn {
 
 impl Turn {
     pub(crate) fn new() -> Self {
-        Self { left: Lane::ALL.map(Lane::share) }
+        Self { left: Lane::ALL.map(share) }
     }
 
     /// Returns the lane to take from, of those that have something.
@@ -51,7 +28,7 @@ impl Turn {
         let first = Lane::ALL.into_iter().find(|lane| has(*lane))?;
         let turn = Lane::ALL.into_iter().find(|lane| has(*lane) && self.left[*lane as usize] > 0);
         let lane = turn.unwrap_or_else(|| {
-            self.left = Lane::ALL.map(Lane::share);
+            self.left = Lane::ALL.map(share);
             first
         });
         self.left[lane as usize] -= 1;

@@ -10,16 +10,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use alert::{GroupId, Notification, NotificationId};
+use alert::{GroupId, Lane, Notification, NotificationId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::HumanBytes;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{
-    lane::{Lane, Turn},
-    size::size,
-};
+use super::{lane::Turn, size::size};
 
 /// Bounds of one output's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -242,7 +239,7 @@ impl State {
             return Pushed::Known;
         }
         let bytes = size(&notification);
-        let lane = Lane::of(notification.priority);
+        let lane = notification.lane();
         let mut job = Job { notification, queued: now, attempts: 0, first_attempt: None, bytes };
         if let Some(old) = self.waiting.get(&group) {
             if old.job.notification.id == job.notification.id {
@@ -288,7 +285,7 @@ impl State {
     /// Puts a waiting group where it belongs now.
     fn requeue(&mut self, group: GroupId) {
         let Some(waiting) = self.waiting.get(&group) else { return };
-        let (ticket, lane) = (waiting.ticket, Lane::of(waiting.job.notification.priority));
+        let (ticket, lane) = (waiting.ticket, waiting.job.notification.lane());
         if let Some(job) = self.take(group) {
             self.insert_at(job, ticket, self.place(group, lane));
         }
@@ -333,7 +330,7 @@ impl State {
             Some((lane, *ticket, *group))
         });
         let delayed = self.delayed.iter().filter_map(|((_, ticket), group)| {
-            let lane = Lane::of(self.waiting.get(group)?.job.notification.priority);
+            let lane = self.waiting.get(group)?.job.notification.lane();
             Some((lane, *ticket, *group))
         });
         let least = ready.chain(delayed).max_by_key(|(lane, ticket, _)| (*lane, *ticket));
@@ -366,9 +363,11 @@ mod tests {
             labels: BTreeMap::new(),
             priority,
             score: 0,
+            lane: None,
             alerts_count: 1,
             alerts_new_count: 1,
             findings_count: 1,
+            findings_hidden_count: 0,
             first_seen: Timestamp::UNIX_EPOCH,
             last_seen: Timestamp::UNIX_EPOCH,
             created: Timestamp::UNIX_EPOCH,

@@ -48,13 +48,15 @@ impl Pipeline {
             Verdict::Suppressed(reason) => self.totals.suppressed[reason.kind() as usize] += 1,
         }
         let live = slot.and_then(|slot| self.findings.get(slot));
+        let score = live.map(|live| live.score_at(self.clock.now(), &self.config.score));
+        let (score, score_items) = score.map_or_else(nothing, |score| (score.points, score.items));
         let decision = AlertDecision {
             alert: alert.id,
             fingerprint: identity.fingerprint,
             fingerprint_fields: identity.fields,
             finding_count: live.map_or(0, |live| live.count),
-            score: live.map_or(0, |live| live.score.points),
-            score_items: live.map_or_else(no_items, |live| live.score.items.clone()),
+            score,
+            score_items,
             verdict,
             window: live.filter(|_| is_new).and_then(|live| live.marked.clone()),
             routes,
@@ -83,7 +85,7 @@ impl Pipeline {
                     live.priority = alert.priority;
                     let subject = subject(alert, live.fingerprint, live.count);
                     live.score =
-                        score::score(&self.config.score, &subject, live.tactics.into(), live.rare);
+                        score::score(&self.config.score, &subject, live.tactics, live.rare);
                 }
             }
             return (slot, ended);
@@ -125,7 +127,7 @@ impl Pipeline {
             marked: None,
             parts: None,
             rare,
-            tactics: tactics as u8,
+            tactics,
             count: 1,
             first_seen: self.wall(),
             last_seen: now,
@@ -375,6 +377,6 @@ pub(super) fn subject(alert: &Alert, fingerprint: Fingerprint, count: u64) -> Su
     Subject { count: Some(count), fingerprint: Some(fingerprint), ..Subject::new(alert) }
 }
 
-fn no_items() -> Arc<[ScoreItem]> {
-    Arc::default()
+fn nothing() -> (u8, Arc<[ScoreItem]>) {
+    (0, Arc::default())
 }

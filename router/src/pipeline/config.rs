@@ -1,5 +1,8 @@
 //! Everything that shapes decisions, as a person writes it.
 
+use std::time::Duration;
+
+use alert::{Lane, Priority};
 use rules::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -122,18 +125,57 @@ pub struct FingerprintRule {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScoreConfig {
-    /// All that match count.
-    pub criticality: Vec<Criticality>,
-    /// Added when a workload shows three or more ATT&CK tactics within an hour.
+    /// How much what it is about matters. All that match count, here and in the other lists.
+    pub criticality: Vec<ScoreRule>,
+    /// How exposed what it is about is: privileged, in the host's namespaces, reached from outside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exposure: Vec<ScoreRule>,
+    /// How much who sent it is trusted: `saker.sender` is its name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sender_trust: Vec<ScoreRule>,
+    /// Added when a workload went through three or more ATT&CK tactics in their order within an hour.
     pub chain_points: u8,
     /// Added when this fingerprint was not seen before.
     pub rarity_points: u8,
+    /// While a finding is not seen, what its score has above its priority's own points halves in this
+    /// time. `0s`: it does not.
+    pub half_life: HumanDuration,
+    /// From which score on a notification is delivered before others.
+    pub lanes: LaneScores,
+}
+
+/// The least score of each lane. What is Critical or above is urgent whatever its score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LaneScores {
+    pub urgent: u8,
+    /// What has less is ordinary.
+    pub elevated: u8,
+}
+
+impl LaneScores {
+    /// Returns the lane of what has this priority and score.
+    pub(super) fn lane(self, priority: Priority, score: u8) -> Lane {
+        if priority >= Priority::Critical || score >= self.urgent {
+            Lane::Urgent
+        } else if score >= self.elevated {
+            Lane::Elevated
+        } else {
+            Lane::Ordinary
+        }
+    }
+}
+
+impl Default for LaneScores {
+    fn default() -> Self {
+        Self { urgent: 80, elevated: 40 }
+    }
 }
 
 /// Points for alerts of which a condition holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Criticality {
+pub struct ScoreRule {
     #[serde(rename = "match")]
     #[schemars(with = "String")]
     pub condition: Condition,
@@ -172,7 +214,15 @@ pub struct Limits {
 
 impl Default for ScoreConfig {
     fn default() -> Self {
-        Self { criticality: Vec::new(), chain_points: 15, rarity_points: 5 }
+        Self {
+            criticality: Vec::new(),
+            exposure: Vec::new(),
+            sender_trust: Vec::new(),
+            chain_points: 15,
+            rarity_points: 5,
+            half_life: HumanDuration(Duration::from_secs(3600)),
+            lanes: LaneScores::default(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::{fmt, sync::Arc};
 
-use alert::{AlertId, Fingerprint, GroupId, GroupState, NotificationId, Priority, ScoreItem};
+use alert::{AlertId, Fingerprint, GroupId, GroupState, Lane, NotificationId, Priority, ScoreItem};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -371,6 +371,13 @@ impl ReasonKind {
     }
 }
 
+impl Notified {
+    /// Returns how soon it is delivered.
+    pub fn lane(&self) -> Lane {
+        self.lane.unwrap_or(Lane::of(self.priority))
+    }
+}
+
 /// A notification was made. It covers the alerts that were routed to its group and output from
 /// sequence `first` to `last`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -385,7 +392,16 @@ pub struct Notified {
     /// Routed alerts it covers; 0 when it only tells new counts or the group's end.
     pub alerts: u64,
     pub findings: u64,
+    /// Those of `findings` that it says nothing of, as something hides them.
+    #[serde(default)]
+    pub hidden: u64,
     pub priority: Priority,
+    /// The highest score of what it tells of, and how soon it is delivered for it; 0 and absent in
+    /// what an earlier version decided.
+    #[serde(default)]
+    pub score: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
     pub state: GroupState,
     pub why: NotifyReason,
     /// The older, undelivered notification of the same group and output it takes the place of.

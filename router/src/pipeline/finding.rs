@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{
     clock::{self, Clock},
+    config::ScoreConfig,
     hide::{self, Hidden},
     inhibit::Parts,
     maintenance,
@@ -38,7 +39,7 @@ pub(super) struct Live {
     pub(super) parts: Option<Box<Parts>>,
     /// It was not seen before it opened.
     pub(super) rare: bool,
-    /// ATT&CK tactics its workload had shown when it opened.
+    /// ATT&CK tactics its workload had gone through when it opened.
     pub(super) tactics: u8,
     pub(super) count: u64,
     /// By the wall clock; everything else is in the pipeline's time.
@@ -57,6 +58,7 @@ pub(super) struct Live {
     pub(super) ended: Option<Timestamp>,
     /// When its timer is set for.
     pub(super) close_at: Option<Timestamp>,
+    /// As of its last alert.
     pub(super) score: Score,
     /// The first alert, as JSON.
     pub(super) sample: Box<RawValue>,
@@ -112,8 +114,28 @@ impl Live {
         self.is_firing() && self.starts.is_none_or(|starts| starts <= ends)
     }
 
+    /// Returns for how long it has not been seen. What goes on until its end is seen all along.
+    fn unseen(&self, now: Timestamp) -> Duration {
+        if self.is_firing() {
+            return Duration::ZERO;
+        }
+        let last = self.ended.map_or(self.last_seen, |ended| ended.max(self.last_seen));
+        Duration::try_from(now.duration_since(last)).unwrap_or_default()
+    }
+
+    /// Returns its score as it is now.
+    pub(super) fn score_at(&self, now: Timestamp, config: &ScoreConfig) -> Score {
+        self.score.after(self.unseen(now), config.half_life.0, self.priority)
+    }
+
+    /// Returns the points of its score as it is now.
+    pub(super) fn points_at(&self, now: Timestamp, config: &ScoreConfig) -> u8 {
+        self.score.points_after(self.unseen(now), config.half_life.0, self.priority)
+    }
+
     /// Returns it as the world sees it.
-    pub(super) fn view(&self, clock: &Clock) -> Option<Finding> {
+    pub(super) fn view(&self, config: &ScoreConfig, clock: &Clock) -> Option<Finding> {
+        let Score { points, items } = self.score_at(clock.now(), config);
         let mut sample: Alert = serde_json::from_str(self.sample.get()).ok()?;
         maintenance::mark_sample(&mut sample, self.marked.as_deref());
         Some(Finding {
@@ -122,8 +144,8 @@ impl Live {
             first_seen: self.first_seen,
             last_seen: clock.wall(self.last_seen).max(self.first_seen),
             ended: self.ended.and(self.ends).map(|ends| ends.max(self.first_seen)),
-            score: self.score.points,
-            score_items: self.score.items.to_vec(),
+            score: points,
+            score_items: items.to_vec(),
             sample,
         })
     }

@@ -73,7 +73,10 @@ pub(super) struct Lane {
     /// wrote has none of the alerts it counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) untold: Vec<Untold>,
-    /// Alerts of the group at the last notification.
+    /// Alerts of the group that were withheld from it. Those that return count anew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) withheld: u64,
+    /// Alerts of the group, apart from those, at the last notification.
     pub(super) told: u64,
     /// Receipt of the last delivered notification.
     pub(super) receipt: Option<Box<Receipt>>,
@@ -88,6 +91,10 @@ pub(super) struct Untold {
     pub(super) is_alert: bool,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Lane {
     pub(super) fn new(output: u16) -> Self {
         Self {
@@ -100,6 +107,7 @@ impl Lane {
             first: 0,
             last: 0,
             untold: Vec::new(),
+            withheld: 0,
             told: 0,
             receipt: None,
         }

@@ -41,6 +41,9 @@ pub(super) struct Hidden {
     pub(super) reason: Reason,
     /// Its alerts that nobody was told of for this.
     pub(super) alerts: u64,
+    /// Journal sequence of the last of them that was withheld: further outputs withhold the same.
+    #[serde(default)]
+    withheld_upto: u64,
     /// When it is judged again, as what hid it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) judge_at: Option<Timestamp>,
@@ -62,7 +65,7 @@ pub(super) fn read_hidden<'de, D: Deserializer<'de>>(
         // Which silence it was is not known: its next alert tells of it.
         Written::Silenced(true) => {
             let reason = Reason::Silence(SilenceId(String::new()));
-            Some(Box::new(Hidden { reason, alerts: 0, judge_at: None }))
+            Some(Box::new(Hidden { reason, alerts: 0, withheld_upto: 0, judge_at: None }))
         }
     })
 }
@@ -118,6 +121,9 @@ impl HiddenBy {
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
     alerts: u64,
+    /// Those of them that come after this one.
+    fresh: u64,
+    after: u64,
     first: u64,
     last: u64,
 }
@@ -132,6 +138,7 @@ impl Span {
             self.first = sequence;
         }
         self.alerts += 1;
+        self.fresh += u64::from(sequence > self.after);
         self.last = sequence;
     }
 }
@@ -161,7 +168,7 @@ impl Pipeline {
         }
         match reason {
             Some(reason) => {
-                self.set_hidden(slot, &reason, 1);
+                self.set_hidden(slot, &reason, 1, 0);
                 Err(reason)
             }
             None => Ok(self.unhide(slot).is_some()),
@@ -182,13 +189,23 @@ impl Pipeline {
         self.inhibitions.inhibitor(live.fingerprint, live.parts.as_ref()?)
     }
 
-    /// Notes that a finding is hidden, with so many more alerts of it.
-    fn set_hidden(&mut self, slot: u32, reason: &Reason, alerts: u64) {
-        let before = self.unhide(slot).map_or(0, |hidden| hidden.alerts);
+    /// Notes that a finding is hidden, with so many more alerts of it, the last withheld of them with
+    /// this sequence.
+    fn set_hidden(&mut self, slot: u32, reason: &Reason, alerts: u64, withheld_upto: u64) {
+        let before =
+            self.unhide(slot).map_or((0, 0), |hidden| (hidden.alerts, hidden.withheld_upto));
         let Some(live) = self.findings.get_mut(slot) else { return };
-        let hidden = Hidden { reason: reason.clone(), alerts: before + alerts, judge_at: None };
+        let (alerts, withheld_upto) = (before.0 + alerts, before.1.max(withheld_upto));
+        let hidden = Hidden { reason: reason.clone(), alerts, withheld_upto, judge_at: None };
         live.hidden = Some(Box::new(hidden));
         self.hidden_by.insert(reason, live.fingerprint);
+    }
+
+    /// Returns up to where the alerts of a finding that were withheld are counted.
+    fn withheld_upto(&self, fingerprint: Fingerprint) -> u64 {
+        let slot = self.by_fingerprint.get(&fingerprint);
+        let live = slot.and_then(|slot| self.findings.get(*slot));
+        live.and_then(|live| live.hidden.as_ref()).map_or(0, |hidden| hidden.withheld_upto)
     }
 
     /// Notes that a finding is not hidden, and returns what hid it.
@@ -265,11 +282,12 @@ impl Pipeline {
         };
         let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get()) else { return };
         let alert = Alert { priority: live.priority, ..sample };
-        let (count, score) = (live.count, live.score.points);
+        let score = live.points_at(self.clock.now(), &self.config.score);
+        let count = live.count;
         let subject =
             Subject { score: Some(score), ..arrival::subject(&alert, fingerprint, count) };
         if let Some(reason) = self.hides(slot, &subject) {
-            self.set_hidden(slot, &reason, hidden.alerts);
+            self.set_hidden(slot, &reason, hidden.alerts, hidden.withheld_upto);
             return;
         }
         let mut taken = mem::take(&mut self.taken);
@@ -323,7 +341,8 @@ impl Pipeline {
         if began && let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get()) {
             let alert = Alert { priority: live.priority, ..sample };
             let subject = arrival::subject(&alert, live.fingerprint, live.count);
-            return self.hides(slot, &Subject { score: Some(live.score.points), ..subject });
+            let score = live.points_at(self.clock.now(), &self.config.score);
+            return self.hides(slot, &Subject { score: Some(score), ..subject });
         }
         self.inhibitor(slot).map(Reason::Inhibited)
     }
@@ -369,27 +388,29 @@ impl Pipeline {
         }
         let mut by_finding: BTreeMap<Fingerprint, Span> = BTreeMap::new();
         for entry in &untold {
-            by_finding.entry(entry.finding).or_default().add(entry);
+            let span = || Span { after: self.withheld_upto(entry.finding), ..Span::default() };
+            by_finding.entry(entry.finding).or_insert_with(span).add(entry);
         }
         let mut returns = false;
         for (fingerprint, span) in by_finding {
-            let Span { alerts, first, last } = span;
+            let Span { alerts, fresh, first, last, .. } = span;
             let member = self.by_fingerprint.get(&fingerprint).copied();
             let hidden = member.and_then(|slot| Some((slot, self.hides_since(slot)?)));
             let Some((member, reason)) = hidden else {
                 returns |= alerts == 0;
                 continue;
             };
-            self.set_hidden(member, &reason, alerts);
+            self.set_hidden(member, &reason, fresh, last);
             if alerts == 0 {
                 continue;
             }
             if let Some(group) = self.groups.get_mut(slot) {
                 group.lanes[index].waiting -= alerts;
+                group.lanes[index].withheld += alerts;
             }
             match &reason {
-                Reason::Silence(id) => self.silences.count(id, alerts),
-                Reason::Window(name) => self.windows.count(name, alerts),
+                Reason::Silence(id) => self.silences.count(id, fresh),
+                Reason::Window(name) => self.windows.count(name, fresh),
                 _ => {}
             }
             let ledger = self.destinations.ledger(output);
@@ -422,7 +443,8 @@ impl Pipeline {
             let Ok(alert) = serde_json::from_str::<Alert>(live.sample.get()) else { continue };
             let alert = Alert { priority: live.priority, ..alert };
             let subject = arrival::subject(&alert, live.fingerprint, live.count);
-            let subject = Subject { score: Some(live.score.points), ..subject };
+            let score = live.points_at(self.clock.now(), &self.config.score);
+            let subject = Subject { score: Some(score), ..subject };
             let facts = Facts::of(&alert);
             let parts = self.inhibitions.parts(&alert, &facts, &subject, |rule| moved.is_new(rule));
             if parts.is_empty() && live.parts.as_ref().is_none_or(|held| held.is_empty()) {

@@ -31,7 +31,7 @@ impl Pipeline {
             let slot = self.by_fingerprint.get(&fingerprint);
             let live = slot.and_then(|slot| self.findings.get(*slot));
             let mut subject = arrival::subject(alert, fingerprint, live.map_or(1, |it| it.count));
-            subject.score = live.map(|live| live.score.points);
+            subject.score = live.map(|live| live.points_at(self.clock.now(), &self.config.score));
             Judged {
                 matches: condition.is_none_or(|condition| condition.matches(&subject)),
                 silenced: self.silences.find(&subject, self.wall()).cloned(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alert::{GroupId, GroupState, Priority};
+use alert::{GroupId, GroupState, Lane};
 use hashbrown::HashSet;
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use super::{
 };
 
 impl Pipeline {
-    /// Fires every timer that is due. What is Critical or above comes first.
+    /// Fires every timer that is due. What is urgent comes first.
     pub(super) fn fire(&mut self, sequence: u64, effects: &mut Vec<Effect>) {
         let now = self.clock.now();
         let start = effects.len();
@@ -279,8 +279,7 @@ impl Pipeline {
 /// Puts what groups with something urgent are told of before the rest. A group's notifications keep
 /// their order: a later one takes the place of an earlier one.
 fn urgent_first(effects: &mut [Effect]) {
-    let urgent =
-        effects.iter().filter_map(notified).filter(|(_, priority)| *priority >= Priority::Critical);
+    let urgent = effects.iter().filter_map(notified).filter(|(_, lane)| *lane == Lane::Urgent);
     let urgent: HashSet<GroupId> = urgent.map(|(group, _)| group).collect();
     if !urgent.is_empty() {
         effects.sort_by_key(|effect| {
@@ -289,12 +288,12 @@ fn urgent_first(effects: &mut [Effect]) {
     }
 }
 
-/// Returns the group and the priority of a notification that is made or told of.
-fn notified(effect: &Effect) -> Option<(GroupId, Priority)> {
+/// Returns the group and the lane of a notification that is made or told of.
+fn notified(effect: &Effect) -> Option<(GroupId, Lane)> {
     match effect {
-        Effect::Notify(notification) => Some((notification.group, notification.priority)),
+        Effect::Notify(notification) => Some((notification.group, notification.lane())),
         Effect::Decided(Decision { kind: DecisionKind::Notified(notified), .. }) => {
-            Some((notified.group, notified.priority))
+            Some((notified.group, notified.lane()))
         }
         _ => None,
     }

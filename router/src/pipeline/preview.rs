@@ -78,7 +78,8 @@ impl Pipeline {
             let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get()) else { continue };
             let alert = Alert { priority: live.priority, ..sample };
             let subject = arrival::subject(&alert, live.fingerprint, live.count);
-            if !silence.matches(&Subject { score: Some(live.score.points), ..subject }) {
+            let score = live.points_at(self.clock.now(), &self.config.score);
+            if !silence.matches(&Subject { score: Some(score), ..subject }) {
                 continue;
             }
             preview.add(Preview {

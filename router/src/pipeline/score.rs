@@ -1,19 +1,17 @@
 //! How much a finding matters here and now: 0 to 100, itemised.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use alert::{Priority, ScoreItem};
-use hashbrown::HashMap;
-use jiff::Timestamp;
 use rules::Subject;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+use service::config::HumanDuration;
 
-use super::{clock, config::ScoreConfig};
+use super::{attack, config::ScoreConfig};
 
-/// Workloads whose tactics are remembered; beyond it the first seen is forgotten.
-const WORKLOADS_MAX: usize = 16_384;
-const CHAIN_WINDOW: Duration = Duration::from_secs(3600);
-const CHAIN_TACTICS_MIN: u32 = 3;
+const CHAIN_TACTICS_MIN: u8 = 3;
+/// Half-lives after which nothing is left of 100 points.
+const HALF_LIVES_MAX: u128 = 8;
 
 /// Points every priority starts from.
 const fn base(priority: Priority) -> i32 {
@@ -29,30 +27,6 @@ const fn base(priority: Priority) -> i32 {
     }
 }
 
-/// ATT&CK tactics by the tags rules carry. Version 19 split Defense Evasion into Stealth and
-/// Defense Impairment; all three names are one tactic here, so that old and new rules agree.
-const TACTICS: [&[&str]; 14] = [
-    &["mitre_reconnaissance"],
-    &["mitre_resource_development"],
-    &["mitre_initial_access"],
-    &["mitre_execution"],
-    &["mitre_persistence"],
-    &["mitre_privilege_escalation"],
-    &["mitre_defense_evasion", "mitre_stealth", "mitre_defense_impairment"],
-    &["mitre_credential_access"],
-    &["mitre_discovery"],
-    &["mitre_lateral_movement"],
-    &["mitre_collection"],
-    &["mitre_command_and_control"],
-    &["mitre_exfiltration"],
-    &["mitre_impact"],
-];
-
-fn tactics(tags: &[String]) -> u16 {
-    let named = |tag: &String| TACTICS.iter().position(|names| names.contains(&tag.as_str()));
-    tags.iter().filter_map(named).fold(0, |mask, tactic| mask | 1 << tactic)
-}
-
 /// A score and why it is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Score {
@@ -60,88 +34,75 @@ pub(super) struct Score {
     pub(super) items: Arc<[ScoreItem]>,
 }
 
-/// Returns the score of a finding's alert. `tactics` is how many its workload showed, `rare`
-/// whether its fingerprint is new.
-pub(super) fn score(
-    config: &ScoreConfig,
-    subject: &Subject<'_>,
-    tactics: u32,
-    rare: bool,
-) -> Score {
+impl Score {
+    /// Returns what is left of it when nothing came for so long: what is above its priority's own
+    /// points halves with every half-life, evenly in between.
+    pub(super) fn points_after(
+        &self,
+        unseen: Duration,
+        half_life: Duration,
+        priority: Priority,
+    ) -> u8 {
+        let floor = base(priority).clamp(0, 100) as u8;
+        let (unseen, half_life) = (unseen.as_millis(), half_life.as_millis());
+        if self.points <= floor || half_life == 0 || unseen == 0 {
+            return self.points;
+        }
+        let halved = unseen / half_life;
+        if halved >= HALF_LIVES_MAX {
+            return floor;
+        }
+        let above = u128::from(self.points - floor) * (2 * half_life - unseen % half_life);
+        let whole = (2 * half_life) << halved;
+        floor + ((2 * above + whole) / (2 * whole)) as u8
+    }
+
+    /// As [`Self::points_after`], with what time took as an item of its own.
+    pub(super) fn after(&self, unseen: Duration, half_life: Duration, priority: Priority) -> Self {
+        let points = self.points_after(unseen, half_life, priority);
+        if points == self.points {
+            return self.clone();
+        }
+        let unit = if unseen.as_secs() < 60 { 1 } else { 60 };
+        let unseen = HumanDuration(Duration::from_secs(unseen.as_secs() / unit * unit));
+        let reason = format!("not seen for {unseen}");
+        let taken = ScoreItem { reason, points: i32::from(points) - sum(&self.items) };
+        Self { points, items: self.items.iter().cloned().chain([taken]).collect() }
+    }
+}
+
+fn sum(items: &[ScoreItem]) -> i32 {
+    items.iter().map(|item| item.points).sum()
+}
+
+/// Returns the score of a finding's alert. `tactics` is how many its workload went through in order,
+/// `rare` whether its fingerprint is new.
+pub(super) fn score(config: &ScoreConfig, subject: &Subject<'_>, tactics: u8, rare: bool) -> Score {
     let mut items = Vec::with_capacity(2);
     let priority = subject.alert.priority;
     items.push(ScoreItem { reason: format!("priority {priority}"), points: base(priority) });
-    for rule in &config.criticality {
-        if rule.condition.matches(subject) {
-            let reason = rule.reason.as_deref().unwrap_or(rule.condition.text()).to_owned();
+    let lists = [
+        ("", &config.criticality),
+        ("exposure: ", &config.exposure),
+        ("sender: ", &config.sender_trust),
+    ];
+    for (about, rules) in lists {
+        for rule in rules.iter().filter(|rule| rule.condition.matches(subject)) {
+            let reason = rule.reason.as_deref().unwrap_or(rule.condition.text());
+            let reason = format!("{about}{reason}");
             items.push(ScoreItem { reason, points: rule.points.into() });
         }
     }
     if tactics >= CHAIN_TACTICS_MIN && config.chain_points > 0 {
-        let reason = format!("{tactics} ATT&CK tactics in this workload");
+        let version = attack::VERSION;
+        let reason = format!("{tactics} tactics of ATT&CK v{version} in order in this workload");
         items.push(ScoreItem { reason, points: config.chain_points.into() });
     }
     if rare && config.rarity_points > 0 {
         let reason = "not seen before".to_owned();
         items.push(ScoreItem { reason, points: config.rarity_points.into() });
     }
-    let sum: i32 = items.iter().map(|item| item.points).sum();
-    Score { points: sum.clamp(0, 100) as u8, items: items.into() }
-}
-
-/// The tactics each workload showed lately.
-#[derive(Debug, Default, Deserialize)]
-#[serde(from = "VecDeque<(u64, Chain)>")]
-pub(super) struct Chains {
-    order: VecDeque<u64>,
-    chains: HashMap<u64, Chain>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Chain {
-    tactics: u16,
-    since: Timestamp,
-}
-
-impl Chains {
-    /// Notes the tactics an alert's tags name and returns how many its workload showed within an
-    /// hour.
-    pub(super) fn observe(&mut self, workload: u64, tags: &[String], now: Timestamp) -> u32 {
-        let tactics = tactics(tags);
-        if tactics == 0 {
-            return 0;
-        }
-        if !self.chains.contains_key(&workload) {
-            if self.order.len() >= WORKLOADS_MAX
-                && let Some(first) = self.order.pop_front()
-            {
-                self.chains.remove(&first);
-            }
-            self.order.push_back(workload);
-        }
-        let chain = self.chains.entry(workload).or_insert(Chain { tactics: 0, since: now });
-        if clock::after(chain.since, CHAIN_WINDOW) < now {
-            *chain = Chain { tactics: 0, since: now };
-        }
-        chain.tactics |= tactics;
-        chain.tactics.count_ones()
-    }
-}
-
-/// In the order they were first seen.
-impl Serialize for Chains {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.order.iter().map(|key| (key, self.chains.get(key))))
-    }
-}
-
-impl From<VecDeque<(u64, Chain)>> for Chains {
-    fn from(entries: VecDeque<(u64, Chain)>) -> Self {
-        Self {
-            order: entries.iter().map(|(key, _)| *key).collect(),
-            chains: entries.into_iter().collect(),
-        }
-    }
+    Score { points: sum(&items).clamp(0, 100) as u8, items: items.into() }
 }
 
 #[cfg(test)]
@@ -157,29 +118,63 @@ mod tests {
             score(&ScoreConfig::default(), &subject, tactics, rare)
         };
         let scored = check(&alert, 3, true);
-        let sum: i32 = scored.items.iter().map(|item| item.points).sum();
-        assert_eq!((i32::from(scored.points), scored.items.len()), (sum, 3));
+        assert_eq!((i32::from(scored.points), scored.items.len()), (sum(&scored.items), 3));
         alert.priority = Priority::Emergency;
         assert_eq!(check(&alert, 14, true).points, 100);
         assert_eq!(check(&alert, 2, false).points, 95);
     }
+    #[test]
+    fn what_lists_of_conditions_say_is_itemised_by_what_it_is_about() {
+        let config: ScoreConfig = serde_json::from_value(serde_json::json!({
+            "criticality": [{"match": "rule = \"test rule\"", "points": 7}],
+            "exposure": [
+                {"match": "container.privileged = true", "points": 10, "reason": "privileged"},
+                {"match": "rule = other", "points": 50},
+            ],
+            "sender_trust": [{"match": "saker.sender = lab", "points": -20}],
+            "rarity_points": 0,
+        }))
+        .unwrap();
+        let fields = serde_json::json!({"container.privileged": true, "saker.sender": "lab"});
+        let alert = alert_with(fields);
+        let scored = score(&config, &Subject::new(&alert), 0, false);
+        let items: Vec<_> =
+            scored.items.iter().map(|it| format!("{} {}", it.points, it.reason)).collect();
+        expect_test::expect![[r#"
+            40 priority Warning
+            7 rule = "test rule"
+            10 exposure: privileged
+            -20 sender: saker.sender = lab"#]]
+        .assert_eq(&items.join("\n"));
+        assert_eq!(scored.points, 37);
+    }
 
     #[test]
-    fn tactics_are_counted_per_workload_within_an_hour() {
-        let mut chains = Chains::default();
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let tags = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        assert_eq!(chains.observe(1, &tags(&["mitre_execution", "T1059"]), at(0)), 1);
-        assert_eq!(chains.observe(1, &tags(&["mitre_execution"]), at(1)), 1);
-        assert_eq!(chains.observe(1, &tags(&["mitre_stealth"]), at(2)), 2);
-        assert_eq!(chains.observe(1, &tags(&["mitre_defense_evasion"]), at(2)), 2);
-        assert_eq!(chains.observe(2, &tags(&["mitre_impact"]), at(2)), 1);
-        assert_eq!(chains.observe(1, &tags(&["mitre_impact"]), at(3)), 3);
-        assert_eq!(chains.observe(1, &tags(&["mitre_impact"]), at(4000)), 1);
-        assert_eq!(chains.observe(1, &[], at(4000)), 0);
-        for workload in 0..20_000 {
-            chains.observe(workload, &tags(&["mitre_impact"]), at(4001));
+    fn a_score_falls_to_what_its_priority_gives() {
+        let item = |points| ScoreItem { reason: String::new(), points };
+        let score = |items: &[i32]| {
+            let items: Arc<[ScoreItem]> = items.iter().map(|points| item(*points)).collect();
+            Score { points: sum(&items).clamp(0, 100) as u8, items }
+        };
+        let hour = Duration::from_secs(3600);
+        let after =
+            |score: &Score, hours: f64| score.after(hour.mul_f64(hours), hour, Priority::Warning);
+        let warning = score(&[40, 32]);
+        let points: Vec<u8> = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 6.0, 7.0, 1e9]
+            .map(|hours| after(&warning, hours).points)
+            .to_vec();
+        assert_eq!(points, [72, 64, 56, 52, 48, 44, 41, 41, 40, 40]);
+        let items = after(&warning, 2.0).items;
+        assert_eq!(items[2], ScoreItem { reason: "not seen for 2h".into(), points: -24 });
+        for score in [warning, score(&[40, -30]), score(&[40, 90]), score(&[40])] {
+            let mut last = score.points;
+            for minutes in (0..600).step_by(7) {
+                let now = score.after(Duration::from_secs(60 * minutes), hour, Priority::Warning);
+                assert!(now.points <= last && now.points >= score.points.min(40));
+                assert_eq!(i32::from(now.points), sum(&now.items).clamp(0, 100), "it adds up");
+                last = now.points;
+            }
+            assert_eq!(score.after(hour * 9, Duration::ZERO, Priority::Warning), score);
         }
-        assert_eq!(chains.order.len(), WORKLOADS_MAX);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use alert::{GroupId, Notification, NotificationId, Priority};
+use alert::{GroupId, Lane, Notification, NotificationId, Priority};
 use hashbrown::HashMap;
 use outputs::Receipt;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub(super) struct Letter {
     /// The notification's number in its group and output.
     pub(super) number: u32,
     pub(super) priority: Priority,
+    /// Absent in what an earlier version made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lane: Option<Lane>,
     /// Routed alerts it covers, and the first and last of their sequences.
     pub(super) alerts: u64,
     pub(super) first: u64,
@@ -50,6 +53,11 @@ impl Letter {
     /// Returns the notification.
     pub(super) fn read(&self) -> Option<Arc<Notification>> {
         serde_json::from_str(self.notification.get()).ok().map(Arc::new)
+    }
+
+    /// Returns how soon it is delivered.
+    pub(super) fn lane(&self) -> Lane {
+        self.lane.unwrap_or(Lane::of(self.priority))
     }
 }
 

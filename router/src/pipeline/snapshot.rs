@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Heard, Pipeline, PipelineConfig,
+    attack::Chains,
     clock::Clock,
     destination::Destinations,
     finding::{Live, Membership},
     group::Group,
     inhibit::Inhibitions,
-    score::Chains,
     seen::Seen,
     shelf::Letter,
     silence::Silences,

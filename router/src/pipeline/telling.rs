@@ -15,6 +15,17 @@ use super::{
 /// Findings a notification lists; its totals count all.
 const FINDINGS_LISTED_MAX: usize = 20;
 
+/// What of a group may be shown at one moment.
+#[derive(Clone)]
+struct Shown {
+    /// Its active findings with the highest scores, the newest of equals first.
+    findings: Vec<Finding>,
+    /// The highest score of all that are shown or could be.
+    score: u8,
+    /// Findings that are left out, as something hides them.
+    hidden: u64,
+}
+
 impl Pipeline {
     /// Makes the notifications of a group that are due.
     pub(super) fn flush(
@@ -31,14 +42,12 @@ impl Pipeline {
         let mut due = self.due(slot, now);
         due.retain(|index| !self.is_needless(slot, *index));
         let Some(group) = self.groups.get(slot) else { return };
-        if !due.is_empty() {
-            let mut findings = self.listed(slot, group);
-            for (left, index) in
-                due.iter().enumerate().map(|(done, index)| (due.len() - done, index))
-            {
-                let findings = if left == 1 { mem::take(&mut findings) } else { findings.clone() };
-                self.tell(sequence, slot, *index, state, findings, effects);
+        if let Some((last, others)) = due.split_last() {
+            let shown = self.shown(slot, group);
+            for index in others {
+                self.tell(sequence, slot, *index, state, shown.clone(), effects);
             }
+            self.tell(sequence, slot, *last, state, shown, effects);
         }
         self.schedule(slot);
     }
@@ -77,24 +86,30 @@ impl Pipeline {
         true
     }
 
-    /// Returns the group's active findings with the highest scores, the newest of equals first; those
-    /// that are hidden are left out.
-    fn listed(&self, at: u32, group: &Group) -> Vec<Finding> {
+    /// Returns what of a group may be shown now.
+    fn shown(&self, at: u32, group: &Group) -> Shown {
+        let (now, config) = (self.clock.now(), &self.config.score);
         let rank = |slot: &u32| {
             let live = self.findings.get(*slot)?;
-            Some((Reverse(live.score.points), Reverse(live.first_seen), live.fingerprint, *slot))
+            let points = live.points_at(now, config);
+            Some((Reverse(points), Reverse(live.first_seen), live.fingerprint, *slot))
         };
-        let mut ranked: Vec<_> = {
-            let left_out = |slot: &&u32| self.is_left_out(group, at, **slot);
-            let shown = group.members.iter().filter(|slot| !left_out(slot));
-            shown.filter_map(rank).collect()
-        };
+        let is_shown = |slot: &&u32| !self.is_left_out(group, at, **slot);
+        let mut ranked: Vec<_> = group.members.iter().filter(is_shown).filter_map(rank).collect();
+        let hidden = (group.members.len() - ranked.len()) as u64;
         if ranked.len() > FINDINGS_LISTED_MAX {
             ranked.select_nth_unstable(FINDINGS_LISTED_MAX);
             ranked.truncate(FINDINGS_LISTED_MAX);
         }
         ranked.sort_unstable();
-        ranked.iter().filter_map(|(.., slot)| self.findings.get(*slot)?.view(&self.clock)).collect()
+        let highest = ranked.first().map(|(Reverse(points), ..)| *points);
+        let view = |slot: u32| self.findings.get(slot)?.view(config, &self.clock);
+        Shown {
+            findings: ranked.iter().filter_map(|(.., slot)| view(*slot)).collect(),
+            // Without members it tells of what was.
+            score: highest.unwrap_or(group.score),
+            hidden,
+        }
     }
 
     /// Makes one notification, in place of an undelivered one of the same group and output.
@@ -104,11 +119,12 @@ impl Pipeline {
         slot: u32,
         index: usize,
         state: GroupState,
-        findings: Vec<Finding>,
+        Shown { findings, score, hidden }: Shown,
         effects: &mut Vec<Effect>,
     ) {
         let now = self.clock.now();
         let Some(group) = self.groups.get_mut(slot) else { return };
+        let urgency = self.config.score.lanes.lane(group.priority, score);
         let lane = &mut group.lanes[index];
         let findings = match self.destinations.is_told_of_ends(lane.output) {
             true => findings,
@@ -123,7 +139,8 @@ impl Pipeline {
         lane.notified_priority = lane.notified_priority.max(group.priority);
         let (waiting, first, last) = (mem::take(&mut lane.waiting), lane.first, lane.last);
         let told = replaced.as_ref().map_or(lane.told, |letter| letter.told);
-        lane.told = group.alerts;
+        let alerts_count = group.alerts.saturating_sub(lane.withheld);
+        lane.told = alerts_count;
         let (alerts, first, last) = match &replaced {
             Some(old) if old.alerts > 0 && waiting > 0 => (old.alerts + waiting, old.first, last),
             Some(old) if old.alerts > 0 => (old.alerts, old.first, old.last),
@@ -145,10 +162,12 @@ impl Pipeline {
             output: output.to_string(),
             labels: group.labels.clone(),
             priority: group.priority,
-            score: group.score,
-            alerts_count: group.alerts,
-            alerts_new_count: group.alerts.saturating_sub(told),
-            findings_count: group.findings,
+            score,
+            lane: Some(urgency),
+            alerts_count,
+            alerts_new_count: alerts_count.saturating_sub(told),
+            findings_count: group.findings.saturating_sub(hidden),
+            findings_hidden_count: hidden,
             first_seen: group.first_seen,
             last_seen: self.clock.wall(group.last_seen).max(group.first_seen),
             created: self.clock.wall(now),
@@ -164,6 +183,7 @@ impl Pipeline {
             output: output_number,
             number,
             priority: group.priority,
+            lane: Some(urgency),
             alerts,
             first,
             last,
@@ -181,7 +201,10 @@ impl Pipeline {
             last,
             alerts,
             findings: group.findings,
+            hidden,
             priority: group.priority,
+            score,
+            lane: Some(urgency),
             state,
             why,
             replaces: replaced.map(|letter| letter.id),
@@ -197,7 +220,7 @@ impl Pipeline {
         }
     }
 
-    /// Returns undelivered notifications, most severe first, then the oldest; each is only read when
+    /// Returns undelivered notifications, most urgent first, then the oldest; each is only read when
     /// it is asked for.
     pub(super) fn undelivered(
         &self,
@@ -205,7 +228,7 @@ impl Pipeline {
     ) -> impl Iterator<Item = Arc<Notification>> {
         let mut letters: Vec<&Letter> =
             self.pending.iter().filter(|letter| wanted(letter)).collect();
-        letters.sort_by_key(|letter| Reverse(letter.priority));
+        letters.sort_by_key(|letter| (letter.lane(), Reverse(letter.priority)));
         letters.into_iter().filter_map(Letter::read)
     }
 }

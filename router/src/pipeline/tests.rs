@@ -8,6 +8,7 @@ pub(crate) mod properties;
 mod reload;
 mod resolving;
 mod routing;
+mod scores;
 mod script;
 mod silences;
 mod speed;

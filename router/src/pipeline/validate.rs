@@ -18,6 +18,7 @@ use super::{
 /// Two notifications of a group closer than this are one's own denial of service.
 const GROUP_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const QUIET_MIN: Duration = Duration::from_secs(10);
+const HALF_LIFE_MIN: Duration = Duration::from_secs(60);
 /// Each is asked about every alert.
 const INHIBITIONS_MAX: usize = 1000;
 const NAME_BYTES_MAX: usize = 128;
@@ -250,11 +251,34 @@ impl Problems<'_> {
     }
 
     fn score(&mut self, config: &PipelineConfig) {
-        for (index, rule) in config.score.criticality.iter().enumerate() {
-            if !(-100..=100).contains(&rule.points) {
-                let path = format!("score.criticality[{index}].points");
-                self.add(path, "points are between -100 and 100", None);
+        let score = &config.score;
+        let lists = [
+            ("criticality", &score.criticality),
+            ("exposure", &score.exposure),
+            ("sender_trust", &score.sender_trust),
+        ];
+        for (name, rules) in lists {
+            for (index, rule) in rules.iter().enumerate() {
+                if !(-100..=100).contains(&rule.points) {
+                    let path = format!("score.{name}[{index}].points");
+                    self.add(path, "points are between -100 and 100", None);
+                }
             }
+        }
+        if !score.half_life.0.is_zero() && score.half_life.0 < HALF_LIFE_MIN {
+            let hint = Some("`0s`: scores stay as they are".to_owned());
+            let message = format!("it is at least {}s", HALF_LIFE_MIN.as_secs());
+            self.add("score.half_life".to_owned(), message, hint);
+        }
+        let lanes = score.lanes;
+        for (name, least) in [("urgent", lanes.urgent), ("elevated", lanes.elevated)] {
+            if !(1..=100).contains(&least) {
+                self.add(format!("score.lanes.{name}"), "a score is between 1 and 100", None);
+            }
+        }
+        if lanes.elevated > lanes.urgent {
+            let message = format!("it is at most urgent, {}", lanes.urgent);
+            self.add("score.lanes.elevated".to_owned(), message, None);
         }
     }
 

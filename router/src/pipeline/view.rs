@@ -33,6 +33,7 @@ pub struct GroupView {
     pub route: Arc<str>,
     pub labels: BTreeMap<String, String>,
     pub priority: Priority,
+    /// The highest one a finding of it had.
     pub score: u8,
     pub alerts_count: u64,
     pub findings_count: u64,
@@ -198,19 +199,21 @@ impl Pipeline {
         };
         let wanted = |live: &&Live| {
             query.rule.as_ref().is_none_or(|rule| **rule == *live.rule)
-                && live.score.points >= query.score_min
+                && live.points_at(self.clock.now(), &self.config.score) >= query.score_min
                 && query.priority_min.is_none_or(|priority| live.priority >= priority)
                 && group.is_none_or(|group| live.memberships.iter().any(|at| at.group == group))
         };
         let view = |slot: &u32| {
-            self.findings.get(*slot).filter(wanted).and_then(|it| it.view(&self.clock))
+            let live = self.findings.get(*slot).filter(wanted);
+            live.and_then(|it| it.view(&self.config.score, &self.clock))
         };
         Part::of(self.findings_opened.newest(query.page.after), query.page.limit, view)
     }
 
     /// Returns an open finding.
     pub fn finding(&self, fingerprint: Fingerprint) -> Option<Finding> {
-        self.findings.get(*self.by_fingerprint.get(&fingerprint)?)?.view(&self.clock)
+        let live = self.findings.get(*self.by_fingerprint.get(&fingerprint)?)?;
+        live.view(&self.config.score, &self.clock)
     }
 
     /// Returns the names of the fields an open finding's fingerprint was made of.

@@ -49,12 +49,12 @@ fn only_equal_fields_inhibit_and_an_absent_one_is_an_empty_one() {
         &[a_hides_b()],
         "a/shop@0 b/shop@1 b/bank@1 b@1 a@2 b:x@3",
         expect![[r#"
-        a/shop@0: all→soc
-        b/shop@1: inhibited:down
-        b/bank@1: all→soc
-        b@1: all→soc
-        a@2: N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1; all→soc
-        b:x@3: soc not told of 1: inhibited:down; N2 opened soc with 1; N2 is soc#1 [b×1] 2/2 new 2; inhibited:down"#]],
+            a/shop@0: all→soc
+            b/shop@1: inhibited:down
+            b/bank@1: all→soc
+            b@1: all→soc
+            a@2: N1 opened soc with 1; N1 is soc#1 [a×1] 1/1 new 1; all→soc
+            b:x@3: soc not told of 1: inhibited:down; N2 opened soc with 1; N2 is soc#1 [b×1] 1/1 new 1 1 hidden; inhibited:down"#]],
     );
 }
 

@@ -345,8 +345,10 @@ fn described(notification: &Notification) -> String {
         let over = if storm.ended.is_some() { " over" } else { "" };
         format!(" storm{over}:{}", rules.collect::<String>())
     });
+    let hidden = notification.findings_hidden_count;
+    let hidden = if hidden > 0 { format!(" {hidden} hidden") } else { String::new() };
     format!(
-        "{output}#{sequence}{closed} [{}] {findings_count}/{alerts_count} new {alerts_new_count}{}",
+        "{output}#{sequence}{closed} [{}] {findings_count}/{alerts_count} new {alerts_new_count}{hidden}{}",
         listed.join(" "),
         storm.unwrap_or_default()
     )

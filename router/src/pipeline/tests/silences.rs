@@ -136,6 +136,24 @@ fn silences_of_the_configuration_come_and_go_with_it() {
     );
 }
 
+#[test]
+fn an_alert_that_two_outputs_were_not_told_of_counts_once_when_it_is_told() {
+    check_with(
+        &[
+            json!({"outputs": ["soc", "stream"], "routes": [{"name": "all", "group_by": ["source"]}]}),
+        ],
+        "a@0 b@0 silence:a:60@1 tick@2 a@3 tick@60 tick@62",
+        expect![[r#"
+            a@0: all→soc+stream
+            b@0: all→soc+stream
+            silence:a:60@1: silence a added
+            tick@2: soc not told of 1: silence:a; stream not told of 1: silence:a; N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1 1 hidden; N2 opened stream with 1; N2 is stream#1 [b×1] 1/1 new 1 1 hidden
+            a@3: silence:a
+            tick@60: silence a expired after 2; 2 hidden by silence:a back to all→soc+stream
+            tick@62: N3 updated soc with 1 for N1; N3 is soc#2 [a×2 b×1] 2/3 new 3; N4 updated stream with 1 for N2; N4 is stream#2 [a×2 b×1] 2/3 new 3"#]],
+    );
+}
+
 /// Returns a configuration with one silence of these further keys, from the start on for a day.
 fn configured(keys: serde_json::Value) -> serde_json::Value {
     let mut silence = json!({
@@ -190,7 +208,7 @@ fn what_waits_to_be_told_is_hidden_by_a_silence_that_began_meanwhile() {
             silence:a:60@1: silence a added
             tick@2: soc not told of 1: silence:a; N1 opened soc with 1; N1 is soc#1 [b×1] 1/1 new 1
             tick@60: silence a expired after 1; 1 hidden by silence:a back to default→soc
-            tick@62: N2 opened soc with 0; N2 is soc#1 [a×1] 1/2 new 2"#]],
+            tick@62: N2 opened soc with 0; N2 is soc#1 [a×1] 1/1 new 1"#]],
     );
 }
 

@@ -34,7 +34,7 @@ fn a_window_suppresses_while_it_is_open_and_tells_of_what_is_active_after() {
             b@41: default→soc
             tick@43: N2 opened soc with 1; N2 is soc#1 [b×1] 1/1 new 1
             a@99: soc not told of 1: window:patch; window:patch
-            tick@100: window patch closed after 3; 1 hidden by window:patch back to default→soc; 2 hidden by window:patch back to default→soc; N3 updated soc with 1 for N1; N3 is soc#2 [a×1 a×3] 2/5 new 5
+            tick@100: window patch closed after 3; 1 hidden by window:patch back to default→soc; 2 hidden by window:patch back to default→soc; N3 updated soc with 1 for N1; N3 is soc#2 [a×1 a×3] 2/4 new 4
             a@100: duplicate"#]],
     );
 }
