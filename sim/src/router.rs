@@ -45,6 +45,24 @@ struct World {
     counts: BTreeMap<&'static str, u64>,
 }
 
+/// How much happens in a simulation. Most faults need little of it, and a small
+/// one costs a quarter of a large one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    lives_max: u64,
+    steps_max: u64,
+}
+
+impl Size {
+    const SMALL: Self = Self { lives_max: 2, steps_max: 12 };
+    const LARGE: Self = Self { lives_max: 4, steps_max: 40 };
+
+    /// Returns the size of one simulation: one in ten is large.
+    fn draw(chance: &mut Chance) -> Self {
+        if chance.percent(10) { Self::LARGE } else { Self::SMALL }
+    }
+}
+
 /// How a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -55,6 +73,7 @@ enum Ending {
 /// Runs one seed. Panics when something does not hold.
 pub fn simulate(seed: u64, show: Show) -> Outcome {
     let mut chance = Chance::new(seed);
+    let size = Size::draw(&mut chance);
     let mut world = World {
         machine: Arc::new(SimMachine::new(&mut chance)),
         outside: Arc::new(Outside::new(chance.split())),
@@ -68,8 +87,8 @@ pub fn simulate(seed: u64, show: Show) -> Outcome {
         counts: BTreeMap::new(),
         chance,
     };
-    for _ in 0..world.chance.within(1..=4) {
-        world.live();
+    for _ in 0..world.chance.within(1..=size.lives_max) {
+        world.live(size);
     }
     world.end_in_peace();
     Outcome { hash: world.trace.hash(), lines: world.trace.lines(), counts: world.counts }
@@ -90,7 +109,7 @@ impl World {
     }
 
     /// Starts the router, has things happen, and ends it.
-    fn live(&mut self) {
+    fn live(&mut self, size: Size) {
         if self.chance.percent(30) {
             self.machine.disk.crash_after(self.chance.within(1..=600));
         }
@@ -98,7 +117,7 @@ impl World {
         let runtime = self.runtime();
         runtime.block_on(async {
             let Some(mut life) = Life::start(self).await else { return };
-            for _ in 0..self.chance.within(5..=40) {
+            for _ in 0..self.chance.within(4..=size.steps_max) {
                 self.step(&life).await;
                 if self.machine.disk.is_off() {
                     return;

@@ -115,10 +115,10 @@ fn nothing_the_router_accepted_is_lost_and_nobody_hears_of_it_twice() {
         "400",
         "401",
     ];
-    every_seed_holds(Simulation::Router, 160, &expected);
+    every_seed_holds(Simulation::Router, 2000, &expected);
 }
 
 #[test]
 fn a_seed_of_the_router_replays_exactly() {
-    a_seed_replays_exactly(Simulation::Router, 6);
+    a_seed_replays_exactly(Simulation::Router, 20);
 }

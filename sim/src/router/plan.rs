@@ -51,7 +51,7 @@ impl Plan {
                 bytes_max: segment_bytes * chance.within(3..=20),
                 ..journal::Options::default()
             },
-            snapshot_records: chance.one_of([7, 40, 1000]),
+            snapshot_records: chance.one_of([12, 40, 1000]),
             queue_max: chance.within(1..=8) as usize,
             concurrency,
             retry,
