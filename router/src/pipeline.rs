@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use alert::{Fingerprint, GroupId, Notification, NotificationId};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use crate::record::Record;
@@ -138,6 +138,9 @@ pub struct Pipeline {
     findings_opened: roll::Roll<u32>,
     groups_opened: roll::Roll<u32>,
 
+    /// Groups that the record in hand opened; it may have closed them again.
+    opened: HashSet<GroupId>,
+
     // Kept to spare allocations.
     taken: Vec<Arc<route::Settings>>,
     key: String,
@@ -157,6 +160,7 @@ impl Pipeline {
 
     /// Applies one record and appends what follows from it to `effects`.
     pub fn apply(&mut self, sequence: u64, record: &Record, effects: &mut Vec<Effect>) {
+        self.opened.clear();
         if let Some(at) = record.at() {
             self.clock.advance(at);
             self.windows.refresh(self.clock.wall(self.clock.now()));

@@ -1,10 +1,12 @@
 //! The router: ingest, journal, pipeline and dispatch as they are, between senders and destinations
 //! that do what they like.
 
+mod hiding;
 mod life;
 mod machine;
 mod observer;
 mod outside;
+mod people;
 mod plan;
 mod receipts;
 mod senders;
@@ -18,6 +20,7 @@ use self::{
     machine::SimMachine,
     observer::Observer,
     outside::{Event, Outside, Weather},
+    people::People,
     plan::{OUTPUTS, Plan},
     receipts::{Bounds, Receipts},
     senders::Senders,
@@ -35,6 +38,7 @@ struct World {
     machine: Arc<SimMachine>,
     outside: Arc<Outside>,
     senders: Senders,
+    people: People,
     observer: Observer,
     receipts: Receipts,
     plan: Plan,
@@ -78,6 +82,7 @@ pub fn simulate(seed: u64, show: Show) -> Outcome {
         machine: Arc::new(SimMachine::new(&mut chance)),
         outside: Arc::new(Outside::new(chance.split())),
         senders: Senders::new(chance.split()),
+        people: People::default(),
         observer: Observer::new(SignedDuration::from_secs(30)),
         receipts: Receipts::default(),
         plan: Plan::new(&mut chance),
@@ -151,16 +156,17 @@ impl World {
     /// Lets something happen, and then some time pass.
     async fn step(&mut self, life: &Life) {
         match self.chance.below(100) {
-            0..45 => {
+            0..42 => {
                 let count = if self.chance.percent(8) { 30 } else { self.chance.within(1..=4) };
                 self.senders.write(count);
                 self.send(life);
             }
-            45..55 => self.send(life),
-            55..70 => self.change_weather(),
-            70..78 => self.change_disk(),
-            78..82 => self.set_clock(),
-            82..88 => self.replay(life),
+            42..50 => self.send(life),
+            50..62 => self.change_weather(),
+            62..69 => self.change_disk(),
+            69..73 => self.set_clock(),
+            73..78 => self.replay(life),
+            78..90 => self.ask(life),
             _ => self.pass_between(20_000, 200_000).await,
         }
         self.pass_between(0, 4000).await;
@@ -187,6 +193,9 @@ impl World {
         let chance = &mut self.chance;
         let weather = if chance.percent(30) {
             Weather::default()
+        } else if chance.percent(10) {
+            // Somebody took our credentials away.
+            Weather { denied: 1000, ..Weather::default() }
         } else {
             Weather {
                 hang: some(chance) / 2,
@@ -230,13 +239,20 @@ impl World {
     }
 
     fn replay(&mut self, life: &Life) {
-        let letters = self.observer.shadow.dead_letters(router::pipeline::Page::default()).items;
-        let Some(letter) = letters.get(self.chance.below(letters.len() as u64) as usize) else {
-            return;
-        };
-        let notification = letter.notification;
+        let letter = people::dead_letter(&mut self.chance, &self.observer.shadow);
+        let Some(notification) = letter else { return };
         self.say(format_args!("{notification} is asked for again"));
         life.replay(notification);
+    }
+
+    /// Somebody silences, holds maintenance, or gives a dead letter up.
+    fn ask(&mut self, life: &Life) {
+        let now = life.now();
+        let asked = self.people.decide(&mut self.chance, now, &self.observer.shadow);
+        if let Some(record) = asked {
+            self.say(format_args!("asked for: {record:?}"));
+            self.people.ask(record, life.handle());
+        }
     }
 
     /// Takes in what happened outside.
@@ -275,9 +291,12 @@ impl World {
         // A disk that fails keeps it where it was.
         life.cursor.commit(self.observer.position()).ok();
         self.compare(said);
-        life.check_bounds(&self.plan, &self.observer);
+        for what in life.check_bounds(&self.plan, &self.observer) {
+            self.count(what);
+        }
         assert!(!life.core.is_finished(), "the core ended by itself");
         if self.chance.percent(10) {
+            life.check_log(&self.observer);
             life.check_state(&self.observer).await;
         }
     }
@@ -288,6 +307,13 @@ impl World {
         }
         for number in std::mem::take(&mut self.acknowledged) {
             self.observer.check_acknowledged(&self.senders.post(number).ids);
+        }
+        for (sequence, record) in self.people.hear() {
+            self.count("people answered");
+            self.observer.check_answered(sequence, &record);
+        }
+        for what in std::mem::take(&mut self.observer.happened) {
+            self.count(what);
         }
         self.receipts.compare(&self.observer, &std::mem::take(&mut self.events));
         let bounds =
@@ -325,6 +351,7 @@ impl World {
                 self.observe(&life).await;
             }
             self.observer.check_ends();
+            life.check_log(&self.observer);
             life.check_state(&self.observer).await;
             life.stop(self).await;
         });

@@ -114,6 +114,19 @@ fn nothing_the_router_accepted_is_lost_and_nobody_hears_of_it_twice() {
         "429",
         "400",
         "401",
+        "people answered",
+        "silenced",
+        "under maintenance",
+        "inhibited",
+        "withheld",
+        "returned",
+        "silences that ran out",
+        "silences ended",
+        "windows that closed",
+        "dead letters given up",
+        "storms",
+        "storms that ended",
+        "looks at a disabled output",
     ];
     every_seed_holds(Simulation::Router, 2000, &expected);
 }

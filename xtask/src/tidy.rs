@@ -40,7 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("bench", &["agent", "alert", "journal", "router", "rules", "service"]),
     ("e2e", &["agent", "alert", "outputs", "response", "rules", "service", "templates"]),
-    ("sim", &["alert", "journal", "outputs", "router", "service", "templates"]),
+    ("sim", &["alert", "journal", "outputs", "router", "rules", "service", "templates"]),
     ("xtask", &[]),
 ];
 

@@ -307,7 +307,8 @@ impl Pipeline {
             self.close_group(sequence, oldest, CloseReason::Evicted, effects);
         }
         let key: Box<str> = self.key.as_str().into();
-        // The sequence is the generation: a group that closed and opens again is another one.
+        // The sequence is the generation: a group that closed and opens again is another one, also
+        // within one record.
         let id = (0..)
             .map(|attempt: u64| {
                 GroupId(group::digest64(&[
@@ -316,8 +317,9 @@ impl Pipeline {
                     &attempt.to_be_bytes(),
                 ]))
             })
-            .find(|id| !self.by_group.contains_key(id))
+            .find(|id| !self.by_group.contains_key(id) && !self.opened.contains(id))
             .unwrap_or(GroupId(sequence));
+        self.opened.insert(id);
         let now = self.clock.now();
         let place = self.groups_opened.next(sequence);
         let mut group = Group {

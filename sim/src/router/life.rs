@@ -9,11 +9,12 @@ use journal::{Cursor, Journal, OpenError as JournalError};
 use prometheus::Registry;
 use router::{
     core::{self, Core, Handle, OpenError, Sink},
-    dispatch::Dispatcher,
+    dispatch::{BreakerState, Dispatcher},
     ingest::{self, Ingest, IngestConfig, Stamp},
     live::Live,
     machine::Machine,
     metrics::{CoreMetrics, DispatchMetrics},
+    pipeline::Decision,
     record::Record,
 };
 use tokio::task::JoinHandle;
@@ -139,6 +140,16 @@ impl Life {
         Ok((core, handle))
     }
 
+    /// Returns what the clock shows.
+    pub(super) fn now(&self) -> Timestamp {
+        self.machine.now()
+    }
+
+    /// Returns what speaks to the core.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// Asks for a dead letter again; nobody waits for the answer.
     pub(super) fn replay(&self, notification: NotificationId) {
         let handle = self.handle.clone();
@@ -149,9 +160,13 @@ impl Life {
         });
     }
 
-    /// Everything is within its bounds.
-    pub(super) fn check_bounds(&self, plan: &Plan, observer: &Observer) {
+    /// Everything is within its bounds. Returns what is worth counting.
+    pub(super) fn check_bounds(&self, plan: &Plan, observer: &Observer) -> Vec<&'static str> {
+        let mut worth_counting = Vec::new();
         for output in self.dispatcher.status() {
+            if output.breaker == BreakerState::Disabled {
+                worth_counting.push("looks at a disabled output");
+            }
             // What was under way comes back to its place, also into a queue that filled meanwhile.
             assert!(output.queued <= plan.queue_max + plan.concurrency, "{output:?}");
             assert!(output.under_way <= plan.concurrency + SETTLING_MAX, "{output:?}");
@@ -163,7 +178,23 @@ impl Life {
         assert!(counts.groups <= limits.groups_max as u64, "{counts:?}");
         assert!(counts.pending <= limits.pending_max as u64, "{counts:?}");
         assert!(counts.dead_letters <= limits.dead_letters_max as u64, "{counts:?}");
-        assert!(counts.timers <= 2 * counts.groups + counts.findings + 20, "{counts:?}");
+        assert!(counts.timers <= 2 * counts.groups + 2 * counts.findings + 40, "{counts:?}");
+        worth_counting
+    }
+
+    /// The log that `explain` reads says what was decided, each decision once, in their order; some
+    /// may be missing, as it is not synced and its disk may be full.
+    pub(super) fn check_log(&self, observer: &Observer) {
+        let log = self.handle.decisions();
+        let Ok(mut reader) = log.read(log.range().start) else { return };
+        let mut decided = observer.decisions.iter();
+        while let Ok(Some(bytes)) = reader.next_bytes() {
+            let decision: Decision = serde_json::from_slice(&bytes).expect("a decision");
+            if decision.sequence >= observer.position() {
+                break;
+            }
+            assert!(decided.any(|known| *known == decision), "nobody decided {decision:?}");
+        }
     }
 
     /// The state is a function of the journal's records: what was restored and gone on with is what

@@ -6,14 +6,19 @@ use std::{
     sync::Arc,
 };
 
-use alert::{GroupId, NotificationId};
+use alert::{Fingerprint, GroupId, NotificationId};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use journal::{Journal, ReadError};
 use router::{
-    pipeline::{Decision, DecisionKind, Effect, Notified, NotifyReason, Pipeline, Verdict},
+    pipeline::{
+        Decision, DecisionKind, Effect, Notified, NotifyReason, Pipeline, ReasonKind, Verdict,
+        Withheld,
+    },
     record::Record,
 };
+
+use super::hiding::{Hiding, Moment};
 
 /// Records that arrive out of order by less do not count as a clock that was set back.
 const REORDER_MAX: SignedDuration = SignedDuration::from_secs(30);
@@ -36,6 +41,15 @@ pub(super) struct Told {
     pub(super) replayed: bool,
 }
 
+/// One alert that one output is to be told of.
+#[derive(Debug)]
+struct Routed {
+    sequence: u64,
+    fingerprint: Fingerprint,
+    group: GroupId,
+    output: Arc<str>,
+}
+
 /// The account of one output, counted from decisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count {
@@ -55,7 +69,14 @@ pub(super) struct Observer {
     decided: u64,
     pub(super) told: BTreeMap<NotificationId, Told>,
     counts: BTreeMap<Arc<str>, Count>,
-    routed: Vec<(u64, GroupId, Arc<str>)>,
+    routed: Vec<Routed>,
+    withheld: Vec<Withheld>,
+    suppressed: BTreeMap<ReasonKind, u64>,
+    /// Everything that was decided.
+    pub(super) decisions: Vec<Decision>,
+    hiding: Hiding,
+    /// What is worth counting, until somebody takes it.
+    pub(super) happened: Vec<&'static str>,
     windows: BTreeMap<(GroupId, Arc<str>), Timestamp>,
     interval_min: SignedDuration,
     /// Notifications that ended, and why those died that did; until somebody takes them.
@@ -75,6 +96,11 @@ impl Observer {
             told: BTreeMap::new(),
             counts: BTreeMap::new(),
             routed: Vec::new(),
+            withheld: Vec::new(),
+            suppressed: BTreeMap::new(),
+            decisions: Vec::new(),
+            hiding: Hiding::default(),
+            happened: Vec::new(),
             windows: BTreeMap::new(),
             interval_min,
             ended: Vec::new(),
@@ -120,6 +146,7 @@ impl Observer {
             *self.ids.entry(alert.id.as_u128()).or_default() += 1;
             self.alerts += 1;
         }
+        self.hiding.begin(&record);
         let mut effects = Vec::new();
         self.shadow.apply(sequence, &record, &mut effects);
         for effect in effects {
@@ -127,7 +154,13 @@ impl Observer {
                 self.decide(&record, decision, said);
             }
         }
+        self.hiding.check(self.moment());
         self.check_account();
+    }
+
+    /// Returns the time of the last record.
+    fn moment(&self) -> Moment {
+        Moment { now: self.now, wall: self.now.checked_sub(self.ahead).expect("a time") }
     }
 
     /// The pipeline's time: it never goes back, and goes on when the clock is set back.
@@ -141,14 +174,24 @@ impl Observer {
     }
 
     fn decide(&mut self, record: &Record, decision: Decision, said: &mut Vec<String>) {
+        self.hiding.decided(record, &decision.kind, self.moment());
+        self.happened.extend(worth_counting(&decision.kind));
+        self.decisions.push(decision.clone());
         match decision.kind {
             DecisionKind::Alert(alert) => {
                 self.decided += 1;
-                if alert.verdict == Verdict::Routed {
+                if let Verdict::Suppressed(reason) = &alert.verdict {
+                    *self.suppressed.entry(reason.kind()).or_default() += 1;
+                } else {
                     for routing in &alert.routes {
                         for output in routing.outputs.iter() {
                             let group = routing.group.expect("a group");
-                            self.routed.push((decision.sequence, group, output.clone()));
+                            self.routed.push(Routed {
+                                sequence: decision.sequence,
+                                fingerprint: alert.fingerprint,
+                                group,
+                                output: output.clone(),
+                            });
                             self.count(output).routed += 1;
                         }
                     }
@@ -191,6 +234,7 @@ impl Observer {
             }
             DecisionKind::Withheld(withheld) => {
                 self.count(&withheld.output).suppressed += withheld.alerts;
+                self.withheld.push(withheld);
             }
             _ => {}
         }
@@ -230,6 +274,10 @@ impl Observer {
         let ledger = self.shadow.ledger();
         ledger.check().expect("the account adds up");
         assert_eq!((ledger.accepted, self.decided), (self.alerts, self.alerts));
+        for (reason, suppressed) in &ledger.suppressed {
+            let counted = self.suppressed.get(reason).copied().unwrap_or_default();
+            assert_eq!(*suppressed, counted, "suppressed: {reason:?}");
+        }
         for (output, account) in &ledger.outputs {
             let count = self.counts.get(output.as_str()).copied().unwrap_or_default();
             let found = Count {
@@ -249,6 +297,13 @@ impl Observer {
         }
     }
 
+    /// What somebody asked for and was answered is in the journal, in its place.
+    pub(super) fn check_answered(&self, sequence: u64, record: &Record) {
+        let found = self.history.get(sequence as usize).map(|bytes| serde_json::from_slice(bytes));
+        let found: Record = found.expect("what was answered is there").expect("a record");
+        assert_eq!(found, *record, "another record at {sequence}");
+    }
+
     /// Every routed alert came to an end in exactly one notification, whose end is known.
     pub(super) fn check_ends(&self) {
         for (output, account) in &self.shadow.ledger().outputs {
@@ -259,7 +314,8 @@ impl Observer {
             let at = (told.notified.group, told.notified.output.clone());
             covering.entry(at).or_default().push(told);
         }
-        for (sequence, group, output) in &self.routed {
+        for routed in &self.routed {
+            let Routed { sequence, group, output, .. } = routed;
             let covers = |told: &&&Told| {
                 (told.notified.first..=told.notified.last).contains(sequence)
                     && !matches!(told.end, End::In(_))
@@ -268,8 +324,18 @@ impl Observer {
             let ends: BTreeSet<_> =
                 told.iter().filter(covers).map(|told| told.notified.notification).collect();
             let chained = ends.is_empty() && self.chain(told, *sequence);
-            assert!(ends.len() == 1 || chained, "alert {sequence} to {output} is in {ends:?}");
+            let ended = ends.len() == 1 || chained || ends.is_empty() && self.is_withheld(routed);
+            assert!(ended, "alert {sequence} to {output} is in {ends:?}");
         }
+    }
+
+    /// Returns whether the alert was hidden by the time it would have been told.
+    fn is_withheld(&self, routed: &Routed) -> bool {
+        self.withheld.iter().any(|withheld| {
+            (withheld.group, withheld.fingerprint) == (routed.group, routed.fingerprint)
+                && withheld.output == routed.output
+                && (withheld.first..=withheld.last).contains(&routed.sequence)
+        })
     }
 
     /// Returns whether a notification that covered the alert was taken over by one with an end.
@@ -293,4 +359,28 @@ impl Observer {
     pub(super) fn position(&self) -> u64 {
         self.history.len() as u64
     }
+}
+
+/// Returns the name of what must happen in some seeds, so that nothing holds only for want of it.
+fn worth_counting(kind: &DecisionKind) -> Option<&'static str> {
+    Some(match kind {
+        DecisionKind::Alert(alert) => match &alert.verdict {
+            Verdict::Suppressed(reason) => match reason.kind() {
+                ReasonKind::Silence => "silenced",
+                ReasonKind::Window => "under maintenance",
+                ReasonKind::Inhibited => "inhibited",
+                _ => return None,
+            },
+            Verdict::Routed => return None,
+        },
+        DecisionKind::Withheld(_) => "withheld",
+        DecisionKind::Returned { .. } => "returned",
+        DecisionKind::SilenceExpired { by: None, .. } => "silences that ran out",
+        DecisionKind::SilenceExpired { .. } => "silences ended",
+        DecisionKind::WindowClosed { .. } => "windows that closed",
+        DecisionKind::Purged { .. } => "dead letters given up",
+        DecisionKind::StormBegan { .. } => "storms",
+        DecisionKind::StormEnded { .. } => "storms that ended",
+        _ => return None,
+    })
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use service::config::HumanDuration;
 
 use super::{
+    hiding::INHIBITION,
     machine::{Shared, SimMachine},
     outside::{Destination, Outside},
 };
@@ -107,18 +108,26 @@ fn configs(chance: &mut Chance) -> Vec<Value> {
         "pending_max": chance.one_of([2, 6, 100]), "dead_letters_max": chance.within(1..=8),
         "seen_alerts_max": 4000, "silences_max": 10,
     });
+    let (source, target) = INHIBITION;
+    let inhibitions = json!([{
+        "name": "follows", "source": format!("rule = {source}"),
+        "target": format!("rule = {target}"), "equal": ["k8s.ns.name"],
+    }]);
+    let storm = json!({"by": ["hostname"], "begin": chance.one_of([8, 25]), "within": "1m",
+        "end": 3, "calm": "1m", "interval": "30s"});
     vec![
-        json!({"outputs": OUTPUTS, "limits": limits, "routes": [
+        json!({"outputs": OUTPUTS, "limits": limits, "inhibitions": inhibitions, "routes": [
             {"name": "all", "group_interval": "30s", "repeat_interval": "2m", "quiet": "90s"},
         ]}),
         json!({"outputs": OUTPUTS, "limits": limits, "outputs_updated_in_place": ["chat"],
-            "routes": [
+            "storm": storm, "routes": [
             {"name": "loud", "match": "priority >= critical", "outputs": ["chat", "mail"],
              "continue": true, "notify_close": true, "group_interval": "30s", "quiet": "2m"},
             {"name": "rest", "group_by": ["k8s.ns.name"], "outputs": ["chat", "stream"],
              "group_wait": "10s", "group_interval": "45s", "repeat_interval": "1m", "quiet": "1m"},
         ]}),
-        json!({"outputs": [OUTPUTS[0], OUTPUTS[2]], "limits": limits, "routes": [
+        json!({"outputs": [OUTPUTS[0], OUTPUTS[2]], "limits": limits, "storm": storm,
+            "inhibitions": inhibitions, "routes": [
             {"name": "debug", "match": "priority = debug", "outputs": []},
             {"name": "single", "group_by": ["fingerprint"], "group_interval": "1m",
              "quiet": "3m", "notify_close": true},

@@ -9,7 +9,7 @@ use tower::ServiceExt;
 use super::machine::SimMachine;
 use crate::chance::Chance;
 
-const RULES: [(&str, &str); 6] = [
+pub(super) const RULES: [(&str, &str); 6] = [
     ("shell", "Warning"),
     ("miner", "Critical"),
     ("scan", "Notice"),

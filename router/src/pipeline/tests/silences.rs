@@ -283,6 +283,34 @@ fn silences_that_hide_much_are_reported_each_week() {
 }
 
 #[test]
+fn a_group_that_comes_back_twice_in_one_record_is_two_groups() {
+    let mut run = Run::new(json!({"limits": {"groups_max": 1}}));
+    let everything = Some("source = syscall".parse().unwrap());
+    let silence = Silence { condition: everything, ..silence("all", at(60)) };
+    run.record(&Record::SilenceAdded { at: at(0), silence });
+    for number in 0..12 {
+        let what =
+            format!("{}:x{}", ["a", "b"][number % 2], ["j", "k", "l", "m", "n", "o"][number / 2]);
+        let mut alert = alert(&what, at(1));
+        alert.id = alert::AlertId::from_u128(1 + number as u128);
+        run.record(&Record::Alert(Box::new(alert)));
+    }
+    // All come back, and each group has no room beside the other.
+    run.record(&Record::Tick { now: at(60) });
+    let closed = run.effects.iter().filter_map(|effect| match effect {
+        Effect::Decided(decision) => match &decision.kind {
+            DecisionKind::GroupClosed { group, .. } => Some(*group),
+            _ => None,
+        },
+        _ => None,
+    });
+    let closed: Vec<_> = closed.collect();
+    let distinct: std::collections::BTreeSet<_> = closed.iter().collect();
+    assert!(closed.len() > 2, "{closed:?}");
+    assert_eq!(distinct.len(), closed.len(), "{closed:?}");
+}
+
+#[test]
 fn what_is_wrong_with_a_silence_is_told() {
     for (keys, expected) in [
         (json!({}), "either `match` or `matchers`"),
