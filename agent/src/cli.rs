@@ -138,6 +138,7 @@ fn prepare(args: &AgentArgs) -> Result<(AgentConfig, LevelHandle), Failure> {
     if !args.rules.is_empty() {
         agent.rules.clone_from(&args.rules);
     }
+    service::files::keep_private();
     Ok((agent, service::telemetry::init(&logs)?))
 }
 

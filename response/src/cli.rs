@@ -37,6 +37,7 @@ pub fn run(arguments: &ResponderArgs) -> ExitCode {
     if arguments.check {
         return ExitCode::SUCCESS;
     }
+    service::files::keep_private();
     let logs = match telemetry::init(&logs) {
         Ok(logs) => logs,
         Err(error) => return refuse(&error),

@@ -40,6 +40,7 @@ pub fn run(arguments: &RouterArgs) -> ExitCode {
     if arguments.check {
         return ExitCode::SUCCESS;
     }
+    service::files::keep_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),

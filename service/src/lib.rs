@@ -1,5 +1,6 @@
 //! What Saker's daemons share: configuration, secrets, logs, metrics, TLS, the server loop, who
-//! may use an API, clients of each other, retries, the admin endpoint, reload, shutdown and the clock.
+//! may use an API, clients of each other, retries, the admin endpoint, reload, shutdown, the clock and
+//! who may read files.
 
 pub mod access;
 pub mod admin;
@@ -7,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 mod error_chain;
+pub mod files;
 pub mod metrics;
 pub mod problem;
 pub mod reload;

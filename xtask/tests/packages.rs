@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::LazyLock,
@@ -214,11 +215,14 @@ fn the_agent_watches_with_the_capabilities_of_its_unit() {
         bounding += &format!(",+{}", capability.trim_start_matches("CAP_").to_lowercase());
     }
     let spool = PACKAGE.root.join("../spool");
+    drop(fs::remove_dir_all(&spool));
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut agent = Command::new("setpriv")
         .args(["--bounding-set", &bounding, "--inh-caps", "-all", "--no-new-privs"])
         .arg(PACKAGE.root.join("usr/bin/saker-agent"))
         .env("SAKER_AGENT__SPOOL__DIR", &spool)
+        // Nobody is there; what waits for it is kept.
+        .env("SAKER_AGENT__ROUTER__URL", "http://127.0.0.1:1")
         .env("SAKER_AGENT__ADMIN", format!("127.0.0.1:{port}"))
         .stdout(Stdio::null())
         .spawn()
@@ -236,6 +240,9 @@ fn the_agent_watches_with_the_capabilities_of_its_unit() {
     }
     agent.kill().unwrap();
     agent.wait().unwrap();
+    // Alerts wait there, with arguments and environments of other people's programs.
+    let mode = fs::metadata(&spool).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "others may read {}", spool.display());
 }
 
 /// Says whether `/ready` answers with 200.

@@ -37,6 +37,7 @@ pub(crate) async fn execute(arguments: RunArgs) -> anyhow::Result<Code> {
     let logs = telemetry::init(&config.logs)
         .map_err(|error| fail(Code::Invalid, ErrorChain(&error).to_string()))?;
     let data = config.router.data.clone();
+    service::files::keep_private();
     std::fs::create_dir_all(&data)
         .with_context(|| format!("failed to make the data folder {}", data.display()))?;
     let mut agent_config = std::mem::take(&mut config.agent);

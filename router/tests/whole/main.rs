@@ -15,6 +15,7 @@ mod kafka;
 mod kubernetes;
 mod meta;
 mod operators;
+mod privacy;
 mod receiver;
 mod responder;
 mod storm;
