@@ -5,6 +5,7 @@ mod chart;
 mod check;
 mod dashboards;
 mod deb;
+mod fuzz;
 mod images;
 mod prometheus;
 mod run;
@@ -37,6 +38,13 @@ enum Command {
     Bench {
         /// Names of the benchmarks to run; all when empty.
         names: Vec<String>,
+    },
+    /// Look for inputs that break what reads them, with libFuzzer.
+    Fuzz {
+        /// A folder of `fuzz/corpus`.
+        target: String,
+        #[arg(default_value_t = 600)]
+        seconds: u64,
     },
     /// Make the container images, without a container engine.
     Images {
@@ -79,6 +87,15 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
+    match fuzz::compile_if_asked() {
+        Ok(None) => {}
+        Ok(Some(status)) if status.success() => return std::process::ExitCode::SUCCESS,
+        Ok(Some(_)) => return std::process::ExitCode::FAILURE,
+        Err(error) => {
+            run::say(&format!("error: {error:#}"));
+            return std::process::ExitCode::FAILURE;
+        }
+    }
     match execute(Arguments::parse().command) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -96,6 +113,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Check => check::check(),
         Command::Tidy => tidy::tidy(),
         Command::Bench { names } => check::bench(&names),
+        Command::Fuzz { target, seconds } => fuzz::fuzz(&target, seconds),
         Command::Images { profile, out, names } => images::images(profile, &out, &names),
         Command::Deb { profile, out } => deb::deb(profile, &out),
         Command::Chart { saker } => chart::check(saker.as_deref()),

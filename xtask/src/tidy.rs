@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bench", &["agent", "alert", "journal", "router", "rules", "service"]),
     ("e2e", &["agent", "alert", "outputs", "response", "rules", "service", "templates"]),
     ("sim", &["alert", "journal", "outputs", "router", "rules", "service", "templates"]),
+    ("fuzz", &["alert", "journal", "router", "rules", "service", "sim", "templates"]),
     ("xtask", &[]),
 ];
 
