@@ -22,7 +22,8 @@ pub enum OpenError {
 /// Records were not taken. None of the call's records is in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The disk or `bytes_max` is exhausted. A later call may succeed.
+    /// The disk or `bytes_max` is exhausted, or what is left of them is for urgent records. A later
+    /// call may succeed.
     #[error("journal is full")]
     Full,
     /// A write or sync failed. What the disk holds is unknown, so no call will succeed until the

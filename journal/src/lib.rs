@@ -11,6 +11,7 @@ pub mod inspect;
 mod log;
 mod queue;
 mod reader;
+mod reserve;
 mod scan;
 mod segment;
 mod walk;
@@ -35,7 +36,7 @@ pub use crate::{
     reader::Reader,
     writer::Writer,
 };
-use crate::{log::Log, queue::Queue};
+use crate::{log::Log, queue::Queue, reserve::Room};
 
 /// Version in the header of every segment that is made. Those of version 1 are read as well.
 pub const FORMAT_VERSION: u32 = 2;
@@ -61,6 +62,9 @@ pub struct Options {
     pub record_bytes_max: usize,
     /// Size of all segment files.
     pub bytes_max: u64,
+    /// The part of `bytes_max` that only [`Journal::append_urgent`] uses; 0: none. As much of it as
+    /// one segment takes is on the disk before it is needed.
+    pub reserve_bytes: u64,
     pub sync: Sync,
 }
 
@@ -73,6 +77,7 @@ impl Default for Options {
             queue_bytes_max: 64 << 20,
             record_bytes_max: 4 << 20,
             bytes_max: 4 << 30,
+            reserve_bytes: 0,
             sync: Sync::Data,
         }
     }
@@ -94,15 +99,26 @@ pub struct Stat {
     pub segments: usize,
     pub bytes: u64,
     pub bytes_max: u64,
+    /// The part of `bytes_max` that is for urgent records.
+    pub reserve_bytes: u64,
     pub queue_records: usize,
     pub queue_bytes: usize,
     pub cursors: Vec<(String, u64)>,
     /// Commits since it was opened; each is one `fdatasync` under [`Sync::Data`].
     pub commits: u64,
-    /// The last append found no space.
+    /// The last append found no space, or only in the reserve.
     pub full: bool,
+    /// The last append found no space in the reserve either.
+    pub exhausted: bool,
     /// Why the journal takes no more records, if it does not.
     pub failure: Option<String>,
+}
+
+impl Stat {
+    /// Returns whether what can be let go should be: three quarters of the common room are taken.
+    pub fn is_short(&self) -> bool {
+        self.full || self.bytes >= self.bytes_max.saturating_sub(self.reserve_bytes) / 4 * 3
+    }
 }
 
 impl Options {
@@ -122,7 +138,7 @@ impl Options {
         if self.record_bytes_max.max(self.queue_bytes_max) > writer::CALL_BYTES_MAX {
             return Err("`record_bytes_max` and `queue_bytes_max` must be below 256 MiB");
         }
-        Ok(())
+        self.check_reserve()
     }
 }
 
@@ -204,7 +220,15 @@ impl Journal {
         if records.is_empty() {
             return Ok(self.durable()..self.durable());
         }
-        self.open.queue.append(records).await
+        self.open.queue.append(records, Room::Common).await
+    }
+
+    /// As [`Self::append`], for records that may also use the reserve.
+    pub async fn append_urgent(&self, records: Vec<Bytes>) -> Result<Range<u64>, AppendError> {
+        if records.is_empty() {
+            return Ok(self.durable()..self.durable());
+        }
+        self.open.queue.append(records, Room::Reserve).await
     }
 
     /// As [`Self::append`], for a thread without a runtime.
@@ -259,11 +283,13 @@ impl Journal {
             segments: state.segments.len(),
             bytes: state.segments.iter().map(|segment| segment.bytes()).sum(),
             bytes_max: log.options.bytes_max,
+            reserve_bytes: log.options.reserve_bytes,
             queue_records,
             queue_bytes,
             cursors: state.cursors.iter().map(|(name, at)| (name.clone(), *at)).collect(),
             commits: state.commits,
             full: state.full,
+            exhausted: state.exhausted,
             failure: state.failure.clone(),
         }
     }

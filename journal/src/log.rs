@@ -12,8 +12,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     Access, CursorError, Disk, DiskFile, Lock, OpenError, Options, ReadError, Recovery, cursor,
-    locked, scan,
-    segment::{self, Place, Segment},
+    locked,
+    reserve::{self, Room},
+    scan,
+    segment::{self, Active, Place, Segment},
     walk::Walk,
 };
 
@@ -37,8 +39,11 @@ pub(crate) type OpenSegment = (Arc<Segment>, Arc<dyn DiskFile>);
 pub(crate) struct State {
     pub(crate) segments: VecDeque<Arc<Segment>>,
     pub(crate) cursors: BTreeMap<String, u64>,
+    /// The reserve's file is there.
+    pub(crate) has_spare: bool,
     pub(crate) commits: u64,
     pub(crate) full: bool,
+    pub(crate) exhausted: bool,
     pub(crate) failure: Option<String>,
 }
 
@@ -127,6 +132,8 @@ impl Log {
         for path in &files.unfinished {
             disk.remove(path).map_err(failed("remove", path))?;
         }
+        let has_spare = reserve::find(&*disk, dir, options.spare_bytes())
+            .map_err(failed("look after", &reserve::path_of(dir)))?;
         let mut cursors = BTreeMap::new();
         for (name, path) in files.cursors {
             cursors.insert(name, cursor::load(&*disk, &path)?);
@@ -163,7 +170,7 @@ impl Log {
             dir: dir.to_owned(),
             options,
             durable: watch::Sender::new(next),
-            state: Mutex::new(State { segments, cursors, ..State::default() }),
+            state: Mutex::new(State { segments, cursors, has_spare, ..State::default() }),
             lock: Mutex::new(Some(lock)),
             retention: Mutex::new(()),
         };
@@ -223,9 +230,46 @@ impl Log {
 
     /// Deletes what no cursor needs until `bytes` more fit; returns whether they do. A journal
     /// without cursors needs nothing but its last segment.
-    pub(crate) fn make_room(&self, bytes: u64) -> bool {
-        self.delete_while(|state| state.bytes() + bytes > self.options.bytes_max);
-        locked(&self.state).bytes() + bytes <= self.options.bytes_max
+    pub(crate) fn make_room(&self, bytes: u64, room: Room) -> bool {
+        let taken = |state: &State| match room {
+            Room::Common => state.bytes() + bytes + self.options.reserve_bytes,
+            Room::Reserve if state.has_spare => state.bytes() + bytes + self.options.spare_bytes(),
+            Room::Reserve => state.bytes() + bytes,
+        };
+        self.delete_while(|state| taken(state) > self.options.bytes_max);
+        taken(&locked(&self.state)) <= self.options.bytes_max
+    }
+
+    /// Makes the reserve whole again if it can be; returns whether it is.
+    pub(crate) fn restore_reserve(&self) -> io::Result<bool> {
+        let bytes = self.options.spare_bytes();
+        if !self.make_room(0, Room::Common) {
+            return Ok(false);
+        }
+        if bytes == 0 || locked(&self.state).has_spare {
+            return Ok(true);
+        }
+        match reserve::make(&*self.disk, &self.dir, bytes) {
+            Err(error) if is_full(&error) => Ok(false),
+            Err(error) => Err(error),
+            Ok(()) => {
+                locked(&self.state).has_spare = true;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Has the reserve's file become the segment from `first` on, if it is there.
+    pub(crate) fn spend_spare(&self, first: u64) -> io::Result<Option<Active>> {
+        if !locked(&self.state).has_spare {
+            return Ok(None);
+        }
+        let spare = reserve::path_of(&self.dir);
+        let made = Active::create_from(&*self.disk, &self.dir, first, &spare);
+        if !self.disk.exists(&spare) {
+            locked(&self.state).has_spare = false;
+        }
+        made.map(Some)
     }
 
     /// Deletes the segments every cursor has passed.
@@ -272,7 +316,7 @@ impl Log {
     pub(crate) fn set_full(&self, full: bool, why: &str) {
         let mut state = locked(&self.state);
         if full && !state.full {
-            warn!(dir = %self.dir.display(), why, "journal is full");
+            warn!(dir = %self.dir.display(), why, "journal is full for all but urgent records");
         } else if !full && state.full {
             info!(dir = %self.dir.display(), "journal has space again");
         }
@@ -290,4 +334,11 @@ impl Log {
         }
         change()
     }
+}
+
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::{AppendError, batch::RECORD_BYTES, locked};
+use crate::{AppendError, batch::RECORD_BYTES, locked, reserve::Room};
 
 /// The records of one `append`.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Call {
     pub(crate) records: Vec<Bytes>,
     /// What they take unpacked.
     pub(crate) bytes: usize,
+    pub(crate) room: Room,
     pub(crate) answer: oneshot::Sender<Result<Range<u64>, AppendError>>,
     /// Their places in the queue, given back when the call is answered.
     _places: [OwnedSemaphorePermit; 2],
@@ -54,7 +55,11 @@ impl Queue {
 
     /// Waits for room, then for the answer. A call given up while it waits for the answer may be
     /// committed all the same.
-    pub(crate) async fn append(&self, records: Vec<Bytes>) -> Result<Range<u64>, AppendError> {
+    pub(crate) async fn append(
+        &self,
+        records: Vec<Bytes>,
+        room: Room,
+    ) -> Result<Range<u64>, AppendError> {
         let bytes: usize = records.iter().map(|record| RECORD_BYTES + record.len()).sum();
         if records.len() > self.records_max
             || bytes > self.bytes_max
@@ -74,7 +79,7 @@ impl Queue {
             if waiting.closed {
                 return Err(AppendError::Closed);
             }
-            waiting.calls.push_back(Call { records, bytes, answer, _places: places });
+            waiting.calls.push_back(Call { records, bytes, room, answer, _places: places });
         }
         self.filled.notify_one();
         // The writer answers every call it takes, unless it died.

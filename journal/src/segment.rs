@@ -142,10 +142,7 @@ impl Active {
         let made = (|| {
             let file = disk.open(&temporary, Access::Create)?;
             file.reserve(bytes)?;
-            file.write_all_at(&header.to_bytes(), 0)?;
-            file.sync_all()?;
-            disk.rename(&temporary, &path)?;
-            disk.sync_dir(dir)?;
+            start(disk, dir, &*file, &header, (&temporary, &path))?;
             Ok(file)
         })();
         let file = match made {
@@ -156,6 +153,21 @@ impl Active {
                 return Err(error);
             }
         };
+        Ok(Self { segment: Arc::new(Segment::new(path, header, bytes)), file, end: HEADER_BYTES })
+    }
+
+    /// Makes a segment of a file whose space is taken already.
+    pub(crate) fn create_from(
+        disk: &dyn Disk,
+        dir: &Path,
+        first: u64,
+        spare: &Path,
+    ) -> io::Result<Self> {
+        let header = Header { version: FORMAT_VERSION, first, salt: disk.salt() };
+        let path = path_of(dir, first);
+        let file = disk.open(spare, Access::Write)?;
+        start(disk, dir, &*file, &header, (spare, &path))?;
+        let bytes = file.length()?;
         Ok(Self { segment: Arc::new(Segment::new(path, header, bytes)), file, end: HEADER_BYTES })
     }
 
@@ -177,6 +189,20 @@ impl Active {
     pub(crate) fn seal(self, next: u64) -> io::Result<()> {
         seal(&*self.file, &self.segment, next, self.end)
     }
+}
+
+/// Writes the header of a file that has its space, and gives it its name.
+fn start(
+    disk: &dyn Disk,
+    dir: &Path,
+    file: &dyn DiskFile,
+    header: &Header,
+    (from, to): (&Path, &Path),
+) -> io::Result<()> {
+    file.write_all_at(&header.to_bytes(), 0)?;
+    file.sync_all()?;
+    disk.rename(from, to)?;
+    disk.sync_dir(dir)
 }
 
 fn seal(file: &dyn DiskFile, segment: &Segment, next: u64, end: u64) -> io::Result<()> {

@@ -91,10 +91,10 @@ impl Api {
         }
     }
 
-    /// Returns whether the journal takes alerts.
+    /// Returns whether the journal takes alerts, at least those that may use its reserve.
     pub(crate) fn ready(&self) -> bool {
         let stat = self.core.journal().stat();
-        !stat.full && stat.failure.is_none()
+        !stat.exhausted && stat.failure.is_none()
     }
 }
 

@@ -169,8 +169,12 @@ impl Default for RouterConfig {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalConfig {
-    /// Size of all segments. When they are full, alerts are answered with 503.
+    /// Size of all segments. When they are full but for the reserve, alerts below Critical are
+    /// answered with 503.
     pub bytes_max: HumanBytes,
+    /// Share of `bytes_max` that is left for alerts of Critical and above and for what the router
+    /// notes itself, as far as two segments fit beside it; at most 50, and 0: none.
+    pub reserve_percent: u8,
     /// Size of one segment; space is taken in these steps.
     pub segment_bytes: HumanBytes,
     /// Records applied after which the state is written down, so that a start need not read them.
@@ -183,6 +187,7 @@ impl Default for JournalConfig {
     fn default() -> Self {
         Self {
             bytes_max: HumanBytes(4 << 30),
+            reserve_percent: 10,
             segment_bytes: HumanBytes(64 << 20),
             snapshot_records: 100_000,
             snapshot_interval: HumanDuration(Duration::from_secs(60)),
@@ -287,6 +292,11 @@ impl<A, R> Config<A, R> {
         if let Some((key, message, hint)) = self.router.ingest.problem(certificates_asked) {
             let path = format!("router.ingest.{key}");
             return Err(document.error(&path, message, hint.as_deref()));
+        }
+        if self.router.journal.reserve_percent > 50 {
+            let hint = "the rest of the journal takes all other alerts";
+            let key = "router.journal.reserve_percent";
+            return Err(document.error(key, "at most 50", Some(hint)));
         }
         self.check_access(document)
     }

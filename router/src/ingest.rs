@@ -16,6 +16,7 @@ pub(crate) mod kafka;
 mod limits;
 mod mapping;
 mod metrics;
+mod refused;
 mod senders;
 mod sequences;
 mod signature;
@@ -34,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use service::config::{HumanBytes, HumanDuration, Secret};
 use tokio::sync::Semaphore;
 
+pub(crate) use self::refused::{Counts as RefusedCounts, is_urgent};
 pub use self::{
     address::Network,
     alertmanager::AlertmanagerConfig,
@@ -46,7 +48,9 @@ pub use self::{
     sequences::StreamView,
     stamp::Stamp,
 };
-use self::{limits::Limits, metrics::Metrics, senders::Senders, sequences::Sequences};
+use self::{
+    limits::Limits, metrics::Metrics, refused::Refused, senders::Senders, sequences::Sequences,
+};
 use crate::{core, record::Record};
 
 /// Every input, by the name configurations know it by. One of those of `json` is `json/NAME`.
@@ -220,6 +224,7 @@ pub struct Ingest {
     sequences: Sequences,
     stamp: Stamp,
     metrics: Metrics,
+    refused: Refused,
     registry: Registry,
 }
 
@@ -241,6 +246,7 @@ impl Ingest {
             stamp,
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             metrics,
+            refused: Refused::new(registry)?,
             registry: registry.clone(),
             terms: ArcSwap::from_pointee(Terms::new(config)),
         })
@@ -257,7 +263,12 @@ impl Ingest {
         self.sequences.views()
     }
 
-    /// Takes alerts of a sender. They are durable when it returns.
+    /// Returns how many alerts were refused since the start because there was no room for them.
+    pub(crate) fn refused_for_room(&self) -> RefusedCounts {
+        self.refused.for_room()
+    }
+
+    /// Takes alerts of a sender, all or none. They are durable when it returns.
     async fn append(
         &self,
         mut alerts: Vec<Alert>,
@@ -268,10 +279,14 @@ impl Ingest {
             return Ok(());
         }
         self.stamp.put(&mut alerts, sender).await;
+        let is_urgent = is_urgent(&alerts);
         let records: Vec<Record> =
             alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
         let payloads: Vec<Bytes> = records.iter().map(core::encode).collect();
-        self.journal.append(payloads).await?;
+        match is_urgent {
+            true => self.journal.append_urgent(payloads).await?,
+            false => self.journal.append(payloads).await?,
+        };
         self.metrics.sent(sender, input, records.len());
         for record in &records {
             if let Record::Alert(alert) = record {

@@ -10,9 +10,10 @@ mod alerts;
 mod clock;
 mod look;
 mod losses;
+mod room;
 mod trouble;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use alert::Alert;
 use arc_swap::ArcSwap;
@@ -26,10 +27,16 @@ use self::{
     clock::Clock,
     look::Past,
     losses::Losses,
+    room::Room,
     trouble::{Kind, Step, Troubles},
 };
 use crate::{
-    api::Api, core::Handle, ingest::Ingest, metrics::registered, pipeline::Route, record::Record,
+    api::Api,
+    core::{Handle, SubmitError},
+    ingest::Ingest,
+    metrics::registered,
+    pipeline::Route,
+    record::Record,
 };
 
 pub(crate) use self::alerts::META;
@@ -219,7 +226,8 @@ impl Meta {
     async fn run(self: Arc<Self>) {
         let machine = Arc::clone(self.core.machine());
         let mut troubles = Troubles::default();
-        let mut past = Past { clock: Clock::new(&*machine), losses: Losses::default() };
+        let (losses, room) = (Losses::default(), Room::default());
+        let mut past = Past { clock: Clock::new(&*machine), losses, room };
         let mut beat = machine.instant();
         loop {
             let config = self.config.load_full();
@@ -259,14 +267,19 @@ impl Meta {
     /// A beat counts once it is durable and decided upon; its output proves the rest.
     async fn beat(&self) {
         let alert = alerts::heartbeat(&self.hostname, &**self.core.machine());
-        if self.append(alert).await {
+        // It is to fail where the alerts of senders do, so it does not use the reserve.
+        let record = Record::Alert(Box::new(alert));
+        if self.is_taken(self.core.append_common(&record).await) {
             self.metrics.heartbeats.inc();
         }
     }
 
     /// Returns whether the alert is durable and decided upon.
     async fn append(&self, alert: Alert) -> bool {
-        let appended = self.core.append(&[Record::Alert(Box::new(alert))]).await;
+        self.is_taken(self.core.append(&[Record::Alert(Box::new(alert))]).await)
+    }
+
+    fn is_taken(&self, appended: Result<Range<u64>, SubmitError>) -> bool {
         if let Err(error) = &appended {
             debug!(error = %ErrorChain(error), "the journal does not take an alert of our own");
         }

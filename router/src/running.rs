@@ -128,8 +128,13 @@ impl IngestHandle {
         let mut alerts: Vec<Alert> =
             alerts.into_iter().map(|alert| Alert { received, ..alert }).collect();
         self.stamp.put(&mut alerts, Some(&self.sender)).await;
+        let is_urgent = ingest::is_urgent(&alerts);
         let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert)));
-        self.journal.append(records.map(|record| core::encode(&record)).collect()).await.map(drop)
+        let payloads = records.map(|record| core::encode(&record)).collect();
+        match is_urgent {
+            true => self.journal.append_urgent(payloads).await.map(drop),
+            false => self.journal.append(payloads).await.map(drop),
+        }
     }
 }
 
@@ -397,7 +402,8 @@ impl Opening {
                 segment_bytes: journal.segment_bytes.0,
                 bytes_max: journal.bytes_max.0,
                 ..journal::Options::default()
-            },
+            }
+            .reserve_percent(journal.reserve_percent),
             core: core::Options {
                 data: data.clone(),
                 snapshot_records: journal.snapshot_records,
@@ -449,7 +455,7 @@ impl Measured {
         loop {
             self.sizes.config_refused(self.api.config.load().refused.is_some());
             let stat = core.journal().stat();
-            match (&stat.failure, stat.full) {
+            match (&stat.failure, stat.exhausted) {
                 (Some(failure), _) => readiness.fail("journal", failure.clone()),
                 (None, true) => {
                     readiness.fail("journal", "the disk or `router.journal.bytes_max` is full")

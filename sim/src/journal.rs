@@ -59,13 +59,15 @@ pub fn simulate(seed: u64, show: Show) -> Outcome {
     let disk = SimDisk::new(chance.split());
     let sync = if chance.percent(85) { Sync::Data } else { Sync::None };
     let segment_bytes = chance.one_of([4096, 4096, 8192, 16384]);
+    let reserve_bytes = chance.one_of([0, 4096, segment_bytes, 2 * segment_bytes]);
     let options = Options {
         segment_bytes,
         group_records_max: chance.within(1..=20) as usize,
         queue_records_max: 40,
         queue_bytes_max: 1 << 20,
         record_bytes_max: 2000,
-        bytes_max: segment_bytes * chance.within(2..=8),
+        bytes_max: reserve_bytes + segment_bytes * chance.within(2..=8),
+        reserve_bytes,
         sync,
     };
     let mut world = World {
@@ -180,9 +182,15 @@ impl World {
         let lengths = (0..count).map(|_| self.chance.one_of([0, 30, 200, 700]) as usize);
         let lengths: Vec<usize> = lengths.collect();
         let (call, records) = self.model.call(&lengths);
-        self.say(format_args!("append call {call}: {lengths:?}"));
+        let urgent = self.chance.percent(20);
+        self.say(format_args!("append call {call}: {lengths:?}, urgent: {urgent}"));
         let journal = life.journal.clone();
-        let mut answer: Answer = Box::pin(async move { journal.append(records).await });
+        let mut answer: Answer = Box::pin(async move {
+            match urgent {
+                true => journal.append_urgent(records).await,
+                false => journal.append(records).await,
+            }
+        });
         match poll(&mut answer) {
             None => life.waiting.push_back(Waiting { call, answer }),
             Some(answer) => {

@@ -48,9 +48,20 @@ impl Handle {
         Self { journal, questions, applied, decisions, machine }
     }
 
-    /// Appends records and returns their sequences once they are durable and applied.
+    /// Appends records and returns their sequences once they are durable and applied. They may use
+    /// the journal's reserve: they are what the router and people do, not what senders say.
     pub async fn append(&self, records: &[Record]) -> Result<Range<u64>, SubmitError> {
-        let sequences = self.journal.append(records.iter().map(encode).collect()).await?;
+        let sequences = self.journal.append_urgent(records.iter().map(encode).collect()).await?;
+        self.take_effect(sequences).await
+    }
+
+    /// As [`Self::append`], but only where a sender's alert would find room as well.
+    pub async fn append_common(&self, record: &Record) -> Result<Range<u64>, SubmitError> {
+        let sequences = self.journal.append(vec![encode(record)]).await?;
+        self.take_effect(sequences).await
+    }
+
+    async fn take_effect(&self, sequences: Range<u64>) -> Result<Range<u64>, SubmitError> {
         let end = sequences.end;
         self.applied.reached(end).await?;
         Ok(sequences)

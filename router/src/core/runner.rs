@@ -165,10 +165,10 @@ impl Core {
         let at = self.options.machine.now();
         let record = Record::Configured { at, config: Box::new(config) };
         let record = super::handle::encode(&record);
-        let mut appended = self.journal.append(vec![record.clone()]).await;
+        let mut appended = self.journal.append_urgent(vec![record.clone()]).await;
         if let Err(AppendError::Full) = appended {
             self.snapshot_now(true);
-            appended = self.journal.append(vec![record]).await;
+            appended = self.journal.append_urgent(vec![record]).await;
         }
         let sequences = appended?;
         while self.state.position < sequences.end {
@@ -329,8 +329,7 @@ impl Core {
             return;
         }
         let stat = self.journal.stat();
-        let short =
-            (stat.full || stat.bytes >= stat.bytes_max / 4 * 3) && elapsed >= SHORT_OF_SPACE_PAUSE;
+        let short = stat.is_short() && elapsed >= SHORT_OF_SPACE_PAUSE;
         let records = self.state.position - self.snapshots.sequence;
         let due = records >= self.options.snapshot_records
             || (records > 0 && elapsed >= self.options.snapshot_interval)

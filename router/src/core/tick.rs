@@ -21,7 +21,7 @@ impl Tick {
     pub(super) fn append(journal: Journal, machine: Arc<dyn Machine>) -> Self {
         let record = Record::Tick { now: machine.now() };
         Self::Appending(Box::pin(async move {
-            let appended = journal.append(vec![encode(&record)]).await;
+            let appended = journal.append_urgent(vec![encode(&record)]).await;
             if let Err(AppendError::Full | AppendError::Failed | AppendError::TooLarge) = appended {
                 // Ingest reports the state of the journal; time stands still until it has room.
                 machine.sleep(RETRY).await;

@@ -404,8 +404,7 @@ impl Open {
 
 /// Returns whether the journal needs the room of what it holds for the history.
 pub(super) fn is_short(journal: &journal::Journal) -> bool {
-    let stat = journal.stat();
-    stat.full || stat.bytes >= stat.bytes_max / 4 * 3
+    journal.stat().is_short()
 }
 
 /// Returns a record while the journal has it.

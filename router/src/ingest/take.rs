@@ -20,6 +20,7 @@ use super::{
     decode::{self, Encoding, Refusal},
     input::{Bounds, Decoded, Input},
     limits::{self, Load},
+    refused,
     senders::{Admission, Sender, Shown},
     sequences::Sequence,
 };
@@ -113,7 +114,12 @@ impl Ingest {
             sequence.check(count)?;
         }
         let name = sender.name.as_deref();
-        self.append(decoded.alerts, name, input.name).await.map_err(refusal)?;
+        let counts = refused::counts(&decoded.alerts);
+        self.append(decoded.alerts, name, input.name).await.map_err(|error| {
+            let refusal = refusal(error);
+            self.refused.count(counts, refusal.reason);
+            refusal
+        })?;
         if let Some(sequence) = sequence {
             self.note(name, sequence, count);
         }

@@ -8,6 +8,7 @@ use super::{
     Meta, MetaConfig,
     clock::Clock,
     losses::Losses,
+    room::Room,
     trouble::{Kind, Trouble},
 };
 use crate::{api::types::OutputStatus, dispatch::BreakerState};
@@ -17,6 +18,7 @@ use crate::{api::types::OutputStatus, dispatch::BreakerState};
 pub(super) struct Past {
     pub(super) clock: Clock,
     pub(super) losses: Losses,
+    pub(super) room: Room,
 }
 
 impl Meta {
@@ -44,6 +46,7 @@ impl Meta {
             let kind = Kind::DiskNearlyFull;
             seen.push(Trouble { kind, subject: "data".to_owned(), summary, hold });
         }
+        seen.extend(past.room.observe(instant, self.ingest.refused_for_room(), hold));
         let machine = self.core.machine();
         let jump = past.clock.jump(machine.now(), machine.instant(), config.clock_jump.0);
         if let Some(step) = jump {

@@ -348,8 +348,7 @@ impl<'a> Stream<'a> {
     /// and only this feed still holds it.
     fn let_go(&self) -> Option<u64> {
         let stat = self.feed.core.journal().stat();
-        let is_short = stat.bytes >= stat.bytes_max / 4 * 3;
-        let needed = stat.full || is_short && self.failures > 0;
+        let needed = stat.full || stat.is_short() && self.failures > 0;
         let pipeline = stat.cursors.iter().find(|(name, _)| name == PIPELINE_CURSOR)?.1;
         (needed && pipeline > self.cursor.position()).then_some(pipeline)
     }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use journal::inspect::Inspection;
 
-use crate::harness::{Site, alert, eventually, filler};
+use crate::harness::{Router, Site, alert, eventually, filler};
 
 /// A small file system of its own. Unmounted when dropped.
 pub(crate) struct SmallDisk(PathBuf);
@@ -63,44 +63,96 @@ async fn a_new_configuration_finds_its_place_in_a_full_journal() {
     site.start().kill();
 }
 
-#[tokio::test]
-async fn a_full_disk_is_answered_with_503_and_recovers() {
-    let site = Site::new("outputs: { log: { file: { path: DIR/alerts.jsonl } } }");
-    let Some(disk) = SmallDisk::mount(site.path("data"), "40m") else {
+/// A disk that somebody else fills: small segments, as everything on it is small.
+fn small_site() -> Option<(Site, SmallDisk)> {
+    let site = Site::new("outputs: { log: { file: { path: DIR/alerts.jsonl } } }")
+        .with("SAKER_ROUTER__JOURNAL__SEGMENT_BYTES", "1MiB")
+        .with("SAKER_ROUTER__JOURNAL__BYTES_MAX", "6MiB")
+        .with("SAKER_ROUTER__DECISIONS_BYTES_MAX", "1MiB");
+    let disk = SmallDisk::mount(site.path("data"), "8m");
+    if disk.is_none() {
         assert!(std::env::var_os("CI").is_none(), "CI must be allowed to mount a small disk");
         eprintln!("SKIPPED: not allowed to mount a small disk, so a full one is not tested");
-        return;
-    };
-    let router = site.start();
-    let mut acknowledged = 0;
-    assert_eq!(router.send(&[alert("First", "Notice", "web")]).await, 200);
-    acknowledged += 1;
+    }
+    Some((site, disk?))
+}
 
-    // Somebody else fills the disk.
-    let ballast = disk.0.join("ballast");
-    let zeros = std::fs::File::open("/dev/zero").unwrap();
-    drop(std::io::copy(
-        &mut std::io::Read::take(zeros, 64 << 20),
-        &mut std::fs::File::create(&ballast).unwrap(),
-    ));
-    let mut refused = 0;
-    // The segments that are preallocated still have room.
-    while refused < 3 {
-        let batch: Vec<_> = (0..500).map(|n| filler(&format!("w{n}"), 4000)).collect();
+impl SmallDisk {
+    /// Takes all that is free.
+    fn fill(&self) {
+        let zeros = std::fs::File::open("/dev/zero").unwrap();
+        let mut ballast = std::fs::File::create(self.0.join("ballast")).unwrap();
+        let filled = std::io::copy(&mut std::io::Read::take(zeros, 64 << 20), &mut ballast);
+        assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.0.join("ballast")).unwrap();
+    }
+}
+
+/// Sends alerts of no urgency until so many requests were refused; returns how many were accepted.
+/// The segments that are preallocated still have room.
+async fn send_until_refused(router: &Router, times: usize) -> u64 {
+    let (mut accepted, mut refused) = (0, 0);
+    while refused < times {
+        let batch: Vec<_> = (0..50).map(|n| filler(&format!("w{n}"), 4000)).collect();
         match router.send(&batch).await.as_u16() {
-            200 => acknowledged += 500,
+            200 => accepted += 50,
             503 => refused += 1,
             status => panic!("{status}"),
         }
     }
+    accepted
+}
+
+#[tokio::test]
+async fn a_full_disk_is_answered_with_503_but_takes_critical_alerts_and_recovers() {
+    let Some((site, disk)) = small_site() else { return };
+    let router = site.start();
+    assert_eq!(router.send(&[alert("First", "Notice", "web")]).await, 200);
+    let mut acknowledged = 1;
+    disk.fill();
+    acknowledged += send_until_refused(&router, 3).await;
+    let status = router.status().await;
+    assert!(status.journal.full && status.ready, "it is ready for what is urgent");
+
+    // What is urgent comes in, and takes along what comes with it.
+    assert_eq!(router.send(&[alert("Urgent", "Critical", "web")]).await, 200);
+    let mixed = [alert("With it", "Debug", "web"), alert("Urgent", "Emergency", "web")];
+    assert_eq!(router.send(&mixed).await, 200);
+    acknowledged += 3;
+    acknowledged += send_until_refused(&router, 1).await;
+    let metrics = router.metrics().await;
+    for refused in [
+        "saker_ingest_refused_alerts_total{priority=\"notice\",reason=\"full\"} 200\n",
+        "saker_ingest_refused_alerts_total{priority=\"critical\",reason=\"full\"} 0\n",
+    ] {
+        assert!(metrics.contains(refused), "{metrics}");
+    }
+
+    // A crash changes nothing of it.
+    router.kill();
+    let router = site.start();
+    eventually("what is urgent comes in", async || {
+        (router.send(&[alert("Urgent", "Alert", "web")]).await == 200).then_some(())
+    })
+    .await;
+    acknowledged += 1;
+
+    // What is left for it has an end too.
     eventually("it is not ready", async || {
+        let mut urgent = filler("web", 8000);
+        urgent["priority"] = "Critical".into();
+        while router.send(std::slice::from_ref(&urgent)).await == 200 {
+            acknowledged += 1;
+        }
         let ready = router.request(reqwest::Method::GET, "/ready", &()).await;
         (ready.status() == 503).then_some(())
     })
     .await;
-    assert!(!router.status().await.ready);
 
-    std::fs::remove_file(&ballast).unwrap();
+    disk.make_room();
     eventually("it takes alerts again", async || {
         (router.send(&[alert("Last", "Notice", "web")]).await == 200).then_some(())
     })

@@ -51,7 +51,8 @@ impl Plan {
                 segment_bytes,
                 bytes_max: segment_bytes * chance.within(3..=20),
                 ..journal::Options::default()
-            },
+            }
+            .reserve_percent(10),
             snapshot_records: chance.one_of([12, 40, 1000]),
             queue_max: chance.within(1..=8) as usize,
             concurrency,
