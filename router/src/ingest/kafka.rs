@@ -2,8 +2,8 @@
 //!
 //! A message's place is stored for the group's next commit only once its alerts are durable in the
 //! journal, so none is lost; one that is read again brings alerts with the same ids, which count
-//! once. While the journal takes nothing, nothing more is read: what waits is bounded by what the
-//! client fetches ahead.
+//! once. While the disk takes nothing, neither alerts nor what cannot be read, nothing more is read:
+//! what waits is bounded by what the client fetches ahead.
 
 mod config;
 mod consumer;
@@ -47,7 +47,7 @@ impl Metrics {
         );
         let waiting = Opts::new(
             "saker_ingest_kafka_waiting",
-            "1 while a Kafka input reads nothing because the journal takes nothing.",
+            "1 while a Kafka input reads nothing because the disk takes nothing.",
         );
         let metrics = Self {
             messages: IntCounterVec::new(messages, &["input", "end"])?,

@@ -1,6 +1,6 @@
 //! A full disk stops acceptance, not the router, and loses nothing.
 
-use std::{path::PathBuf, process::Command};
+use std::{fs::File, path::PathBuf, process::Command};
 
 use journal::inspect::Inspection;
 
@@ -64,8 +64,9 @@ async fn a_new_configuration_finds_its_place_in_a_full_journal() {
 }
 
 /// A disk that somebody else fills: small segments, as everything on it is small.
-fn small_site() -> Option<(Site, SmallDisk)> {
-    let site = Site::new("outputs: { log: { file: { path: DIR/alerts.jsonl } } }")
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+pub(crate) fn small_site(config: &str) -> Option<(Site, SmallDisk)> {
+    let site = Site::new(config)
         .with("SAKER_ROUTER__JOURNAL__SEGMENT_BYTES", "1MiB")
         .with("SAKER_ROUTER__JOURNAL__BYTES_MAX", "6MiB")
         .with("SAKER_ROUTER__DECISIONS_BYTES_MAX", "1MiB");
@@ -79,14 +80,15 @@ fn small_site() -> Option<(Site, SmallDisk)> {
 
 impl SmallDisk {
     /// Takes all that is free.
-    fn fill(&self) {
-        let zeros = std::fs::File::open("/dev/zero").unwrap();
-        let mut ballast = std::fs::File::create(self.0.join("ballast")).unwrap();
+    pub(crate) fn fill(&self) {
+        let zeros = File::open("/dev/zero").unwrap();
+        let ballast = self.0.join("ballast");
+        let mut ballast = File::options().create(true).append(true).open(ballast).unwrap();
         let filled = std::io::copy(&mut std::io::Read::take(zeros, 64 << 20), &mut ballast);
         assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     }
 
-    fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         std::fs::remove_file(self.0.join("ballast")).unwrap();
     }
 }
@@ -108,7 +110,8 @@ async fn send_until_refused(router: &Router, times: usize) -> u64 {
 
 #[tokio::test]
 async fn a_full_disk_is_answered_with_503_but_takes_critical_alerts_and_recovers() {
-    let Some((site, disk)) = small_site() else { return };
+    let config = "outputs: { log: { file: { path: DIR/alerts.jsonl } } }";
+    let Some((site, disk)) = small_site(config) else { return };
     let router = site.start();
     assert_eq!(router.send(&[alert("First", "Notice", "web")]).await, 200);
     let mut acknowledged = 1;

@@ -14,7 +14,8 @@ use rdkafka::{
 
 use crate::{
     crash::decided,
-    harness::{Site, alert},
+    full::small_site,
+    harness::{Router, Site, alert, filler},
 };
 
 const PARTITIONS: i32 = 3;
@@ -28,6 +29,7 @@ async fn topics_of_a_real_broker_bring_alerts() {
     every_message_is_one_alert_however_often_the_router_is_killed_or_the_topic_read(&kafka).await;
     routers_of_a_group_share_a_topic_and_one_that_goes_is_stood_in_for(&kafka).await;
     a_message_that_cannot_be_read_is_put_aside_and_the_others_are_taken(&kafka).await;
+    what_the_disk_has_no_room_for_waits_in_the_topic(&kafka).await;
 }
 
 struct Topic<'a> {
@@ -189,4 +191,63 @@ async fn a_message_that_cannot_be_read_is_put_aside_and_the_others_are_taken(kaf
         .collect();
     assert_eq!(places, BTreeSet::from([("odd", 0, 1), ("odd", 1, 1)]));
     assert!(aside.iter().any(|line| line["reason"].as_str().unwrap().contains("priority")));
+}
+
+/// Waits until the input took so many messages with this end, or reads nothing for want of room;
+/// returns whether it is the latter.
+async fn waits(router: &Router, end: &str, count: i64) -> bool {
+    let took =
+        format!("saker_ingest_kafka_messages_total{{end=\"{end}\",input=\"agents\"}} {count}\n");
+    let begun = Instant::now();
+    loop {
+        let metrics = router.metrics().await;
+        if metrics.contains("saker_ingest_kafka_waiting{input=\"agents\"} 1\n") {
+            return true;
+        }
+        if metrics.contains(&took) {
+            return false;
+        }
+        assert!(begun.elapsed() < PATIENCE, "neither taken nor waiting: {metrics}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn what_the_disk_has_no_room_for_waits_in_the_topic(kafka: &Kafka) {
+    let topic = Topic::new(kafka, "waiting").await;
+    let Some((site, disk)) = small_site(&topic.config("g")) else { return };
+    let router = site.start();
+    // The router gives room back for a while after the disk was filled, so more is written until it
+    // waits.
+    let mut unreadable = 0;
+    loop {
+        disk.fill();
+        topic.write(0, &[b'?'; 60 << 10]);
+        topic.producer.flush(PATIENCE).unwrap();
+        unreadable += 1;
+        if waits(&router, "unreadable", unreadable).await {
+            break;
+        }
+    }
+    disk.make_room();
+    topic.committed("g", unreadable).await;
+    let aside = site.lines("data/quarantine/kafka-agents.ndjson");
+    assert_eq!(i64::try_from(aside.len()), Ok(unreadable), "each is there once");
+
+    let mut alerts = 0;
+    loop {
+        disk.fill();
+        for _ in 0..20 {
+            topic.write(1, filler("web", 8000).to_string().as_bytes());
+        }
+        topic.producer.flush(PATIENCE).unwrap();
+        alerts += 20;
+        if waits(&router, "taken", alerts).await {
+            break;
+        }
+    }
+    disk.make_room();
+    topic.committed("g", unreadable + alerts).await;
+    let ledger = router.settled().await;
+    assert_eq!(i64::try_from(ledger.accepted), Ok(alerts));
+    assert_eq!(router.stop().await, Some(0));
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     panic::{self, AssertUnwindSafe},
     path::Path,
     sync::Arc,
@@ -164,9 +165,7 @@ impl Consumer {
         }
         let unreadable = read.unreadable.len();
         if unreadable > 0 {
-            let (worker, batch) = (Arc::clone(&self.worker), Arc::clone(&batch));
-            let put = move || worker.put_aside(&batch, &read.unreadable);
-            tokio::task::spawn_blocking(put).await.ok();
+            self.put_aside(&batch, read.unreadable).await?;
         }
         for (end, count) in [("taken", batch.len() - unreadable), ("unreadable", unreadable)] {
             let labels = [self.worker.input.as_str(), end];
@@ -211,6 +210,32 @@ impl Consumer {
             }
             if waiting.get() == 0 {
                 warn!(input = worker.input, "the journal is full: nothing more is read");
+            }
+            waiting.set(1);
+            self.pause().await;
+        }
+    }
+
+    /// Puts messages aside, and waits while that cannot be done: what is passed over is gone.
+    async fn put_aside(
+        &self,
+        batch: &Arc<Vec<Taken>>,
+        unreadable: BTreeMap<usize, String>,
+    ) -> Result<(), AppendError> {
+        let unreadable = Arc::new(unreadable);
+        let waiting = self.metrics.waiting.with_label_values(&[&self.worker.input]);
+        loop {
+            let worker = Arc::clone(&self.worker);
+            let (batch, unreadable) = (Arc::clone(batch), Arc::clone(&unreadable));
+            let put = move || worker.put_aside(&batch, &unreadable);
+            let put = tokio::task::spawn_blocking(put).await.map_err(|_| AppendError::Closed)?;
+            let Err(error) = put else {
+                waiting.set(0);
+                return Ok(());
+            };
+            if waiting.get() == 0 {
+                let (input, file) = (&self.worker.input, self.worker.quarantine.path().display());
+                error!(input, %file, %error, "messages cannot be put aside: nothing more is read");
             }
             waiting.set(1);
             self.pause().await;
@@ -281,9 +306,10 @@ impl Worker {
         decoded.map(|decoded| decoded.alerts).map_err(|refusal| refusal.error)
     }
 
-    fn put_aside(&self, batch: &[Taken], unreadable: &BTreeMap<usize, String>) {
+    fn put_aside(&self, batch: &[Taken], unreadable: &BTreeMap<usize, String>) -> io::Result<()> {
         let messages: Vec<Unread<'_>> =
             unreadable.iter().map(|(number, reason)| batch[*number].unread(reason)).collect();
+        self.quarantine.put(self.ingest.stamp.now(), &messages)?;
         let file = self.quarantine.path().display();
         if let Some(first) = messages.first() {
             let (topic, partition, offset) = (first.topic, first.partition, first.offset);
@@ -291,9 +317,7 @@ impl Worker {
             let input = self.input.as_str();
             warn!(input, topic, partition, offset, count, reason, %file, "messages were put aside");
         }
-        if let Err(error) = self.quarantine.put(self.ingest.stamp.now(), &messages) {
-            error!(input = self.input, %file, %error, "failed to put messages aside");
-        }
+        Ok(())
     }
 }
 

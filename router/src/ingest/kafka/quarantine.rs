@@ -40,7 +40,7 @@ impl Quarantine {
         &self.path
     }
 
-    /// Writes messages down; they are on disk when it returns. Blocks.
+    /// Writes messages down, all or none; they are on disk when it returns. Blocks.
     pub(super) fn put(&self, now: Timestamp, messages: &[Unread<'_>]) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
@@ -62,8 +62,13 @@ impl Quarantine {
             });
             writeln!(text, "{line}")?;
         }
-        file.write_all(&text)?;
-        file.sync_data()
+        let before = file.metadata()?.len();
+        let written = file.write_all(&text).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // They are written again, after what was whole before.
+            file.set_len(before)?;
+        }
+        written
     }
 }
 
