@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # The headers and clang compile the eBPF probe; cmake, libssl, zlib and libcurl's headers librdkafka.
 build_packages=(dpkg-dev libbpf-dev linux-libc-dev cmake g++ make pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev)
-test_packages=(systemd ca-certificates prometheus prometheus-alertmanager openjdk-17-jre-headless maven python3-venv iproute2 util-linux)
+test_packages=(systemd ca-certificates prometheus prometheus-alertmanager openjdk-17-jre-headless maven python3-venv iproute2 util-linux libfaketime)
 cargo_deny=0.20.2
 
 say() { printf 'install: %s\n' "$*" >&2; }
