@@ -1,6 +1,7 @@
 //! A durable log of records in segment files: appended in groups, read by many, deleted behind the
 //! slowest cursor. The format and its guarantees are in `docs/journal.md`.
 
+mod age;
 mod batch;
 mod cursor;
 mod disk;
@@ -24,6 +25,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Wake, Waker},
     thread::{self, JoinHandle, Thread},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -65,6 +67,8 @@ pub struct Options {
     /// The part of `bytes_max` that only [`Journal::append_urgent`] uses; 0: none. As much of it as
     /// one segment takes is on the disk before it is needed.
     pub reserve_bytes: u64,
+    /// Age from which records go that no cursor needs, as new segments are made.
+    pub age_max: Option<Duration>,
     pub sync: Sync,
 }
 
@@ -78,6 +82,7 @@ impl Default for Options {
             record_bytes_max: 4 << 20,
             bytes_max: 4 << 30,
             reserve_bytes: 0,
+            age_max: None,
             sync: Sync::Data,
         }
     }

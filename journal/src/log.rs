@@ -277,7 +277,7 @@ impl Log {
         self.delete_while(|state| !state.cursors.is_empty());
     }
 
-    fn delete_while(&self, wanted: impl Fn(&State) -> bool) {
+    pub(crate) fn delete_while(&self, mut wanted: impl FnMut(&State) -> bool) {
         let _retention = locked(&self.retention);
         loop {
             let segment = {

@@ -3,7 +3,7 @@
 use std::{io, ops::Range, sync::Arc};
 
 use crate::{
-    AppendError, Sync,
+    AppendError, Sync, age,
     batch::{BATCH_BYTES, Encoder},
     frame::{ALIGN, FRAME_BYTES, Flags, HEADER_BYTES, PAYLOAD_BYTES_MAX},
     locked,
@@ -99,7 +99,7 @@ impl Writer {
         let time_ms = self.log.disk.time_ms();
         let records = calls.iter().flat_map(|call| &call.records);
         let bytes = self.encoder.take(time_ms, records);
-        self.ensure_room(bytes, room)?;
+        self.ensure_room(bytes, time_ms, room)?;
         let Some(active) = &mut self.active else { return Err(AppendError::Failed) };
 
         let first = self.next;
@@ -143,11 +143,17 @@ impl Writer {
     }
 
     /// Makes the active segment one that has room for `bytes`.
-    fn ensure_room(&mut self, bytes: usize, room: Room) -> Result<(), AppendError> {
+    fn ensure_room(&mut self, bytes: usize, time_ms: u64, room: Room) -> Result<(), AppendError> {
         if room == Room::Common {
             self.restore_reserve()?;
         }
-        if self.active.as_ref().is_some_and(|active| active.has_room(bytes)) {
+        let age_max = self.log.options.age_max;
+        // What is urgent ends no segment for its age: there may be no room for another.
+        let goes_on = |active: &Active| {
+            let is_due = room == Room::Common && age::is_due(&active.segment, age_max, time_ms);
+            active.has_room(bytes) && !is_due
+        };
+        if self.active.as_ref().is_some_and(goes_on) {
             return Ok(());
         }
         if let Some(active) = self.active.take()
@@ -168,6 +174,7 @@ impl Writer {
         };
         self.log.push(&active.segment);
         self.active = Some(active);
+        self.log.delete_aged(time_ms);
         Ok(())
     }
 

@@ -175,6 +175,9 @@ pub struct JournalConfig {
     /// Share of `bytes_max` that is left for alerts of Critical and above and for what the router
     /// notes itself, as far as two segments fit beside it; at most 50, and 0: none.
     pub reserve_percent: u8,
+    /// Days that its records and the decisions are kept once nobody needs them; 0: as long as there
+    /// is room.
+    pub days_max: u16,
     /// Size of one segment; space is taken in these steps.
     pub segment_bytes: HumanBytes,
     /// Records applied after which the state is written down, so that a start need not read them.
@@ -188,6 +191,7 @@ impl Default for JournalConfig {
         Self {
             bytes_max: HumanBytes(4 << 30),
             reserve_percent: 10,
+            days_max: 30,
             segment_bytes: HumanBytes(64 << 20),
             snapshot_records: 100_000,
             snapshot_interval: HumanDuration(Duration::from_secs(60)),

@@ -4,6 +4,7 @@
 //! be damaged or be deleted, and no alert waits for it or is lost with it.
 
 mod account;
+mod aging;
 mod folder;
 mod indexer;
 mod metrics;

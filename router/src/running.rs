@@ -47,6 +47,7 @@ use crate::{
 const JOURNAL: &str = "journal";
 /// How often the gauges of sizes are brought up to date.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// Size of one segment of the decision log, at most.
 const DECISIONS_SEGMENT_BYTES: u64 = 64 << 20;
 
@@ -395,12 +396,15 @@ impl Opening {
     fn new<A, R>(config: &Config<A, R>) -> Self {
         let RouterConfig { data, journal, decisions_bytes_max, .. } = &config.router;
         let decisions_bytes_max = decisions_bytes_max.0;
+        let days_max = Duration::from_secs(u64::from(journal.days_max) * DAY_SECONDS);
+        let age_max = (journal.days_max > 0).then_some(days_max);
         let segment_bytes = (decisions_bytes_max / 4).min(DECISIONS_SEGMENT_BYTES) & !7;
         Self {
             data: data.clone(),
             journal: journal::Options {
                 segment_bytes: journal.segment_bytes.0,
                 bytes_max: journal.bytes_max.0,
+                age_max,
                 ..journal::Options::default()
             }
             .reserve_percent(journal.reserve_percent),
@@ -411,6 +415,7 @@ impl Opening {
                 decisions: journal::Options {
                     segment_bytes,
                     bytes_max: decisions_bytes_max,
+                    age_max,
                     sync: journal::Sync::None,
                     ..journal::Options::default()
                 },

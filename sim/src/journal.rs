@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -68,6 +69,7 @@ pub fn simulate(seed: u64, show: Show) -> Outcome {
         record_bytes_max: 2000,
         bytes_max: reserve_bytes + segment_bytes * chance.within(2..=8),
         reserve_bytes,
+        age_max: chance.one_of([None, Some(Duration::from_secs(3600))]),
         sync,
     };
     let mut world = World {

@@ -3,7 +3,7 @@
 //! It may fall behind, and nothing waits for it: when the journal needs room, alerts are let go that
 //! the history then has only decisions about.
 
-use std::{collections::BTreeSet, fs, io, path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, fs, io, path::PathBuf, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::{
     HistoryConfig, QUERY_TIME_MAX,
     account::{Owed, source_name},
+    aging::Aging,
     folder::{self, File, day_of},
     metrics::Metrics,
     part::{Body, Part, PartError, Place},
@@ -83,6 +84,7 @@ pub(super) struct Indexer {
     cursor: Cursor,
     open: Option<Open>,
     swept: Option<Instant>,
+    aging: Aging,
 }
 
 /// Where it is: everything that is made anew after a failure.
@@ -101,7 +103,8 @@ impl Indexer {
     pub(super) fn new(settings: Settings) -> Result<Self, IndexError> {
         let cursor = settings.core.journal().cursor(CURSOR)?;
         let runtime = runtime::Handle::current();
-        Ok(Self { settings, runtime, cursor, open: None, swept: None })
+        let aging = Aging::new(settings.config.days_max);
+        Ok(Self { settings, runtime, cursor, open: None, swept: None, aging })
     }
 
     /// Takes some decisions up; blocks.
@@ -338,15 +341,14 @@ impl Indexer {
         self.swept = Some(Instant::now());
         let files = folder::list(&self.settings.folder)?;
         let mut bytes: u64 = files.iter().map(File::bytes).sum();
-        let today = day_of(service::clock::now());
-        let oldest =
-            today.saturating_sub(jiff::Span::new().days(i64::from(self.settings.config.days_max)));
+        let machine = Arc::clone(self.settings.core.machine());
+        let today = day_of(machine.now());
         let mut kept = files.len();
         for pair in files.windows(2) {
             let [file, next] = pair else { break };
             if bytes <= self.settings.config.bytes_max.0
-                && next.day >= oldest
                 && !self.is_tight()?
+                && !self.aging.takes(machine.instant(), today, next.day)
             {
                 break;
             }
