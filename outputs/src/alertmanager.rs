@@ -119,6 +119,10 @@ struct Postable {
 
 #[async_trait]
 impl Output for AlertmanagerOutput {
+    fn reads_previous(&self) -> bool {
+        false
+    }
+
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Receipt, DeliveryError> {
         let notification = delivery.notification;
         let summary = delivery.parts.get("summary");

@@ -111,6 +111,10 @@ struct FileOutput {
 
 #[async_trait]
 impl Output for FileOutput {
+    fn reads_previous(&self) -> bool {
+        false
+    }
+
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Receipt, DeliveryError> {
         let text = self.lines.print(delivery)?;
         let log = Arc::clone(&self.log);

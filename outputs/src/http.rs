@@ -154,7 +154,7 @@ impl Client {
                 Err(DeliveryError::Unavailable { reason, retry_after: answer.retry_after })
             }
             401 | 403 | 407 => Err(DeliveryError::Denied { reason }),
-            410 => Err(DeliveryError::Denied { reason: format!("{reason}; it wants no more") }),
+            410 => Err(DeliveryError::Gone { reason: format!("{reason}; it wants no more") }),
             // Only a redirect to elsewhere gets here: the configured address is wrong.
             300..=399 => Err(DeliveryError::Denied {
                 reason: format!("{reason}; redirects to another address are not followed"),

@@ -240,6 +240,10 @@ struct Producer {
 
 #[async_trait]
 impl Output for Producer {
+    fn reads_previous(&self) -> bool {
+        false
+    }
+
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Receipt, DeliveryError> {
         let records = record::records(
             self.kafka.payload,

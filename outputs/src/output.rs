@@ -24,6 +24,12 @@ pub trait Output: Send + Sync {
     /// and leaves nothing behind.
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Receipt, DeliveryError>;
 
+    /// Returns whether it reads [`Delivery::previous`]. Who does not spares its attempts a question
+    /// about the router's state.
+    fn reads_previous(&self) -> bool {
+        true
+    }
+
     /// Looks, without side effects, whether the destination would accept a delivery.
     async fn check(&self) -> Result<(), DeliveryError> {
         Ok(())
@@ -103,6 +109,10 @@ pub enum DeliveryError {
     /// breaker opens and the queue is kept.
     #[error("the destination denied access: {reason}")]
     Denied { reason: String },
+    /// The destination says that it wants no more: as above, and it is not to be asked again and
+    /// again.
+    #[error("the destination is gone: {reason}")]
+    Gone { reason: String },
 }
 
 /// A kind of output. The type is its configuration.

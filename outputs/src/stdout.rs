@@ -79,6 +79,10 @@ struct StdoutOutput {
 
 #[async_trait]
 impl Output for StdoutOutput {
+    fn reads_previous(&self) -> bool {
+        false
+    }
+
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Receipt, DeliveryError> {
         let text = self.lines.print(delivery)?;
         // A pipe nobody reads blocks: not on a thread that others need.

@@ -159,6 +159,10 @@ struct WebhookOutput {
 
 #[async_trait]
 impl Output for WebhookOutput {
+    fn reads_previous(&self) -> bool {
+        false
+    }
+
     async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Receipt, DeliveryError> {
         let custom = delivery.parts.get("body");
         let body = match custom {

@@ -250,6 +250,7 @@ impl<A, R> Config<A, R> {
                 .collect(),
             own_routes: self.router.meta.routes(),
             senders: self.router.meta.senders.keys().cloned().collect(),
+            learn_senders: self.router.meta.senders_learnt.is_some(),
             routes: self.routes.clone(),
             intervals: self.intervals.clone(),
             silences: self.silences.clone(),

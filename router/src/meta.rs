@@ -43,6 +43,10 @@ pub(crate) use self::alerts::META;
 
 /// Wait between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// Nobody is expected sooner whose rhythm is only learnt.
+const LEARNT_MIN: Duration = Duration::from_secs(60);
+/// Alerts about silences that are passed on with one look.
+const NOTICES_AT_ONCE: usize = 100;
 /// The heartbeat's route, as `explain` shows it.
 const HEARTBEAT_ROUTE: &str = "saker-heartbeat";
 
@@ -60,6 +64,10 @@ pub struct MetaConfig {
     pub clock_jump: HumanDuration,
     /// Senders by name, as `saker.sender` has it, and the longest time each is silent.
     pub senders: BTreeMap<String, HumanDuration>,
+    /// Other senders are expected too, once they were heard often enough: within ten times the median of
+    /// their last gaps, but no sooner than after this. Not at all if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub senders_learnt: Option<HumanDuration>,
     /// Says that the router works, to whoever notices when it no longer does.
     pub heartbeat: Option<HeartbeatConfig>,
 }
@@ -87,6 +95,7 @@ impl Default for MetaConfig {
             disk_free_percent_min: 5,
             clock_jump: HumanDuration(Duration::from_secs(60)),
             senders: BTreeMap::new(),
+            senders_learnt: None,
             heartbeat: None,
         }
     }
@@ -105,6 +114,9 @@ impl MetaConfig {
             if interval.0 < LOOK_INTERVAL {
                 return Err((format!("senders.{name}"), "at least 5s".to_owned(), None));
             }
+        }
+        if self.senders_learnt.is_some_and(|floor| floor.0 < LEARNT_MIN) {
+            return Err(("senders_learnt".to_owned(), "at least 1m".to_owned(), None));
         }
         let Some(heartbeat) = &self.heartbeat else { return Ok(()) };
         if heartbeat.interval.0 < LOOK_INTERVAL {
@@ -236,6 +248,7 @@ impl Meta {
             for step in troubles.observe(now, &seen) {
                 self.tell(&step).await;
             }
+            self.pass_on_notices().await;
             for kind in Kind::ALL {
                 let count = i64::try_from(troubles.told(kind)).unwrap_or(i64::MAX);
                 self.metrics.troubles.with_label_values(&[kind.rule()]).set(count);
@@ -261,6 +274,17 @@ impl Meta {
         let alert = alerts::of_trouble(step, &self.hostname, &**self.core.machine());
         if self.append(alert).await {
             self.metrics.alerts.with_label_values(&[rule]).inc();
+        }
+    }
+
+    /// Has what is to be told of silences come in by the journal, like all else.
+    async fn pass_on_notices(&self) {
+        let notices = self.core.ask(|state| state.pipeline.notices(NOTICES_AT_ONCE)).await;
+        for notice in notices.unwrap_or_default() {
+            let received = self.core.machine().now();
+            if !self.append(Alert { received, ..notice }).await {
+                return;
+            }
         }
     }
 

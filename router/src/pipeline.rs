@@ -42,6 +42,7 @@ mod preview;
 mod recency;
 mod recurrence;
 mod resolve;
+mod rhythm;
 mod roll;
 mod route;
 mod sample;
@@ -81,9 +82,10 @@ pub use matcher::{Comparison, Matcher, of_go};
 pub use notice::SilenceNotices;
 pub use preview::{PastPreview, Preview, Previewed};
 pub use recurrence::Recurrence;
+pub use rhythm::Expected;
 pub use roll::{Page, Part, Place};
 pub use silence::{Former, SILENCE_MAX, Silence, SilenceId, SilencePhase, SilenceView};
-pub use snapshot::RestoreError;
+pub use snapshot::{Frozen, RestoreError};
 pub use storm::StormConfig;
 pub use trial::trial;
 pub use validate::ConfigProblem;
@@ -118,9 +120,11 @@ pub struct Pipeline {
     known: seen::Seen,
     chains: attack::Chains,
     silences: silence::Silences,
+    notices: notice::Notices,
     windows: window::Windows,
     storms: storm::Storms,
     heard: Heard,
+    rhythms: rhythm::Rhythms,
     findings: recency::Recency<finding::Live>,
     groups: recency::Recency<group::Group>,
     pending: shelf::Shelf,

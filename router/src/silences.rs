@@ -4,7 +4,7 @@
 use crate::{
     api::error::ApiError,
     core::{Handle, State},
-    pipeline::{DecisionKind, Preview, Silence, SilenceId, SilenceView},
+    pipeline::{DecisionKind, Page, Preview, Silence, SilenceId, SilenceView},
     record::Record,
 };
 
@@ -49,17 +49,17 @@ pub(crate) async fn end(core: &Handle, id: SilenceId, by: String) -> Result<Sile
 /// Returns which of the findings that are active now a silence would hide while it counts; nothing
 /// of the past.
 pub(crate) async fn preview(core: &Handle, silence: &Silence) -> Result<Preview, ApiError> {
-    let mut preview = Preview::default();
+    let (mut preview, mut after) = (Preview::default(), None);
     loop {
-        let (silence, offset) = (silence.clone(), preview.examined);
-        let part =
-            move |state: &State| state.pipeline.would_hide(&silence, offset, PREVIEWED_AT_ONCE);
-        let part = core.ask(part).await?;
-        let is_last = part.examined < PREVIEWED_AT_ONCE;
+        let silence = silence.clone();
+        let page = Page { after, limit: PREVIEWED_AT_ONCE };
+        let look = move |state: &State| state.pipeline.would_hide(&silence, page);
+        let (part, next) = core.ask(look).await?;
         preview.add(part);
-        if is_last {
+        if next.is_none() {
             return Ok(preview);
         }
+        after = next;
     }
 }
 

@@ -3,7 +3,7 @@
 use alert::Alert;
 use router::{
     api::types::{Decision, Explanation},
-    pipeline::{AlertDecision, DecisionKind, Verdict},
+    pipeline::{AlertDecision, DecisionKind, Routing, Verdict},
 };
 
 use crate::{
@@ -89,6 +89,12 @@ fn sentences(decision: &Decision) -> Vec<String> {
             print::plain(&withheld.output),
             print::plain(&withheld.reason.to_string())
         )],
+        DecisionKind::Returned { reason, routes, .. } => {
+            let reason = print::plain(&reason.to_string());
+            let mut lines = vec![format!("returned   {at} {reason} hides it no longer")];
+            lines.extend(routes.iter().map(of_route));
+            lines
+        }
         DecisionKind::Delivered { notification, output, attempts, remote_id, .. } => {
             let remote =
                 remote_id.as_deref().map(|id| format!(", there known as {}", print::plain(id)));
@@ -145,20 +151,20 @@ pub(super) fn of_alert(alert: &AlertDecision) -> Vec<String> {
     if let Some(window) = &alert.window {
         lines.push(format!("marked     by the maintenance window {}", print::plain(window)));
     }
-    for routing in &alert.routes {
-        let group = routing.group.map(|group| format!(", group {group}")).unwrap_or_default();
-        let outputs = match routing.outputs.as_ref() {
-            [] => "nobody new".to_owned(),
-            outputs => {
-                outputs.iter().map(|output| print::plain(output)).collect::<Vec<_>>().join(", ")
-            }
-        };
-        let told = match &routing.closed {
-            Some(why) => format!("tells nobody at this time, {}", print::plain(why)),
-            None if routing.storm => format!("tells {outputs}, in the summary of a storm"),
-            None => format!("tells {outputs}"),
-        };
-        lines.push(format!("route      {}{group}: {told}", print::plain(&routing.route)));
-    }
+    lines.extend(alert.routes.iter().map(of_route));
     lines
+}
+
+fn of_route(routing: &Routing) -> String {
+    let group = routing.group.map(|group| format!(", group {group}")).unwrap_or_default();
+    let outputs = match routing.outputs.as_ref() {
+        [] => "nobody new".to_owned(),
+        outputs => outputs.iter().map(|output| print::plain(output)).collect::<Vec<_>>().join(", "),
+    };
+    let told = match &routing.closed {
+        Some(why) => format!("tells nobody at this time, {}", print::plain(why)),
+        None if routing.storm => format!("tells {outputs}, in the summary of a storm"),
+        None => format!("tells {outputs}"),
+    };
+    format!("route      {}{group}: {told}", print::plain(&routing.route))
 }

@@ -281,6 +281,7 @@ mod tests {
                 DeliveryError::Unavailable { .. } => "unavailable",
                 DeliveryError::Rejected { .. } => "rejected",
                 DeliveryError::Denied { .. } => "denied",
+                DeliveryError::Gone { .. } => "gone",
             };
             assert_eq!(found, expected, "{code:?}");
         }

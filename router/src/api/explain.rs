@@ -1,13 +1,14 @@
 //! Tells where an alert went and why: from the history, and the decision log for what is newer.
 
+mod story;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use alert::{Alert, AlertId, Fingerprint, GroupId, NotificationId};
+use alert::{Alert, AlertId, GroupId};
 use axum::{Json, extract::State};
 use jiff::{SignedDuration, Timestamp};
 use journal::{Journal, ReadError};
@@ -15,6 +16,7 @@ use memchr::memmem;
 use tracing::warn;
 use uuid::Uuid;
 
+use self::story::Story;
 use super::{
     Api, ApiError,
     document::{Answer, Broken, Busy, Missing, Unprocessable},
@@ -25,7 +27,6 @@ use super::{
 use crate::{
     core::DecisionLog,
     history::{Asked, History},
-    pipeline::{Decision, DecisionKind, Verdict},
     record::Record,
 };
 
@@ -72,17 +73,6 @@ pub(super) async fn explain(
     Ok(Json(explanation))
 }
 
-/// What is found out about one alert, decision by decision.
-struct Story {
-    alert: AlertId,
-    decisions: Vec<Decision>,
-    /// Journal sequence of the alert that was decided first.
-    sequence: Option<u64>,
-    fingerprint: Option<Fingerprint>,
-    /// What must still tell of the alert, and the notification that will.
-    owed: BTreeMap<(GroupId, Arc<str>), Option<NotificationId>>,
-}
-
 /// A search for one alert: in the history, and in what the history does not have of the decision
 /// log.
 struct Search<'a> {
@@ -97,19 +87,12 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(log: &'a DecisionLog, alert: AlertId) -> Self {
-        let story = Story {
-            alert,
-            decisions: Vec::new(),
-            sequence: None,
-            fingerprint: None,
-            owed: BTreeMap::new(),
-        };
         Self {
             log,
             deadline: Instant::now() + SEARCH_MAX,
             range: log.range(),
             known_since: None,
-            story,
+            story: Story::new(alert),
             body: None,
             incomplete: false,
         }
@@ -136,11 +119,14 @@ impl<'a> Search<'a> {
         self.incomplete |= asked.incomplete();
         // The last record's other decisions may not be there yet: these come twice, and count once.
         let fresh = self.log.find(last)?.max(self.range.start)..self.range.end;
-        if self.story.sequence.is_some() {
-            return self.scan(fresh);
+        if let Some(sequence) = self.story.sequence() {
+            // The history does not know by finding what was told after all; the log does.
+            let from = if self.story.is_hidden() { sequence } else { last };
+            let from = self.log.find(from)?.max(self.range.start);
+            return self.scan(from..self.range.end);
         }
         self.scan(fresh)?;
-        if self.story.decisions.is_empty() {
+        if self.story.decisions().is_empty() {
             let older = self.range.start..self.log.find(first)?;
             self.search_log(older)?;
         }
@@ -149,14 +135,13 @@ impl<'a> Search<'a> {
 
     /// Asks the history.
     fn ask(&mut self, asked: &mut Asked) {
-        let found = asked.find(self.story.alert);
+        let found = asked.find(self.story.alert());
         self.body = found.alert;
         for decision in found.decisions {
             self.story.take(decision);
         }
-        let Some(sequence) = self.story.sequence else { return };
-        let groups: BTreeSet<GroupId> = self.story.owed.keys().map(|(group, _)| *group).collect();
-        let groups: Vec<GroupId> = groups.into_iter().collect();
+        let Some(sequence) = self.story.sequence() else { return };
+        let groups: Vec<GroupId> = self.story.groups().into_iter().collect();
         asked.follow(&groups, sequence, |decision| {
             self.story.take(decision);
             !self.story.is_told()
@@ -170,7 +155,7 @@ impl<'a> Search<'a> {
         }
         let guess = self.guess(range.clone())?;
         self.scan(guess..range.end)?;
-        if self.story.decisions.is_empty() && guess > range.start {
+        if self.story.decisions().is_empty() && guess > range.start {
             self.scan(range)?;
         }
         Ok(())
@@ -178,7 +163,7 @@ impl<'a> Search<'a> {
 
     /// Returns where the alert's decision should be, by the time in its id.
     fn guess(&self, range: Range<u64>) -> Result<u64, ReadError> {
-        let id = Uuid::from_u128(self.story.alert.as_u128());
+        let id = Uuid::from_u128(self.story.alert().as_u128());
         let (Some(made), 7) = (id.get_timestamp(), id.get_version_num()) else {
             return Ok(range.start);
         };
@@ -216,142 +201,24 @@ impl<'a> Search<'a> {
             {
                 needles = self.story.needles();
             }
-            if self.story.is_told() || self.story.decisions.len() >= DECISIONS_MAX {
+            if self.story.is_told() || self.story.decisions().len() >= DECISIONS_MAX {
                 break;
             }
         }
         Ok(())
     }
 
-    fn finish(mut self, journal: &Journal) -> Explanation {
-        // The history told first when the alert came, however often, and then what followed.
-        self.story.decisions.sort_by_key(|decision| decision.sequence);
-        let sequence = self.story.sequence;
+    fn finish(self, journal: &Journal) -> Explanation {
+        let sequence = self.story.sequence();
         let alert = self.body.or_else(|| sequence.and_then(|sequence| read(journal, sequence)));
         Explanation {
-            pending: !self.story.owed.is_empty() && !self.story.is_dead(),
-            decisions: self.story.decisions,
+            pending: self.story.is_pending(),
+            decisions: self.story.told(),
             alert,
             responder_took: None,
             known_since: self.known_since,
             incomplete: self.incomplete,
         }
-    }
-}
-
-impl Story {
-    /// Returns whether everybody who was owed the alert has it.
-    fn is_told(&self) -> bool {
-        self.sequence.is_some() && self.owed.is_empty()
-    }
-
-    /// Returns the texts one of which is in every decision that is about the alert.
-    fn needles(&self) -> Vec<String> {
-        let mut needles = vec![self.alert.to_string()];
-        for ((group, _), notification) in &self.owed {
-            needles.push(group.to_string());
-            needles.extend(notification.map(|id| id.to_string()));
-        }
-        needles
-    }
-
-    /// Keeps a decision that is about the alert, and returns whether it is.
-    fn take(&mut self, decision: Decision) -> bool {
-        if self.decisions.contains(&decision) {
-            return false;
-        }
-        let concerns = match &decision.kind {
-            DecisionKind::Alert(of) if of.alert == self.alert => {
-                if self.sequence.is_none() {
-                    self.sequence = Some(decision.sequence);
-                    self.fingerprint = Some(of.fingerprint);
-                    self.owes(&decision);
-                }
-                true
-            }
-            DecisionKind::Notified(notified) => {
-                let key = (notified.group, Arc::clone(&notified.output));
-                let covers =
-                    self.sequence.is_some_and(|at| notified.first <= at && at <= notified.last);
-                match self.owed.get_mut(&key) {
-                    Some(tells) if covers && (tells.is_none() || *tells == notified.replaces) => {
-                        *tells = Some(notified.notification);
-                        true
-                    }
-                    _ => false,
-                }
-            }
-            DecisionKind::Withheld(withheld) => {
-                let key = (withheld.group, Arc::clone(&withheld.output));
-                let is_ours = self.fingerprint == Some(withheld.fingerprint)
-                    && self.sequence.is_some_and(|at| withheld.first <= at && at <= withheld.last)
-                    && self.owed.get(&key) == Some(&None);
-                if is_ours {
-                    self.owed.remove(&key);
-                }
-                is_ours
-            }
-            DecisionKind::Delivered { notification, .. } => {
-                let before = self.owed.len();
-                self.owed.retain(|_, tells| *tells != Some(*notification));
-                self.owed.len() < before
-            }
-            kind => {
-                let known = notification_of(kind);
-                let telling =
-                    self.owed.values_mut().find(|tells| known.is_some() && **tells == known);
-                let concerns = telling.is_some();
-                if let DecisionKind::Replayed { into: Some(heir), .. }
-                | DecisionKind::Superseded { by: heir, .. } = kind
-                    && let Some(telling) = telling
-                {
-                    *telling = Some(*heir);
-                }
-                concerns
-            }
-        };
-        if concerns {
-            self.decisions.push(decision);
-        }
-        concerns
-    }
-
-    fn owes(&mut self, decision: &Decision) {
-        let DecisionKind::Alert(of) = &decision.kind else { return };
-        if of.verdict != Verdict::Routed {
-            return;
-        }
-        for routing in &of.routes {
-            let Some(group) = routing.group else { continue };
-            for output in routing.outputs.iter() {
-                self.owed.insert((group, Arc::clone(output)), None);
-            }
-        }
-    }
-
-    /// Returns whether everything owed became a dead letter.
-    fn is_dead(&self) -> bool {
-        self.owed.values().all(|tells| {
-            let last = self.decisions.iter().rev().find(|decision| {
-                notification_of(&decision.kind).is_some()
-                    && notification_of(&decision.kind) == *tells
-            });
-            last.is_some_and(|last| {
-                let kind = &last.kind;
-                matches!(kind, DecisionKind::DeadLettered { .. } | DecisionKind::Purged { .. })
-            })
-        })
-    }
-}
-
-fn notification_of(kind: &DecisionKind) -> Option<NotificationId> {
-    match kind {
-        DecisionKind::DeadLettered { notification, .. }
-        | DecisionKind::Replayed { notification, .. }
-        | DecisionKind::Purged { notification, .. }
-        | DecisionKind::ReplayRefused { notification, .. }
-        | DecisionKind::Superseded { notification, .. } => Some(*notification),
-        _ => None,
     }
 }
 

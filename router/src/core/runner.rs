@@ -24,14 +24,15 @@ use super::{
 use crate::{
     live::{Live, Tail},
     metrics::CoreMetrics,
-    pipeline::{Decision, DecisionKind, Effect, Pipeline, PipelineConfig},
+    pipeline::{Decision, DecisionKind, Effect, Frozen, Pipeline, PipelineConfig},
     record::Record,
 };
 
 /// Name of the journal cursor that keeps what the snapshots need.
 pub(crate) const CURSOR: &str = "pipeline";
-/// Records applied before questions are answered again.
-const TURN_RECORDS_MAX: usize = 512;
+/// Records applied before questions are answered again: an attempt to deliver asks one, and what is
+/// urgent must not wait for long.
+const TURN_RECORDS_MAX: usize = 128;
 /// Questions answered between two turns of records.
 const TURN_QUESTIONS_MAX: usize = 16;
 /// Records whose decisions are kept for whoever submitted them.
@@ -40,7 +41,7 @@ const ANSWERS_MAX: usize = 1024;
 const CLOCK_CHECK: Duration = Duration::from_secs(5);
 /// Least time between two snapshots that are only due because the journal is short of space.
 const SHORT_OF_SPACE_PAUSE: Duration = Duration::from_secs(1);
-/// A snapshot is due again only after this many times the time the last one stopped the thread.
+/// A snapshot is due again only after this many times the time the last one kept a processor busy.
 const SNAPSHOT_REST_FACTOR: u32 = 20;
 
 /// What questions are asked about.
@@ -85,7 +86,15 @@ struct Snapshots {
     sequence: u64,
     taken: Instant,
     rest: Duration,
-    writing: Option<oneshot::Receiver<Option<u64>>>,
+    writing: Option<oneshot::Receiver<Option<Taken>>>,
+}
+
+/// A snapshot that is on disk.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    sequence: u64,
+    /// For how long it kept a processor busy.
+    took: Duration,
 }
 
 /// A started core.
@@ -317,7 +326,10 @@ impl Core {
         if let Some(writing) = &mut self.snapshots.writing {
             match writing.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) => return,
-                Ok(Some(sequence)) => self.snapshots.sequence = sequence,
+                Ok(Some(Taken { sequence, took })) => {
+                    self.snapshots.sequence = sequence;
+                    self.snapshots.rest = self.snapshots.rest.max(took * SNAPSHOT_REST_FACTOR);
+                }
                 Ok(None) | Err(oneshot::error::TryRecvError::Closed) => {
                     self.metrics.snapshots_failed.inc();
                 }
@@ -338,9 +350,7 @@ impl Core {
             return;
         }
         let started = self.options.machine.instant();
-        let mut state = Vec::new();
-        self.state.pipeline.snapshot(&mut state);
-        self.metrics.snapshot_bytes.set(i64::try_from(state.len()).unwrap_or(i64::MAX));
+        let state = self.state.pipeline.freeze();
         self.snapshots.taken = self.options.machine.instant();
         self.snapshots.rest = (self.snapshots.taken - started) * SNAPSHOT_REST_FACTOR;
         let (finished, writing) = oneshot::channel();
@@ -356,10 +366,8 @@ impl Core {
 
     /// Writes a snapshot and waits for it.
     fn snapshot_now(&mut self, short: bool) {
-        let mut state = Vec::new();
-        self.state.pipeline.snapshot(&mut state);
-        if let Some(sequence) = self.snapshot_job(state, short)() {
-            self.snapshots.sequence = sequence;
+        if let Some(taken) = self.snapshot_job(self.state.pipeline.freeze(), short)() {
+            self.snapshots.sequence = taken.sequence;
         }
     }
 
@@ -367,30 +375,37 @@ impl Core {
     /// space is `short`, also what only the previous one does.
     fn snapshot_job(
         &self,
-        state: Vec<u8>,
+        state: Frozen,
         short: bool,
-    ) -> impl FnOnce() -> Option<u64> + Send + use<> {
-        let (disk, data) = (self.options.machine.disk(), self.options.data.clone());
+    ) -> impl FnOnce() -> Option<Taken> + Send + use<> {
+        let (machine, data) = (Arc::clone(&self.options.machine), self.options.data.clone());
+        let metrics = Arc::clone(&self.metrics);
         let sequence = self.state.position;
         let needed = if short { sequence } else { self.snapshots.sequence };
         let cursor = Arc::clone(&self.cursor);
         move || {
-            if let Err(error) = snapshot::write(&*disk, &data, sequence, &state) {
+            let started = machine.instant();
+            let mut bytes = Vec::new();
+            state.write(&mut bytes);
+            drop(state);
+            let took = machine.instant() - started;
+            metrics.snapshot_bytes.set(i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+            if let Err(error) = snapshot::write(&*machine.disk(), &data, sequence, &bytes) {
                 warn!(error = %ErrorChain(&error), "failed to write a snapshot; will try again");
                 return None;
             }
             if let Err(error) = cursor.commit(needed) {
                 warn!(error = %ErrorChain(&error), "failed to move the journal's cursor");
             }
-            Some(sequence)
+            Some(Taken { sequence, took })
         }
     }
 
     async fn finish(mut self) {
         if let Some(writing) = self.snapshots.writing.take()
-            && let Ok(Some(sequence)) = writing.await
+            && let Ok(Some(taken)) = writing.await
         {
-            self.snapshots.sequence = sequence;
+            self.snapshots.sequence = taken.sequence;
         }
         if self.state.position > self.snapshots.sequence {
             self.snapshot_now(false);

@@ -122,8 +122,16 @@ impl Breaker {
         }
     }
 
-    /// Notes that our credentials were refused, or that the destination wants no more: only a person can
-    /// help, so it asks rarely, and hardly ever once it was refused again and again.
+    /// Notes that the destination wants no more, which it need not say again to be believed.
+    pub(crate) fn gone(&mut self, now: Instant, retry: &Retry) -> Duration {
+        self.denials = DENIALS_MAX - 1;
+        // Whatever the state was, this refusal counts.
+        self.state = State::Trying;
+        self.denied(now, retry)
+    }
+
+    /// Notes that our credentials were refused: only a person can help, so it asks rarely, and hardly
+    /// ever once it was refused again and again.
     pub(crate) fn denied(&mut self, now: Instant, retry: &Retry) -> Duration {
         self.failures = self.failures.saturating_add(1);
         // Those that were under way when it opened are one refusal.
@@ -194,6 +202,24 @@ mod tests {
         assert!(breaker.success());
         assert_eq!(breaker.permit(later), Permit::Now);
         assert_eq!(breaker.failure(later, &retry, None, chance), None, "failures count anew");
+    }
+
+    #[test]
+    fn a_destination_that_is_gone_disables_its_output_at_once() {
+        let retry = Retry::default();
+        let now = Instant::now();
+        for refused_before in [0, 1, 9] {
+            let mut breaker = Breaker::new(5);
+            for _ in 0..refused_before {
+                breaker.denied(now, &retry);
+            }
+            assert_eq!(breaker.gone(now, &retry), retry.retry_after_max.0);
+            assert_eq!(breaker.state(), BreakerState::Disabled);
+            assert_eq!(breaker.permit(now), Permit::At(now + retry.retry_after_max.0));
+            breaker.start();
+            assert!(breaker.success(), "a person helped");
+            assert_eq!(breaker.state(), BreakerState::Closed);
+        }
     }
 
     #[test]

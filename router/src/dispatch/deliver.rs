@@ -30,6 +30,7 @@ pub(crate) enum Attempt {
     TimedOut,
     Rejected(String),
     Denied(String),
+    Gone(String),
     /// The router is shutting down; nothing was sent.
     Stopped,
 }
@@ -43,6 +44,7 @@ impl Attempt {
             Self::TimedOut => "timeout",
             Self::Rejected(_) => "rejected",
             Self::Denied(_) => "denied",
+            Self::Gone(_) => "gone",
         }
     }
 }
@@ -54,12 +56,16 @@ pub(crate) async fn attempt(
     notification: &Notification,
     number: u32,
 ) -> (Attempt, Vec<Fallback>) {
-    let Ok(previous) = previous(core, notification).await else {
-        return (Attempt::Stopped, Vec::new());
-    };
+    let mut known = None;
+    if target.output.reads_previous() {
+        let Ok(previous) = previous(core, notification).await else {
+            return (Attempt::Stopped, Vec::new());
+        };
+        known = previous;
+    }
     let rendered = target.engine.render(notification);
     let parts = Parts(rendered.parts);
-    let previous = previous.as_ref();
+    let previous = known.as_ref();
     let delivery = Delivery { notification, parts: &parts, previous, attempt: number };
     let machine = &**core.machine();
     let deadline = machine.instant() + target.attempt_timeout;
@@ -70,6 +76,7 @@ pub(crate) async fn attempt(
         }
         Some(Err(DeliveryError::Rejected { reason })) => Attempt::Rejected(reason),
         Some(Err(DeliveryError::Denied { reason })) => Attempt::Denied(reason),
+        Some(Err(DeliveryError::Gone { reason })) => Attempt::Gone(reason),
         None => Attempt::TimedOut,
     };
     (attempt, rendered.fallbacks)

@@ -22,7 +22,8 @@ use super::{lane::Turn, size::size};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueLimits {
-    /// Notifications in memory. Further ones wait in the router's state.
+    /// Notifications in memory, beside those under way, of which there are `send.concurrency`: they come
+    /// back to be tried again whatever is there by then. Further ones wait in the router's state.
     pub notifications_max: usize,
     /// Their size. Further ones wait in the router's state.
     pub bytes_max: HumanBytes,

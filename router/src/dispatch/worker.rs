@@ -214,8 +214,14 @@ impl Worker {
             }
             Attempt::Stopped => return self.lookout.queue.release(job.notification.group),
             Attempt::Denied(reason) => {
-                let pause =
-                    self.breaker.denied(self.core.machine().instant(), &self.settings.retry);
+                let now = self.core.machine().instant();
+                let pause = self.breaker.denied(now, &self.settings.retry);
+                self.opened(pause, &reason);
+                return self.retry(job, reason);
+            }
+            Attempt::Gone(reason) => {
+                let now = self.core.machine().instant();
+                let pause = self.breaker.gone(now, &self.settings.retry);
                 self.opened(pause, &reason);
                 return self.retry(job, reason);
             }

@@ -11,7 +11,14 @@ use super::{
     room::Room,
     trouble::{Kind, Trouble},
 };
-use crate::{api::types::OutputStatus, dispatch::BreakerState};
+use crate::{api::types::OutputStatus, dispatch::BreakerState, pipeline::Expected};
+
+/// Gaps of its usual length after which a sender is late.
+const LATE_FACTOR: u32 = 10;
+/// Silence after which nobody waits for a sender whose rhythm was learnt.
+const GONE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Late senders that are told of at once.
+const LATE_MAX: usize = 100;
 
 /// What is remembered from one look to the next.
 #[derive(Debug)]
@@ -38,6 +45,14 @@ impl Meta {
                 let last = heard.get(name.as_str());
                 seen.extend(last.and_then(|last| silent(name, interval.0, *last, now)));
             }
+        }
+        if let Some(floor) = config.senders_learnt
+            && let Ok(expected) = self.core.ask(|state| state.pipeline.expected()).await
+        {
+            let now = self.core.machine().now();
+            seen.extend(
+                expected.iter().filter_map(|it| late(it, config, floor.0, now)).take(LATE_MAX),
+            );
         }
         if let Some(free) = free_percent(&self.data)
             && free < config.disk_free_percent_min
@@ -101,9 +116,48 @@ fn silent(name: &str, interval: Duration, last: Timestamp, now: Timestamp) -> Op
     })
 }
 
+/// Returns what is wrong with a sender whose rhythm was learnt. What is configured wins, and who is silent
+/// for very long is taken to be gone.
+fn late(
+    expected: &Expected,
+    config: &MetaConfig,
+    floor: Duration,
+    now: Timestamp,
+) -> Option<Trouble> {
+    let Expected { sender, last, gap } = expected;
+    let silence = Duration::try_from(now.duration_since(*last)).unwrap_or_default();
+    if config.senders.contains_key(&**sender) || silence > GONE_AFTER {
+        return None;
+    }
+    let interval = floor.max(*gap * LATE_FACTOR);
+    silent(sender, interval, *last, now).map(|trouble| Trouble { hold: config.hold.0, ..trouble })
+}
+
 /// Returns how much of a folder's disk is free for us, in percent.
 fn free_percent(folder: &Path) -> Option<u8> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     let percent = disk.f_bavail.saturating_mul(100).checked_div(disk.f_blocks)?;
     u8::try_from(percent).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_whose_rhythm_was_learnt_is_late_after_ten_gaps_but_not_before_the_floor() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut config = MetaConfig::default();
+        let is_late = |config: &MetaConfig, gap, silence| {
+            let gap = Duration::from_secs(gap);
+            let expected = Expected { sender: "token:a".into(), last: at(0), gap };
+            late(&expected, config, Duration::from_secs(300), at(silence)).is_some()
+        };
+        assert!(!is_late(&config, 60, 599) && is_late(&config, 60, 600));
+        assert!(!is_late(&config, 1, 299) && is_late(&config, 1, 300));
+        assert!(is_late(&config, 1, 604_800) && !is_late(&config, 1, 604_801), "it is gone");
+        let hour = service::config::HumanDuration(Duration::from_secs(3600));
+        config.senders.insert("token:a".to_owned(), hour);
+        assert!(!is_late(&config, 60, 600), "what is configured wins");
+    }
 }

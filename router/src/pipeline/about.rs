@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alert::Alert;
 
-use super::{Pipeline, route::Settings};
+use super::{Expected, Pipeline, route::Settings};
 
 /// Field that names the output an alert of the router's own is about. Nobody else can send it.
 pub const ABOUT_OUTPUT: &str = "saker.output";
@@ -42,14 +42,21 @@ impl Pipeline {
         &self.heard
     }
 
+    /// Returns the senders whose rhythm was learnt, by name.
+    pub fn expected(&self) -> Vec<Expected> {
+        self.rhythms.expected().collect()
+    }
+
     /// Notes that a sender was heard.
     pub(super) fn hear(&mut self, alert: &Alert) {
-        if self.heard.is_empty() {
+        if self.heard.is_empty() && !self.config.learn_senders {
             return;
         }
-        let wall = self.wall();
-        if let Some(at) = alert.text(SENDER).and_then(|sender| self.heard.get_mut(sender)) {
+        let (wall, Some(sender)) = (self.wall(), alert.text(SENDER)) else { return };
+        if let Some(at) = self.heard.get_mut(sender) {
             *at = wall;
+        } else if self.config.learn_senders {
+            self.rhythms.hear(sender, wall);
         }
     }
 
@@ -59,6 +66,9 @@ impl Pipeline {
         self.heard.retain(|name, _| senders.iter().any(|sender| **sender == **name));
         for sender in senders {
             self.heard.entry(sender.as_str().into()).or_insert(wall);
+        }
+        if !self.config.learn_senders {
+            self.rhythms.clear();
         }
     }
 }

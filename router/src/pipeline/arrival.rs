@@ -25,6 +25,7 @@ impl Pipeline {
     pub(super) fn arrive(&mut self, sequence: u64, alert: &Alert, effects: &mut Vec<Effect>) {
         self.totals.accepted += 1;
         self.hear(alert);
+        self.notices.came(alert);
         let facts = Facts::of(alert);
         let identity = self.fingerprints.identify(alert, &facts);
         // Another alert under a used id is another alert: an id alone must not hide one.
@@ -137,7 +138,7 @@ impl Pipeline {
             ended: None,
             close_at: None,
             score: score::score(&self.config.score, &subject, tactics, rare),
-            sample: sample::sample(alert, &self.config.limits),
+            sample: sample::sample(alert, &self.config.limits).into(),
             memberships: Vec::new(),
         }
     }

@@ -44,7 +44,7 @@ fn tactics(tags: &[String]) -> u16 {
 }
 
 /// How far each workload went lately.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(from = "VecDeque<(u64, Chain)>")]
 pub(super) struct Chains {
     order: VecDeque<u64>,

@@ -33,6 +33,9 @@ pub struct PipelineConfig {
     /// Senders of whom it is remembered when they were heard last. The router fills it in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub senders: Vec<String>,
+    /// Learns how often other senders are heard. The router fills it in.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub learn_senders: bool,
     /// Tried in order, the first that matches takes the alert. Without any, one route takes every
     /// alert to every output.
     pub routes: Vec<Route>,

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::{OutputLedger, PipelineConfig};
 
 /// Outputs by number; numbers are given for ever, so that the ledger never forgets one.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Destinations(Vec<Destination>);
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Destination {
     pub(super) name: Arc<str>,
     /// It is in the configuration in force.

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// A finding as the pipeline holds it: small, as there are many.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Live {
     pub(super) fingerprint: Fingerprint,
     /// Where it is in the list of findings.
@@ -61,7 +61,7 @@ pub(super) struct Live {
     /// As of its last alert.
     pub(super) score: Score,
     /// The first alert, as JSON.
-    pub(super) sample: Box<RawValue>,
+    pub(super) sample: Arc<RawValue>,
     #[serde(skip)]
     pub(super) memberships: Vec<Membership>,
 }

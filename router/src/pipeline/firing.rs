@@ -13,7 +13,7 @@ use super::{Pipeline, Reason};
 pub struct Firing {
     pub fingerprint: Fingerprint,
     /// Its first alert, as JSON.
-    pub sample: Box<RawValue>,
+    pub sample: Arc<RawValue>,
     pub starts: Timestamp,
     pub ends: Timestamp,
     pub updated: Timestamp,

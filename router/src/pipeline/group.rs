@@ -20,7 +20,7 @@ use super::{
 const VALUE_BYTES_MAX: usize = 256;
 
 /// An open group.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     pub(super) id: GroupId,
     /// Where it is in the list of groups.

@@ -426,19 +426,26 @@ impl Pipeline {
     }
 
     /// Takes the inhibitions of a new configuration over: what findings are in rules that stay is
-    /// kept, what they are in new ones is told by their samples.
+    /// kept, what they are in new ones is told by their samples. A new condition may ask for whatever an
+    /// alert has, so that no index could tell which samples to read; without a new one none is read.
     pub(super) fn take_over_inhibitions(&mut self, before: &[Inhibition]) {
         if *before == self.config.inhibitions {
             return;
         }
         let moved = Moved::new(before, &self.config.inhibitions);
         self.inhibitions = Inhibitions::new(&self.config.inhibitions);
+        let rules = self.config.inhibitions.len() as u32;
+        let has_new = (0..rules).any(|rule| moved.is_new(rule));
         let slots: Vec<u32> = self.findings.iter().map(|(slot, _)| slot).collect();
         for slot in &slots {
             let Some(live) = self.findings.get_mut(*slot) else { continue };
             if let Some(held) = &mut live.parts {
                 moved.renumber(held);
                 self.inhibitions.restore(live.fingerprint, held);
+            }
+            if !has_new {
+                live.parts.take_if(|held| held.is_empty());
+                continue;
             }
             let Ok(alert) = serde_json::from_str::<Alert>(live.sample.get()) else { continue };
             let alert = Alert { priority: live.priority, ..alert };

@@ -37,7 +37,7 @@ impl Pipeline {
                     }
                 }
                 Timer::Judge(fingerprint) => self.judge_hidden(sequence, fingerprint, effects),
-                Timer::Report => self.report(sequence, effects),
+                Timer::Report => self.report(),
                 Timer::Storm(key) => self.turn_storm(sequence, &key, effects),
                 Timer::Window(name) => self.turn_window(sequence, &name, effects),
                 Timer::Silence(id) => self.end_silence_if_over(sequence, &id, effects),
@@ -237,7 +237,7 @@ impl Pipeline {
 
     fn end_silence_if_over(&mut self, sequence: u64, id: &SilenceId, effects: &mut Vec<Effect>) {
         let now = self.clock.now();
-        self.tell_of_end(sequence, id, effects);
+        self.tell_of_end(id);
         let deadline = self.silences.get_mut(id).map(|entry| entry.deadline(&self.clock));
         if deadline.is_some_and(|deadline| deadline > now) {
             self.schedule_silence(id);
@@ -247,7 +247,8 @@ impl Pipeline {
         } else if self.silences.is_current(id) {
             self.end_silence(sequence, id, None, effects);
         } else {
-            self.silences.forget(id);
+            let reports = self.config.silence_notices.weekly_hits_min.is_some();
+            self.silences.forget(id, reports);
         }
     }
 

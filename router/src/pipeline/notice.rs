@@ -1,9 +1,10 @@
 //! What people are told about silences themselves: that one is about to end, and which hid much.
 //!
-//! They are alerts the pipeline raises by itself, of the source `saker`, and routes take them like any
-//! other. Their ids follow from what they tell of.
+//! They are alerts of the source `saker`, and routes take them like any other. The pipeline only keeps
+//! them: whoever runs it appends them to the journal, and they are told of when they come from there.
+//! Their ids follow from what they tell of, so that one that is appended twice counts once.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::VecDeque};
 
 use alert::{Alert, AlertId, Fields, Priority};
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Weekday, tz::TimeZone};
@@ -11,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::HumanDuration;
 
-use super::{Effect, Pipeline, SilenceId, group, timer::Timer};
+use super::{Pipeline, SilenceId, group, timer::Timer};
 
 const SOURCE: &str = "saker";
 pub(super) const ENDS: &str = "Silence ends soon";
@@ -41,7 +42,40 @@ impl SilenceNotices {
     }
 }
 
+/// Alerts of our own that did not come from the journal yet, the oldest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Notices(VecDeque<Alert>);
+
+impl Notices {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn push(&mut self, alert: Alert, max: usize) {
+        self.0.retain(|known| known.id != alert.id);
+        self.0.push_back(alert);
+        // A silence has one at a time: more only wait while the journal takes none of them, but takes
+        // changes of silences.
+        while self.0.len() > max {
+            self.0.pop_front();
+        }
+    }
+
+    /// Forgets one that came.
+    pub(super) fn came(&mut self, alert: &Alert) {
+        if !self.0.is_empty() && alert.source == SOURCE {
+            self.0.retain(|known| known.id != alert.id);
+        }
+    }
+}
+
 impl Pipeline {
+    /// Returns alerts of our own that are to be appended to the journal, the oldest first.
+    pub fn notices(&self, max: usize) -> Vec<Alert> {
+        self.notices.0.iter().take(max).cloned().collect()
+    }
+
     /// Notes when people are to be told that a silence is about to end: not at all when it is that
     /// short.
     pub(super) fn note_end(&mut self, id: &SilenceId) {
@@ -54,7 +88,7 @@ impl Pipeline {
     }
 
     /// Tells that a silence is about to end, if it is time.
-    pub(super) fn tell_of_end(&mut self, sequence: u64, id: &SilenceId, effects: &mut Vec<Effect>) {
+    pub(super) fn tell_of_end(&mut self, id: &SilenceId) {
         let wall = self.wall();
         let Some(entry) = self.silences.get_mut(id) else { return };
         if entry.ended.is_some() || entry.notice.is_none_or(|at| at > wall) {
@@ -73,7 +107,7 @@ impl Pipeline {
             silence.author, silence.ends, silence.comment
         );
         let key = format!("{id} {}", silence.ends);
-        self.raise(sequence, ENDS, &key, output, fields, effects);
+        self.raise(ENDS, &key, output, fields);
     }
 
     /// Waits for the next report, if there is to be one.
@@ -90,7 +124,7 @@ impl Pipeline {
     }
 
     /// Tells which silences hid much since the last report.
-    pub(super) fn report(&mut self, sequence: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn report(&mut self) {
         self.schedule_report();
         let Some(min) = self.config.silence_notices.weekly_hits_min else { return };
         let mut hid = self.silences.take_week();
@@ -108,19 +142,11 @@ impl Pipeline {
         fields.insert("silence.count".to_owned(), hid.len().into());
         let output = format!("{} silences hid much this week:\n{}", hid.len(), lines.join("\n"));
         let key = self.wall().to_string();
-        self.raise(sequence, REPORT, &key, output, fields, effects);
+        self.raise(REPORT, &key, output, fields);
     }
 
-    /// Takes in an alert of our own.
-    fn raise(
-        &mut self,
-        sequence: u64,
-        rule: &str,
-        key: &str,
-        output: String,
-        fields: Fields,
-        effects: &mut Vec<Effect>,
-    ) {
+    /// Has an alert of our own appended.
+    fn raise(&mut self, rule: &str, key: &str, output: String, fields: Fields) {
         let half =
             |salt: &[u8]| u128::from(group::digest64(&[salt, rule.as_bytes(), key.as_bytes()]));
         let now = self.wall();
@@ -137,7 +163,7 @@ impl Pipeline {
             fields,
             ends: None,
         };
-        self.arrive(sequence, &alert, effects);
+        self.notices.push(alert, self.config.limits.silences_max.saturating_add(1));
     }
 }
 

@@ -168,7 +168,7 @@ impl Pipeline {
         let output = self.destinations.name(output).to_string();
         let notification = Notification { output, ..Arc::unwrap_or_clone(notification) };
         // A notification is a struct of texts and JSON values, which always serialise.
-        letter.notification = to_raw_value(&notification).unwrap_or_default();
+        letter.notification = to_raw_value(&notification).unwrap_or_default().into();
     }
 
     /// Forgets a dead letter because a person says so; its alerts stay counted.

@@ -6,7 +6,7 @@ use rules::Subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, Silence, arrival};
+use super::{Page, Part, Pipeline, Place, Silence, arrival};
 
 /// Findings a preview lists.
 const LISTED_MAX: usize = 20;
@@ -24,7 +24,7 @@ pub struct Preview {
     /// When the oldest of them was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// The most recent of them, at most 20.
+    /// The most recently opened of them, at most 20.
     pub listed: Vec<Previewed>,
     /// Absent if there is no history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,10 +70,13 @@ impl Preview {
 }
 
 impl Pipeline {
-    /// Looks at so many findings, the most recently seen first, from an offset on.
-    pub fn would_hide(&self, silence: &Silence, offset: usize, limit: usize) -> Preview {
+    /// Looks at a part of the findings, the most recently opened first. Returns where the next part
+    /// begins, if there is one: findings that come and go meanwhile shift nothing.
+    pub fn would_hide(&self, silence: &Silence, page: Page) -> (Preview, Option<Place>) {
         let mut preview = Preview::default();
-        for (_, live) in self.findings.iter_newest().skip(offset).take(limit) {
+        let look = |slot: &u32| self.findings.get(*slot);
+        let part = Part::of(self.findings_opened.newest(page.after), page.limit, look);
+        for live in part.items {
             preview.examined += 1;
             let Ok(sample) = serde_json::from_str::<Alert>(live.sample.get()) else { continue };
             let alert = Alert { priority: live.priority, ..sample };
@@ -97,6 +100,6 @@ impl Pipeline {
                 past: None,
             });
         }
-        preview
+        (preview, part.next)
     }
 }

@@ -2,7 +2,7 @@
 
 const NONE: u32 = u32::MAX;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot<T> {
     value: Option<T>,
     older: u32,
@@ -10,7 +10,7 @@ struct Slot<T> {
 }
 
 /// A slab with a list through it: inserting, touching and removing take constant time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Recency<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,

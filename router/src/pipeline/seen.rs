@@ -6,7 +6,7 @@ use hashbrown::HashSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// The last `max` distinct ids in the order they came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     order: VecDeque<u128>,
     set: HashSet<u128>,

@@ -38,7 +38,7 @@ pub(super) struct Letter {
     /// When and why it died, for a dead letter.
     pub(super) death: Option<Box<Death>>,
     /// The notification as JSON.
-    pub(super) notification: Box<RawValue>,
+    pub(super) notification: Arc<RawValue>,
 }
 
 /// When and why a notification became a dead letter.

@@ -100,6 +100,8 @@ const TEXT_BYTES_MAX: usize = 4096;
 /// Former states kept of each; the oldest is forgotten.
 const HISTORY_MAX: usize = 8;
 const TIMES_MAX: usize = 16;
+/// Forgotten silences whose hits wait for the weekly report.
+const UNREPORTED_MAX: usize = 1000;
 
 impl Silence {
     /// Returns what is wrong with it, apart from a condition that does not parse.
@@ -189,7 +191,7 @@ pub(super) struct Entry {
 }
 
 /// All silences: those that count or will, apart from those that ended.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Silences {
     current: BTreeMap<SilenceId, Entry>,
     ended: BTreeMap<SilenceId, Entry>,
@@ -199,7 +201,13 @@ pub(super) struct Silences {
     /// What the timer of the weekly report is set for, in the pipeline's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) report_timer: Option<Timestamp>,
+    /// What those hid that are forgotten since the last weekly report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unreported: Vec<Hid>,
 }
+
+/// What a silence hid, and what it was about.
+pub(super) type Hid = (SilenceId, u64, String);
 
 impl Silences {
     pub(super) fn len(&self) -> usize {
@@ -265,12 +273,11 @@ impl Silences {
     }
 
     /// Returns what each hid since this was last asked, with what it is about.
-    pub(super) fn take_week(&mut self) -> Vec<(SilenceId, u64, String)> {
-        let take = |entry: &mut Entry| {
-            let hits = entry.hits - std::mem::replace(&mut entry.reported, entry.hits);
-            (entry.silence.id.clone(), hits, entry.silence.what())
-        };
-        self.current.values_mut().chain(self.ended.values_mut()).map(take).collect()
+    pub(super) fn take_week(&mut self) -> Vec<Hid> {
+        let mut hid = std::mem::take(&mut self.unreported);
+        let kept = self.current.values_mut().chain(self.ended.values_mut());
+        hid.extend(kept.map(Entry::take_week));
+        hid
     }
 
     /// Returns whether one may count now that did not at `time`.
@@ -304,9 +311,23 @@ impl Silences {
         self.current.get_mut(id).or_else(|| self.ended.get_mut(id))
     }
 
-    /// Forgets a silence that ended.
-    pub(super) fn forget(&mut self, id: &SilenceId) {
-        self.ended.remove(id);
+    /// Forgets a silence that ended; with `reports`, what it hid is kept for the next weekly report.
+    /// Beyond a bound the one that hid least is left out.
+    pub(super) fn forget(&mut self, id: &SilenceId, reports: bool) {
+        let Some(mut entry) = self.ended.remove(id) else { return };
+        let hid = entry.take_week();
+        if !reports {
+            return self.unreported.clear();
+        }
+        if hid.1 > 0 {
+            self.unreported.push(hid);
+        }
+        if self.unreported.len() > UNREPORTED_MAX {
+            let hits = self.unreported.iter().enumerate().map(|(index, hid)| (hid.1, index));
+            if let Some((_, least)) = hits.min() {
+                self.unreported.remove(least);
+            }
+        }
     }
 
     pub(super) fn is_current(&self, id: &SilenceId) -> bool {
@@ -321,6 +342,12 @@ impl Silences {
 }
 
 impl Entry {
+    /// Returns what it hid since this was last asked.
+    fn take_week(&mut self) -> Hid {
+        let hits = self.hits - std::mem::replace(&mut self.reported, self.hits);
+        (self.silence.id.clone(), hits, self.silence.what())
+    }
+
     /// Returns when the silence next needs attention: when its times of the calendar may change or its
     /// end is to be told, at its end, then when it has been shown for long enough.
     pub(super) fn deadline(&self, clock: &Clock) -> Timestamp {

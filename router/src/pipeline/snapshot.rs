@@ -19,6 +19,8 @@ use super::{
     finding::{Live, Membership},
     group::Group,
     inhibit::Inhibitions,
+    notice::Notices,
+    rhythm::Rhythms,
     seen::Seen,
     shelf::Letter,
     silence::Silences,
@@ -43,29 +45,43 @@ pub enum RestoreError {
     Contradiction(&'static str),
 }
 
-#[derive(Serialize)]
-struct Written<'a> {
+/// The state at one moment: what takes long, writing it down, is done aside while the pipeline goes
+/// on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Frozen {
     saker_pipeline: u32,
-    config: &'a PipelineConfig,
+    config: PipelineConfig,
     clock: Clock,
-    totals: &'a Totals,
-    destinations: &'a Destinations,
-    seen: &'a Seen,
-    known: &'a Seen,
-    chains: &'a Chains,
-    silences: &'a Silences,
+    totals: Totals,
+    destinations: Destinations,
+    seen: Seen,
+    known: Seen,
+    chains: Chains,
+    silences: Silences,
+    #[serde(skip_serializing_if = "Notices::is_empty")]
+    notices: Notices,
     #[serde(skip_serializing_if = "Windows::is_empty")]
-    windows: &'a Windows,
+    windows: Windows,
     #[serde(skip_serializing_if = "Storms::is_empty")]
-    storms: &'a Storms,
+    storms: Storms,
     #[serde(skip_serializing_if = "Heard::is_empty")]
-    heard: &'a Heard,
+    heard: Heard,
+    #[serde(skip_serializing_if = "Rhythms::is_empty")]
+    rhythms: Rhythms,
     /// With the path of each one's route.
-    groups: Vec<(&'a Group, &'a str)>,
+    groups: Vec<(Group, Arc<str>)>,
     /// With the groups each is in, and when it was last routed there.
-    findings: Vec<(&'a Live, Vec<(GroupId, Timestamp)>)>,
-    pending: Vec<&'a Letter>,
-    dead: Vec<&'a Letter>,
+    findings: Vec<(Live, Vec<(GroupId, Timestamp)>)>,
+    pending: Vec<Letter>,
+    dead: Vec<Letter>,
+}
+
+impl Frozen {
+    /// Appends the whole state to `out`. Equal states give equal bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let result = serde_json::to_writer(out, self);
+        debug_assert!(result.is_ok(), "writing to memory: {result:?}");
+    }
 }
 
 #[derive(Deserialize)]
@@ -79,11 +95,15 @@ struct Read {
     chains: Chains,
     silences: Silences,
     #[serde(default)]
+    notices: Notices,
+    #[serde(default)]
     windows: Windows,
     #[serde(default)]
     storms: Storms,
     #[serde(default)]
     heard: Heard,
+    #[serde(default)]
+    rhythms: Rhythms,
     groups: Vec<(Group, Box<str>)>,
     findings: Vec<(Live, Vec<(GroupId, Timestamp)>)>,
     pending: Vec<Letter>,
@@ -96,32 +116,42 @@ struct Version {
 }
 
 impl Pipeline {
-    /// Appends the whole state to `out`. Equal states give equal bytes.
+    /// Appends the whole state to `out`, as [`Frozen::write`] does.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
+        self.freeze().write(out);
+    }
+
+    /// Returns the state as it is now. What is large is shared with it, not copied.
+    pub fn freeze(&self) -> Frozen {
         let joined = |membership: &Membership| {
             Some((self.groups.get(membership.group)?.id, membership.routed))
         };
         let memberships = |live: &Live| live.memberships.iter().filter_map(joined).collect();
-        let written = Written {
+        let named = |group: &Group| (group.clone(), group.settings.route.clone());
+        Frozen {
             saker_pipeline: VERSION,
-            config: &self.config,
+            config: self.config.clone(),
             clock: self.clock,
-            totals: &self.totals,
-            destinations: &self.destinations,
-            seen: &self.seen,
-            known: &self.known,
-            chains: &self.chains,
-            silences: &self.silences,
-            windows: &self.windows,
-            storms: &self.storms,
-            heard: &self.heard,
-            groups: self.groups.iter().map(|(_, group)| (group, &*group.settings.route)).collect(),
-            findings: self.findings.iter().map(|(_, live)| (live, memberships(live))).collect(),
-            pending: self.pending.iter().collect(),
-            dead: self.dead.iter().collect(),
-        };
-        let result = serde_json::to_writer(out, &written);
-        debug_assert!(result.is_ok(), "writing to memory: {result:?}");
+            totals: self.totals.clone(),
+            destinations: self.destinations.clone(),
+            seen: self.seen.clone(),
+            known: self.known.clone(),
+            chains: self.chains.clone(),
+            silences: self.silences.clone(),
+            notices: self.notices.clone(),
+            windows: self.windows.clone(),
+            storms: self.storms.clone(),
+            heard: self.heard.clone(),
+            rhythms: self.rhythms.clone(),
+            groups: self.groups.iter().map(|(_, group)| named(group)).collect(),
+            findings: self
+                .findings
+                .iter()
+                .map(|(_, live)| (live.clone(), memberships(live)))
+                .collect(),
+            pending: self.pending.iter().cloned().collect(),
+            dead: self.dead.iter().cloned().collect(),
+        }
     }
 
     /// Returns the pipeline a snapshot was made of; it goes on exactly as that one would have.
@@ -140,9 +170,11 @@ impl Pipeline {
             known: read.known,
             chains: read.chains,
             silences: read.silences,
+            notices: read.notices,
             windows: read.windows,
             storms: read.storms,
             heard: read.heard,
+            rhythms: read.rhythms,
             pending: read.pending.into_iter().collect(),
             dead: read.dead.into_iter().collect(),
             ..Self::default()

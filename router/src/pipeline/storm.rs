@@ -7,22 +7,25 @@
 //! joined the summary stays there until it is quiet, so that the end of a storm tells of nothing
 //! again. Critical and above are told of as ever.
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
+mod source;
+mod summary;
 
-use alert::{Alert, Fingerprint, GroupId, Priority, StormRule};
-use hashbrown::HashMap;
+use std::{sync::Arc, time::Duration};
+
+use alert::{Alert, Fingerprint, Priority};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use service::config::HumanDuration;
 
+use self::source::{Going, Source};
+pub(super) use self::{source::Storms, summary::Summary};
 use super::{
     DecisionKind, Effect, NotifyReason, Pipeline,
     arrival::Joining,
     clock,
     facts::{Facts, Key},
     group::{self, Group, Lane},
-    recency::Recency,
     route::Settings,
     timer::Timer,
 };
@@ -30,13 +33,6 @@ use super::{
 /// Sources whose alerts are counted; beyond it the one that told nothing for longest is forgotten,
 /// and its storm is over.
 const SOURCES_MAX: usize = 4096;
-/// Rules a summary counts one by one; the alerts of further ones are counted together.
-const RULES_MAX: usize = 256;
-/// Rules a summary lists.
-const RULES_LISTED_MAX: usize = 10;
-/// Longest name of a rule in a summary.
-const RULE_BYTES_MAX: usize = 256;
-
 /// When a source floods, and what is told then. Without it, however much comes is told in the
 /// groups it belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,138 +79,6 @@ impl StormConfig {
             storm: None,
             ..route.clone()
         })
-    }
-}
-
-/// What one group says of the storm it sums up.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Summary {
-    began: Timestamp,
-    ended: Option<Timestamp>,
-    rules: BTreeMap<Box<str>, (Priority, u64)>,
-    others: u64,
-}
-
-impl Summary {
-    fn new(began: Timestamp) -> Self {
-        Self { began, ended: None, rules: BTreeMap::new(), others: 0 }
-    }
-
-    /// Counts alerts of a rule.
-    fn count(&mut self, rule: &str, priority: Priority, alerts: u64) {
-        let rule = super::facts::cut(rule, RULE_BYTES_MAX);
-        if let Some((severest, count)) = self.rules.get_mut(&*rule) {
-            *severest = priority.max(*severest);
-            *count += alerts;
-        } else if self.rules.len() < RULES_MAX {
-            self.rules.insert((&*rule).into(), (priority, alerts));
-        } else {
-            self.others += alerts;
-        }
-    }
-
-    /// Returns it as the world sees it.
-    pub(super) fn view(&self) -> alert::Storm {
-        let mut ranked: Vec<_> = self.rules.iter().collect();
-        ranked.sort_by_key(|(rule, (_, count))| (Reverse(*count), (*rule).clone()));
-        let rest = ranked.iter().skip(RULES_LISTED_MAX).map(|(_, (_, count))| count);
-        let others_count = self.others + rest.sum::<u64>();
-        let listed = ranked.iter().take(RULES_LISTED_MAX);
-        let rules = listed.map(|(rule, (priority, count))| StormRule {
-            rule: rule.to_string(),
-            priority: *priority,
-            count: *count,
-        });
-        alert::Storm { began: self.began, ended: self.ended, rules: rules.collect(), others_count }
-    }
-}
-
-/// One source, and how much it told lately.
-#[derive(Debug, Serialize, Deserialize)]
-struct Source {
-    key: Box<str>,
-    /// Start of the time that is counted, and what came in it.
-    since: Timestamp,
-    count: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    going: Option<Going>,
-}
-
-/// A storm that goes on.
-#[derive(Debug, Serialize, Deserialize)]
-struct Going {
-    /// The source in words.
-    name: Box<str>,
-    /// By the wall clock.
-    began: Timestamp,
-    /// When its timer is set for.
-    check_at: Timestamp,
-    /// The groups that sum it up.
-    groups: Vec<GroupId>,
-    /// Alerts that joined them.
-    alerts: u64,
-}
-
-/// Sources, the one that told something last at the end.
-#[derive(Debug, Default, Deserialize)]
-#[serde(from = "Vec<Source>")]
-pub(super) struct Storms {
-    sources: Recency<Source>,
-    by_key: HashMap<Box<str>, u32>,
-    going: usize,
-}
-
-impl Serialize for Storms {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.sources.iter().map(|(_, source)| source))
-    }
-}
-
-impl From<Vec<Source>> for Storms {
-    fn from(sources: Vec<Source>) -> Self {
-        let mut storms = Self::default();
-        sources.into_iter().for_each(|source| {
-            storms.insert(source);
-        });
-        storms
-    }
-}
-
-impl Storms {
-    pub(super) fn is_empty(&self) -> bool {
-        self.sources.len() == 0
-    }
-
-    /// Returns how many go on.
-    pub(super) fn going_len(&self) -> usize {
-        self.going
-    }
-
-    /// Returns what wakes each storm, and when.
-    pub(super) fn timers(&self) -> impl Iterator<Item = (Timestamp, Timer)> {
-        let going =
-            self.sources.iter().filter_map(|(_, source)| Some((source, source.going.as_ref()?)));
-        going.map(|(source, going)| (going.check_at, Timer::Storm(source.key.clone())))
-    }
-
-    fn insert(&mut self, source: Source) -> u32 {
-        let key = source.key.clone();
-        self.going += usize::from(source.going.is_some());
-        let slot = self.sources.insert(source);
-        self.by_key.insert(key, slot);
-        slot
-    }
-
-    fn get_mut(&mut self, key: &str) -> Option<&mut Source> {
-        self.sources.get_mut(*self.by_key.get(key)?)
-    }
-
-    fn going(&self, key: &str) -> Option<&Going> {
-        self.sources.get(*self.by_key.get(key)?)?.going.as_ref()
-    }
-
-    fn going_mut(&mut self, key: &str) -> Option<&mut Going> {
-        self.get_mut(key)?.going.as_mut()
     }
 }
 

@@ -175,7 +175,7 @@ impl Pipeline {
             storm: group.storm.as_ref().map(|storm| storm.view()),
         };
         // A notification is a struct of texts and JSON values, which always serialise.
-        let raw = serde_json::value::to_raw_value(&notification).unwrap_or_default();
+        let raw = serde_json::value::to_raw_value(&notification).unwrap_or_default().into();
         let letter = Letter {
             id,
             place: Place::default(),

@@ -17,4 +17,4 @@ mod telling;
 mod versions;
 mod windows;
 
-pub(crate) use script::alert_with;
+pub(crate) use script::{alert_with, decided};

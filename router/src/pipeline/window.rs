@@ -281,7 +281,7 @@ impl Entry {
 }
 
 /// All windows, by name.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Windows(BTreeMap<String, Entry>);
 

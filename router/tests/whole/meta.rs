@@ -71,6 +71,7 @@ routes: [{{ group_by: [rule], group_wait: 0s }}]
     let outputs = router.status().await.outputs;
     let disabled = outputs.iter().find(|output| output.name == "gone").unwrap();
     assert_eq!((disabled.breaker, disabled.queued), (BreakerState::Disabled, 1));
-    assert!(gone.received().iter().all(|asked| rule(asked) == "Shell in a container"));
+    let asked = gone.received();
+    assert!(asked.len() == 1 && rule(&asked[0]) == "Shell in a container", "once is enough");
     assert_eq!(router.ledger().await.outputs["gone"].routed, 1, "not its own trouble");
 }

@@ -61,7 +61,7 @@ const ALERTS: [&str; 10] =
 
 fn configs() -> Vec<Value> {
     vec![
-        json!({"outputs": ["soc", "stream"]}),
+        json!({"outputs": ["soc", "stream"], "learn_senders": true, "senders": ["a"]}),
         json!({"outputs": ["soc", "stream"], "outputs_updated_in_place": ["soc"], "routes": [
             {"name": "loud", "match": "priority >= critical", "outputs": ["soc"], "continue": true,
              "notify_close": true, "quiet": "2m", "group_interval": "30s"},
@@ -74,7 +74,8 @@ fn configs() -> Vec<Value> {
             {"name": "b", "source": "rule = b", "target": "rule = a"},
             {"source": "rule = c and priority >= critical", "target": "rule in (a, b, c)",
              "equal": ["k8s.ns.name"]},
-        ]}),
+        ], "silence_notices": {"before_end": "20s", "weekly_hits_min": 1},
+        "score": {"half_life": "1m", "lanes": {"urgent": 44, "elevated": 42}}}),
         json!({"outputs": ["soc", "stream"], "outputs_updated_in_place": ["stream"], "storm": {
             "by": ["source"], "begin": 2, "within": "30s", "end": 1, "calm": "40s", "interval": "30s",
         }, "routes": [
@@ -146,6 +147,7 @@ impl World {
                 if alert.rule == "e" {
                     alert.fields.insert(ABOUT_OUTPUT.to_owned(), "soc".into());
                 }
+                alert.fields.insert("saker.sender".to_owned(), alert.rule.as_str().into());
                 let id = if *again { 0 } else { self.records.len() as u128 };
                 alert.id = AlertId::from_u128(id);
                 Record::Alert(Box::new(alert))

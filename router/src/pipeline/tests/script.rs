@@ -32,8 +32,8 @@ use serde_json::{Value, json};
 
 use crate::{
     pipeline::{
-        DecisionKind, Effect, Page, Pipeline, PipelineConfig, Reason, Silence, SilenceId, Verdict,
-        Withheld,
+        Decision, DecisionKind, Effect, Page, Pipeline, PipelineConfig, Reason, Silence, SilenceId,
+        Verdict, Withheld,
     },
     record::Record,
 };
@@ -85,6 +85,19 @@ pub(super) fn check_with(configs: &[Value], script: &str, expected: Expect) {
     expected.assert_eq(run.shown.trim_end());
 }
 
+/// Runs a timeline with a configuration, and returns all that was decided.
+pub(crate) fn decided(config: Value, script: &str) -> Vec<Decision> {
+    let (mut run, mut all) = (Run::new(config), Vec::new());
+    for word in script.split_whitespace() {
+        run.word(&[], word);
+        all.extend(run.effects.drain(..).filter_map(|effect| match effect {
+            Effect::Decided(decision) => Some(decision),
+            Effect::Notify(_) | Effect::Withdraw { .. } => None,
+        }));
+    }
+    all
+}
+
 pub(super) struct Run {
     pub(super) pipeline: Pipeline,
     pub(super) effects: Vec<Effect>,
@@ -113,6 +126,12 @@ impl Run {
         self.sequence += 1;
         self.effects.clear();
         self.pipeline.apply(self.sequence, record, &mut self.effects);
+        // As whoever runs the pipeline does.
+        while let Some(notice) = self.pipeline.notices(1).pop() {
+            self.sequence += 1;
+            let record = Record::Alert(Box::new(notice));
+            self.pipeline.apply(self.sequence, &record, &mut self.effects);
+        }
         self.pipeline.audit();
     }
 

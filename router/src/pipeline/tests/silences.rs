@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::script::{Run, alert, at, check, check_with, config, silence};
 use crate::{
-    pipeline::{DecisionKind, Effect, Silence, SilenceId},
+    pipeline::{DecisionKind, Effect, Page, Pipeline, Silence, SilenceId},
     record::Record,
 };
 
@@ -311,6 +311,58 @@ fn a_group_that_comes_back_twice_in_one_record_is_two_groups() {
 }
 
 #[test]
+fn the_week_s_report_has_those_that_ended_long_before_it() {
+    let config = json!({"silence_notices": {"weekly_hits_min": 2}});
+    let mut run = Run::new(config);
+    run.record(&Record::SilenceAdded { at: at(0), silence: silence("a", at(60)) });
+    for id in 0..3 {
+        let mut alert = alert("a", at(1));
+        alert.id = alert::AlertId::from_u128(id);
+        run.record(&Record::Alert(Box::new(alert)));
+    }
+    run.record(&Record::Tick { now: at(60) });
+    run.record(&Record::Tick { now: at(200_000) });
+    assert_eq!(run.pipeline.silences(), [], "it is forgotten");
+    run.restart();
+    let tick = Record::Tick { now: at(438_400) };
+    let mut effects = Vec::new();
+    run.pipeline.apply(run.sequence + 1, &tick, &mut effects);
+    let notices = run.pipeline.notices(10);
+    let output: Vec<&str> = notices.iter().map(|notice| notice.output.as_str()).collect();
+    assert_eq!(output, ["1 silences hid much this week:\n3 by a: rule = a"]);
+}
+
+#[test]
+fn a_notice_is_kept_until_it_comes_from_the_journal() {
+    let config = json!({"silence_notices": {"before_end": "20s"}});
+    let mut run = Run::new(config);
+    run.record(&Record::SilenceAdded { at: at(0), silence: silence("a", at(60)) });
+    let mut effects = Vec::new();
+    run.pipeline.apply(10, &Record::Tick { now: at(40) }, &mut effects);
+    let decided = effects.iter().filter(|effect| matches!(effect, Effect::Decided(_)));
+    assert_eq!(decided.count(), 0, "nothing is decided about what the journal does not have");
+    let mut bytes = Vec::new();
+    run.pipeline.snapshot(&mut bytes);
+    let mut pipeline = Pipeline::restore(&bytes).unwrap();
+    let notices = pipeline.notices(10);
+    let [notice] = &notices[..] else { panic!("{notices:?}") };
+    effects.clear();
+    for sequence in [11, 12] {
+        let record = Record::Alert(Box::new(notice.clone()));
+        pipeline.apply(sequence, &record, &mut effects);
+    }
+    assert_eq!(pipeline.notices(10), []);
+    let decided = effects.iter().filter_map(|effect| match effect {
+        Effect::Decided(decision) => match &decision.kind {
+            DecisionKind::Alert(alert) => Some((decision.sequence, alert.finding_count)),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(decided.collect::<Vec<_>>(), [(11, 1), (12, 1)], "the second was there before");
+}
+
+#[test]
 fn what_is_wrong_with_a_silence_is_told() {
     for (keys, expected) in [
         (json!({}), "either `match` or `matchers`"),
@@ -338,10 +390,12 @@ fn a_preview_counts_what_is_active_and_would_be_hidden() {
         run.record(&Record::Alert(Box::new(alert)));
     }
     let silence = silence("a", at(60));
-    let whole = run.pipeline.would_hide(&silence, 0, 10);
+    let look = |after, limit| run.pipeline.would_hide(&silence, Page { after, limit });
+    let (whole, end) = look(None, 10);
+    assert_eq!(end, None);
     assert_eq!((whole.examined, whole.findings, whole.alerts), (3, 2, 3));
     assert_eq!(whole.since, Some(at(1)));
-    let mut parts = run.pipeline.would_hide(&silence, 0, 2);
-    parts.add(run.pipeline.would_hide(&silence, 2, 2));
+    let (mut parts, next) = look(None, 2);
+    parts.add(look(next, 2).0);
     assert_eq!(parts, whole);
 }
