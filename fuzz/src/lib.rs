@@ -30,11 +30,13 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     targets::condition::TARGET,
     targets::config::TARGET,
+    targets::evaluate::TARGET,
     targets::ingest::TARGET,
     targets::journal::TARGET,
+    targets::output::TARGET,
     targets::record::TARGET,
     targets::rules::TARGET,
     targets::template::TARGET,

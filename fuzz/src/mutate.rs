@@ -37,7 +37,9 @@ impl<'a> Mutator<'a> {
         match self.chance.below(8) {
             0 => _ = input.drain(at..end),
             1 => {
-                let piece = input[at..end].to_vec();
+                // Many of the same: what grows faster than its input shows here.
+                let times = if self.chance.percent(20) { self.chance.within(2..=300) } else { 1 };
+                let piece = input[at..end].repeat(times as usize);
                 input.splice(at..at, piece);
             }
             2 => {

@@ -6,7 +6,8 @@ use fuzz::{Mutator, Read, TARGETS, Target};
 
 /// Changed inputs of a target.
 const CHANGED: usize = 1500;
-/// Of one that takes long for each: a template is rendered with every sample, some of them huge.
+/// Of those that take long for each: a template is rendered with every sample, some of them huge, and rules
+/// are compiled with all that is built in.
 const CHANGED_SLOW: usize = 300;
 
 /// Runs an input; a failure names a file that has it.
@@ -34,6 +35,10 @@ fn check(name: &str, changed: usize) {
     assert!(unexpected.is_empty(), "taken or refused, and should not be: {unexpected:?}");
     let inputs: Vec<_> = corpus.into_iter().map(|(_, input)| input).collect();
     let mut mutator = Mutator::new(7, &inputs, target.words);
+    let changed = match std::env::var("SAKER_FUZZ_RUNS") {
+        Ok(runs) => runs.parse().expect("SAKER_FUZZ_RUNS is a number"),
+        Err(_) => changed,
+    };
     for number in 0..changed {
         holds(target, &format!("change-{number}"), &mutator.make());
     }
@@ -75,9 +80,30 @@ fn templates_that_compile_render_within_their_limit() {
 }
 
 #[test]
+fn outputs_of_rules_are_read_or_refused() {
+    check("output", CHANGED_SLOW);
+}
+
+#[test]
+fn the_matcher_agrees_with_the_plain_meaning() {
+    check("evaluate", CHANGED_SLOW);
+}
+
+#[test]
 fn every_target_is_checked_here() {
     let names = TARGETS.map(|target| target.name);
-    assert_eq!(names, ["condition", "config", "ingest", "journal", "record", "rules", "template"]);
+    let checked = [
+        "condition",
+        "config",
+        "evaluate",
+        "ingest",
+        "journal",
+        "output",
+        "record",
+        "rules",
+        "template",
+    ];
+    assert_eq!(names, checked);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Rule files.
 
-use ::rules::{RuleSet, Source};
+use ::rules::{LintOptions, RuleSet, Source, lint};
 
+use super::language::check_told;
 use crate::{Read, Target, with_text};
 
-const TOLD_BYTES_MAX: usize = 1 << 20;
+/// Between the files of one load.
+const NEXT_FILE: &str = "\n%%%\n";
 
 pub(crate) const TARGET: Target = Target {
     name: "rules",
@@ -39,6 +41,12 @@ pub(crate) const TARGET: Target = Target {
         "<<: ",
         "|\n",
         ">\n",
+        "\n%%%\n",
+        "\n---\n",
+        "!!str ",
+        "\r\n",
+        "\t",
+        "\u{feff}",
     ],
 };
 
@@ -46,21 +54,28 @@ fn run(input: &[u8]) -> Read {
     with_text(input, check)
 }
 
+/// Loading, linting and testing them says where something is wrong.
 fn check(text: &str) -> Read {
-    let source = Source { name: "fuzz.yaml".to_owned(), text: text.to_owned() };
-    let read = RuleSet::load(&[source]);
-    let told = match &read {
+    let file = |(number, text): (usize, &str)| Source {
+        name: format!("{number}.yaml"),
+        text: text.to_owned(),
+    };
+    let sources: Vec<_> = text.split(NEXT_FILE).enumerate().map(file).collect();
+    let read = RuleSet::load(&sources);
+    match &read {
         Ok(loaded) => {
+            for rule in loaded.rules.rules() {
+                assert!(loaded.rules.explain(&rule.name).is_some(), "{}", rule.name);
+            }
             drop(loaded.rules.matcher());
-            &loaded.warnings
+            check_told(&loaded.warnings, &sources);
         }
         Err(errors) => {
             assert!(!errors.is_empty(), "refused for no reason");
-            errors
+            check_told(errors, &sources);
         }
-    };
-    for diagnostic in told {
-        assert!(diagnostic.to_string().len() <= TOLD_BYTES_MAX);
     }
+    check_told(&lint(&sources, &LintOptions { pedantic: true, ignored: Vec::new() }), &sources);
+    ::rules::test(&sources);
     Read::of(&read)
 }

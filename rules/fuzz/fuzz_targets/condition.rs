@@ -1,7 +1,0 @@
-//! Gives libFuzzer's inputs to `targets::condition`.
-#![no_main]
-
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::condition(input));
