@@ -4,20 +4,17 @@
 //! its group. What hides it is kept with it, so that the end of a silence or of an inhibiting source
 //! has exactly its own findings judged again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    mem,
-    time::Duration,
-};
+mod hidden;
+
+use std::{collections::BTreeMap, mem, time::Duration};
 
 use alert::{Alert, Fingerprint};
-use hashbrown::HashMap;
 use jiff::Timestamp;
 use rules::Subject;
-use serde::{Deserialize, Deserializer, Serialize};
 
+pub(super) use self::hidden::{Hidden, HiddenBy, read_hidden};
 use super::{
-    DecisionKind, Effect, Inhibition, Pipeline, Reason, Routing, SilenceId,
+    DecisionKind, Effect, Inhibition, Pipeline, Reason, Routing,
     arrival::{self, Joined, Joining},
     clock,
     decision::Withheld,
@@ -34,88 +31,6 @@ const JUDGED_PER_SECOND_MAX: usize = 1000;
 const ABSENCE: Duration = Duration::from_secs(60);
 /// How long such a source still counts, so that its sender can tell of it again.
 const SOURCES_WAIT: Duration = Duration::from_secs(300);
-
-/// Why people do not hear of a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Hidden {
-    pub(super) reason: Reason,
-    /// Its alerts that nobody was told of for this.
-    pub(super) alerts: u64,
-    /// Journal sequence of the last of them that was withheld: further outputs withhold the same.
-    #[serde(default)]
-    withheld_upto: u64,
-    /// When it is judged again, as what hid it is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) judge_at: Option<Timestamp>,
-}
-
-/// Reads what was a yes or no when only silences hid findings.
-pub(super) fn read_hidden<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Box<Hidden>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Silenced(bool),
-        Hidden(Option<Box<Hidden>>),
-    }
-    Ok(match Written::deserialize(deserializer)? {
-        Written::Hidden(hidden) => hidden,
-        Written::Silenced(false) => None,
-        // Which silence it was is not known: its next alert tells of it.
-        Written::Silenced(true) => {
-            let reason = Reason::Silence(SilenceId(String::new()));
-            Some(Box::new(Hidden { reason, alerts: 0, withheld_upto: 0, judge_at: None }))
-        }
-    })
-}
-
-/// Hidden findings by what hides them. Follows from the findings.
-#[derive(Debug, Default)]
-pub(super) struct HiddenBy {
-    by_reason: HashMap<Reason, BTreeSet<Fingerprint>>,
-    count: usize,
-}
-
-impl HiddenBy {
-    pub(super) fn len(&self) -> usize {
-        self.count
-    }
-
-    fn insert(&mut self, reason: &Reason, fingerprint: Fingerprint) {
-        let findings = match self.by_reason.get_mut(reason) {
-            Some(findings) => findings,
-            None => self.by_reason.entry(reason.clone()).or_default(),
-        };
-        if findings.insert(fingerprint) {
-            self.count += 1;
-        }
-    }
-
-    fn remove(&mut self, reason: &Reason, fingerprint: Fingerprint) {
-        let Some(findings) = self.by_reason.get_mut(reason) else { return };
-        if findings.remove(&fingerprint) {
-            self.count -= 1;
-        }
-        if findings.is_empty() {
-            self.by_reason.remove(reason);
-        }
-    }
-
-    /// Returns what inhibits findings, with these.
-    pub(super) fn inhibited(&self) -> impl Iterator<Item = (&Inhibitor, &BTreeSet<Fingerprint>)> {
-        self.by_reason.iter().filter_map(|(reason, findings)| match reason {
-            Reason::Inhibited(by) => Some((by, findings)),
-            _ => None,
-        })
-    }
-
-    fn take(&mut self, reason: &Reason) -> impl Iterator<Item = Fingerprint> + use<> {
-        let findings = self.by_reason.remove(reason).unwrap_or_default();
-        self.count -= findings.len();
-        findings.into_iter()
-    }
-}
 
 /// Routed alerts of one finding that wait to be told of.
 #[derive(Clone, Copy, Debug, Default)]
