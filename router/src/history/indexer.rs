@@ -3,46 +3,43 @@
 //! It may fall behind, and nothing waits for it: when the journal needs room, alerts are let go that
 //! the history then has only decisions about.
 
+mod carry;
+mod open;
+
 use std::{collections::BTreeSet, fs, io, path::PathBuf, sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use journal::{Cursor, CursorError, ReadError, Reader};
+use journal::{Cursor, CursorError, ReadError};
 use service::ErrorChain;
 use tokio::runtime;
 use tracing::{info, warn};
 
+pub(super) use self::carry::carry;
+use self::open::Open;
 use super::{
     HistoryConfig, QUERY_TIME_MAX,
-    account::{Owed, source_name},
+    account::Owed,
     aging::Aging,
     folder::{self, File, day_of},
     metrics::Metrics,
-    part::{Body, Part, PartError, Place},
+    part::{Part, PartError, Place},
     reader::PartReader,
 };
 use crate::{
-    core::{DecisionReader, Handle, Stopped},
-    pipeline::{Decision, DecisionKind},
-    record::Record,
+    core::{Handle, Stopped},
+    pipeline::Decision,
 };
 
 /// Name of the journal cursor.
 pub(super) const CURSOR: &str = "history";
 /// Decisions taken up at once.
 const BATCH_MAX: usize = 2048;
-/// Compressed alerts and decisions after which a transaction ends.
-const TRANSACTION_BYTES: usize = 256 << 10;
-/// Records read past to come to an alert before the reader is placed anew.
-const SKIP_MAX: u64 = 1024;
 /// Share of the disk that the history leaves free.
 const FREE_SHARE: u64 = 20;
 /// What journal and decision log may still grow by, and some segments, are left free too, up to this
 /// share of the disk.
 const GROWTH_SHARE: u64 = 2;
 pub(super) const FREE_SEGMENTS: u64 = 4;
-/// Counted as the source of alerts that the journal no longer had.
-const UNKNOWN_SOURCE: &str = "unknown";
 
 /// The history cannot go on for now.
 #[derive(Debug, thiserror::Error)]
@@ -85,17 +82,6 @@ pub(super) struct Indexer {
     open: Option<Open>,
     swept: Option<Instant>,
     aging: Aging,
-}
-
-/// Where it is: everything that is made anew after a failure.
-#[derive(Debug)]
-struct Open {
-    file: File,
-    part: Part,
-    place: Place,
-    decisions: DecisionReader,
-    alerts: Option<Reader>,
-    sources: BTreeSet<String>,
 }
 
 impl Indexer {
@@ -363,104 +349,9 @@ impl Indexer {
     }
 }
 
-impl Open {
-    /// Writes some of these decisions, in one transaction; returns how many.
-    fn write(
-        &mut self,
-        decisions: &[Decision],
-        journal: &journal::Journal,
-        metrics: &Metrics,
-    ) -> Result<usize, PartError> {
-        let mut batch = self.part.batch()?;
-        let (mut place, mut written) = (self.place, 0);
-        for decision in decisions {
-            let count = if decision.sequence == place.sequence { place.count + 1 } else { 1 };
-            place = Place { sequence: decision.sequence, count };
-            let is_alert = matches!(decision.kind, DecisionKind::Alert(_));
-            let record =
-                if is_alert { alert_at(&mut self.alerts, journal, place.sequence) } else { None };
-            let alert = record.as_ref().and_then(|record| match serde_json::from_slice(record) {
-                Ok(Record::Alert(alert)) => Some(alert),
-                _ => None,
-            });
-            if is_alert && alert.is_none() {
-                metrics.alerts_missing.inc();
-            }
-            let source = alert.as_ref().map_or(UNKNOWN_SOURCE, |alert| &alert.source);
-            let source =
-                if is_alert { source_name(source, &mut self.sources) } else { String::new() };
-            let body = alert.as_deref().zip(record.as_deref());
-            let body = body.map(|(alert, record)| Body { alert, record });
-            batch.add(decision, place, body.as_ref(), &source)?;
-            written += 1;
-            if batch.bytes() >= TRANSACTION_BYTES {
-                break;
-            }
-        }
-        batch.commit()?;
-        self.place = place;
-        metrics.decisions.inc_by(written as u64);
-        Ok(written)
-    }
-}
-
 /// Returns whether the journal needs the room of what it holds for the history.
 pub(super) fn is_short(journal: &journal::Journal) -> bool {
     journal.stat().is_short()
-}
-
-/// Returns a record while the journal has it.
-fn alert_at(
-    reader: &mut Option<Reader>,
-    journal: &journal::Journal,
-    sequence: u64,
-) -> Option<Bytes> {
-    let is_near = reader
-        .as_ref()
-        .is_some_and(|it| (sequence.saturating_sub(SKIP_MAX)..=sequence).contains(&it.position()));
-    if !is_near {
-        *reader = journal.read(sequence).ok();
-    }
-    let found = loop {
-        match reader.as_mut()?.next() {
-            Ok(Some((at, record))) if at == sequence => break Some(record),
-            Ok(Some((at, _))) if at < sequence => {}
-            _ => break None,
-        }
-    };
-    if found.is_none() {
-        *reader = None;
-    }
-    found
-}
-
-/// Takes what was owed at the end of a file over into the next one, so that sums need it no more.
-pub(super) fn carry(file: &File, next: &File) -> Result<(), IndexError> {
-    let failed = |file: &File, source| IndexError::Part { path: file.path.clone(), source };
-    let Some((since, owed)) = owed_after(file).map_err(|source| failed(file, source))? else {
-        return Ok(());
-    };
-    anchor_at(next, since, &owed).map_err(|source| failed(next, source))
-}
-
-/// Returns what was owed at the end of a file, and when that was.
-fn owed_after(file: &File) -> Result<Option<(Timestamp, Owed)>, PartError> {
-    let reader = PartReader::open(&file.path, Instant::now() + QUERY_TIME_MAX)?;
-    let Some((since, mut owed)) = reader.anchor()? else { return Ok(None) };
-    reader.account(i64::MIN..i64::MAX, |line, alerts| owed.add(&line, alerts))?;
-    let since = reader.last_decided()?.map_or(since, |last| last.max(since));
-    Ok(Some((since, owed)))
-}
-
-/// Lets sums begin at a file, unless they do so anyway.
-fn anchor_at(file: &File, since: Timestamp, owed: &Owed) -> Result<(), PartError> {
-    if PartReader::open(&file.path, Instant::now() + QUERY_TIME_MAX)?.anchor()?.is_some() {
-        return Ok(());
-    }
-    let mut part = Part::open(&file.path)?;
-    let mut batch = part.batch()?;
-    batch.anchor(since, owed)?;
-    batch.commit()
 }
 
 fn is_damaged(error: &PartError) -> bool {
