@@ -102,6 +102,8 @@ pub struct Recovery {
 pub struct Stat {
     pub records: Range<u64>,
     pub segments: usize,
+    /// Where the newest segment begins, which is always kept: room is only in what comes before.
+    pub newest: u64,
     pub bytes: u64,
     pub bytes_max: u64,
     /// The part of `bytes_max` that is for urgent records.
@@ -286,6 +288,7 @@ impl Journal {
         Stat {
             records: state.segments.front().map_or(0, |segment| segment.first)..log.next(),
             segments: state.segments.len(),
+            newest: state.segments.back().map_or(0, |segment| segment.first),
             bytes: state.segments.iter().map(|segment| segment.bytes()).sum(),
             bytes_max: log.options.bytes_max,
             reserve_bytes: log.options.reserve_bytes,

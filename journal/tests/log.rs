@@ -52,6 +52,20 @@ fn records_come_back_in_order_across_segments_and_restarts() {
 }
 
 #[test]
+fn what_comes_before_the_newest_segment_is_all_the_room_there_is() {
+    let dir = tempfile::tempdir().expect("dir");
+    let journal = open(dir.path());
+    let cursor = journal.cursor("one").expect("cursor");
+    fill(&journal, 0..400);
+    let newest = journal.stat().newest;
+    assert!(newest > 0 && journal.stat().segments > 1);
+    cursor.commit(newest).expect("commit");
+    assert_eq!((journal.first(), journal.stat().segments), (newest, 1));
+    cursor.commit(400).expect("commit");
+    assert_eq!((journal.first(), journal.stat().newest), (newest, newest));
+}
+
+#[test]
 fn a_reader_at_the_end_sees_what_comes_later() {
     let dir = tempfile::tempdir().expect("dir");
     let journal = open(dir.path());

@@ -345,12 +345,13 @@ impl<'a> Stream<'a> {
     }
 
     /// Returns the record before which alerts are let go, as the journal needs the room they take
-    /// and only this feed still holds it.
+    /// and only this feed still holds it. Those of the newest segment take none that could be had.
     fn let_go(&self) -> Option<u64> {
         let stat = self.feed.core.journal().stat();
         let needed = stat.full || stat.is_short() && self.failures > 0;
         let pipeline = stat.cursors.iter().find(|(name, _)| name == PIPELINE_CURSOR)?.1;
-        (needed && pipeline > self.cursor.position()).then_some(pipeline)
+        let held = pipeline.min(stat.newest);
+        (needed && held > self.cursor.position()).then_some(held)
     }
 
     /// Returns when [`Self::let_go`] has something to let go.
