@@ -1,11 +1,11 @@
-//! The pipeline alone: alerts a second and bytes per live finding.
+//! The pipeline alone: alerts a second, bytes per live finding, and how long it keeps others waiting.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alert::{Alert, AlertId, wire};
 use jiff::{SignedDuration, Timestamp};
 use router::{
-    pipeline::{Pipeline, PipelineConfig},
+    pipeline::{Limits, Pipeline, PipelineConfig, Route},
     record::Record,
 };
 
@@ -20,6 +20,52 @@ pub(crate) fn run() -> anyhow::Result<()> {
     for findings in [20, 1_000, 17_000] {
         rate(findings)?;
     }
+    waits()
+}
+
+/// With a million live findings in 100,000 groups: the longest that questions, and attempts to deliver,
+/// wait for records, and for the state to be frozen for a snapshot.
+fn waits() -> anyhow::Result<()> {
+    const FINDINGS: u64 = 1_000_000;
+    const GROUPS: u64 = 100_000;
+    /// As `router::core` applies them between questions.
+    const TURN: u64 = 512;
+    let mut pipeline = Pipeline::new();
+    let route = Route { group_by: Some(vec!["hostname".to_owned()]), ..Route::default() };
+    let limits = Limits { findings_max: FINDINGS as usize, ..Limits::default() };
+    let outputs = vec!["sink".to_owned()];
+    let config =
+        PipelineConfig { outputs, routes: vec![route], limits, ..PipelineConfig::default() };
+    let at = "2026-11-21T08:00:00Z".parse()?;
+    let mut effects = Vec::new();
+    pipeline.apply(0, &Record::Configured { at, config: Box::new(config) }, &mut effects);
+    let (mut longest, mut turn) = (Duration::ZERO, Duration::ZERO);
+    for number in 0..FINDINGS * 2 {
+        let mut record = record(number, FINDINGS)?;
+        if let Record::Alert(alert) = &mut record {
+            alert.rule = format!("Rule {}", number % FINDINGS);
+            alert.hostname = format!("node-{}", number % GROUPS);
+        }
+        let started = Instant::now();
+        pipeline.apply(number + 1, &record, &mut effects);
+        turn += started.elapsed();
+        effects.clear();
+        if number % TURN == TURN - 1 {
+            longest = longest.max(std::mem::take(&mut turn));
+        }
+    }
+    let started = Instant::now();
+    let frozen = pipeline.freeze();
+    let froze = started.elapsed();
+    let counts = pipeline.counts();
+    say(format_args!(
+        "{} findings in {} groups: {TURN} records take at most {:.1} ms, freezing the state {:.1} ms",
+        counts.findings,
+        counts.groups,
+        longest.as_secs_f64() * 1e3,
+        froze.as_secs_f64() * 1e3,
+    ));
+    drop(frozen);
     Ok(())
 }
 

@@ -30,9 +30,9 @@ use crate::{
 
 /// Name of the journal cursor that keeps what the snapshots need.
 pub(crate) const CURSOR: &str = "pipeline";
-/// Records applied before questions are answered again: an attempt to deliver asks one, and what is
-/// urgent must not wait for long.
-const TURN_RECORDS_MAX: usize = 128;
+/// Records applied before questions are answered again. With fewer, a flood that is delivered has ever more
+/// records wait behind its questions, and what is urgent among them.
+const TURN_RECORDS_MAX: usize = 512;
 /// Questions answered between two turns of records.
 const TURN_QUESTIONS_MAX: usize = 16;
 /// Records whose decisions are kept for whoever submitted them.
@@ -41,8 +41,10 @@ const ANSWERS_MAX: usize = 1024;
 const CLOCK_CHECK: Duration = Duration::from_secs(5);
 /// Least time between two snapshots that are only due because the journal is short of space.
 const SHORT_OF_SPACE_PAUSE: Duration = Duration::from_secs(1);
-/// A snapshot is due again only after this many times the time the last one kept a processor busy.
+/// A snapshot is due again only after this many times the time the last one stopped the thread,
 const SNAPSHOT_REST_FACTOR: u32 = 20;
+/// and after this many times the time it was written in aside. What came meanwhile is applied again after a kill.
+const SNAPSHOT_ASIDE_FACTOR: u32 = 4;
 
 /// What questions are asked about.
 #[derive(Debug)]
@@ -328,7 +330,7 @@ impl Core {
                 Err(oneshot::error::TryRecvError::Empty) => return,
                 Ok(Some(Taken { sequence, took })) => {
                     self.snapshots.sequence = sequence;
-                    self.snapshots.rest = self.snapshots.rest.max(took * SNAPSHOT_REST_FACTOR);
+                    self.snapshots.rest = self.snapshots.rest.max(took * SNAPSHOT_ASIDE_FACTOR);
                 }
                 Ok(None) | Err(oneshot::error::TryRecvError::Closed) => {
                     self.metrics.snapshots_failed.inc();
