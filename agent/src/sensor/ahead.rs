@@ -13,7 +13,10 @@ use probe::{
     trampoline::Trampoline,
 };
 
-use super::{BackendChoice, attach::find};
+use super::{
+    BackendChoice,
+    attach::{find, uninterrupted},
+};
 
 /// Loads what these kinds need of the system call exit and other tracepoints. A program that is refused
 /// is refused again when it is to be attached, which says so.
@@ -32,10 +35,10 @@ pub(super) fn load_ahead(ebpf: &mut Ebpf, btf: &Btf, kinds: &[Kind], choice: Bac
     }
     thread::scope(|scope| {
         if let Some(exit) = exit {
-            scope.spawn(move || drop(exit.load(SYSCALL_EXIT.target, btf)));
+            scope.spawn(move || drop(uninterrupted(|| exit.load(SYSCALL_EXIT.target, btf))));
         }
         for (program, target) in others {
-            drop(program.load(target, btf));
+            drop(uninterrupted(|| program.load(target, btf)));
         }
     });
 }
@@ -70,7 +73,7 @@ fn grants_trampolines(ebpf: &mut Ebpf, btf: &Btf, choice: BackendChoice) -> bool
 fn try_trampoline(ebpf: &mut Ebpf, btf: &Btf, hook: Hook) -> Result<(), ProgramError> {
     match find(ebpf, hook.program)? {
         Program::FExit(program) => {
-            program.load(hook.target, btf)?;
+            uninterrupted(|| program.load(hook.target, btf))?;
             program.unload()
         }
         _ => Err(ProgramError::UnexpectedProgramType),

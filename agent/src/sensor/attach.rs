@@ -1,5 +1,7 @@
 //! Attaches programs to tracepoints: those that every sensor has, and single ones for the others.
 
+use std::{io, thread, time::Duration};
+
 use aya::{
     Btf, Ebpf,
     programs::{BtfTracePoint, Program, ProgramError, tp_btf::BtfTracePointLink},
@@ -14,6 +16,17 @@ use super::{
     load::{event_kind, refused},
 };
 use crate::enrich::container::NOTICES;
+
+/// How long is waited before a program is loaded again whose verification was interrupted.
+const LOAD_WAITS: [Duration; 10] = {
+    let mut waits = [Duration::ZERO; 10];
+    let mut tries = 1;
+    while tries < waits.len() {
+        waits[tries] = Duration::from_millis(1 << tries);
+        tries += 1;
+    }
+    waits
+};
 
 /// What was attached, and what could not be.
 #[derive(Clone, Debug, Default)]
@@ -101,9 +114,26 @@ pub(super) fn load_tracepoint(
 ) -> Result<(), ProgramError> {
     let program = tracepoint(ebpf, hook.program)?;
     match (program.fd(), btf) {
-        (Err(_), Some(btf)) => program.load(hook.target, btf),
+        (Err(_), Some(btf)) => uninterrupted(|| program.load(hook.target, btf)),
         (loaded, _) => loaded.map(drop),
     }
+}
+
+/// Loads a program, again after a while if the verifier stops because this thread is to go back to
+/// user space for a signal: EAGAIN (`do_check` of kernel/bpf/verifier.c, from 4.20 on). On 6.18 that
+/// lasts some milliseconds, without a signal, while others of the process attach programs.
+pub(super) fn uninterrupted(
+    mut load: impl FnMut() -> Result<(), ProgramError>,
+) -> Result<(), ProgramError> {
+    for wait in LOAD_WAITS {
+        match load() {
+            Err(ProgramError::LoadError { io_error, .. })
+                if io_error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
+        thread::sleep(wait);
+    }
+    load()
 }
 
 /// Attaches a loaded program for as long as what is returned lives.
@@ -158,5 +188,34 @@ pub(super) fn one_line(error: &ProgramError) -> String {
         }
         ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused_with(code: i32) -> ProgramError {
+        ProgramError::LoadError {
+            io_error: io::Error::from_raw_os_error(code),
+            verifier_log: aya_obj::VerifierLog::new(String::new()),
+        }
+    }
+
+    #[test]
+    fn an_interrupted_load_is_tried_again_within_bounds_and_another_error_is_not() {
+        let tries_of = |code, until| {
+            let mut tries = 0;
+            let result = uninterrupted(|| {
+                tries += 1;
+                if tries < until { Err(refused_with(code)) } else { Ok(()) }
+            });
+            (tries, result.is_ok())
+        };
+        let most = LOAD_WAITS.len() + 1;
+        assert_eq!(tries_of(libc::EAGAIN, 1), (1, true));
+        assert_eq!(tries_of(libc::EAGAIN, most), (most, true));
+        assert_eq!(tries_of(libc::EAGAIN, usize::MAX), (most, false));
+        assert_eq!(tries_of(libc::EACCES, 2), (1, false));
     }
 }

@@ -15,7 +15,7 @@ use probe::{
 
 use service::ErrorChain;
 
-use super::{ring::boot_ns, types::KernelTypes};
+use super::{attach::uninterrupted, ring::boot_ns, types::KernelTypes};
 use crate::enrich::processes::{Processes, Snapshot};
 
 /// Bytes read at once; the kernel hands out 32 KiB, in whole records.
@@ -59,7 +59,7 @@ impl Iterator {
             .load(&prepared.object)
             .map_err(Box::new)?;
         program(&mut ebpf)
-            .and_then(|program| program.load(SNAPSHOT.target, types.hooks()))
+            .and_then(|program| uninterrupted(|| program.load(SNAPSHOT.target, types.hooks())))
             .map_err(Box::new)?;
         Ok(Self(ebpf))
     }

@@ -20,7 +20,7 @@ use probe::{
 
 use super::{
     BackendChoice,
-    attach::{find, one_line},
+    attach::{find, one_line, uninterrupted},
     count,
     load::event_kind,
 };
@@ -345,8 +345,8 @@ fn leave(ebpf: &mut Ebpf, map: &str, kinds: &[Kind]) {
 
 fn load(ebpf: &mut Ebpf, btf: &Btf, program: &str, function: &str) -> Result<(), ProgramError> {
     match find(ebpf, program)? {
-        Program::FEntry(program) => program.load(function, btf),
-        Program::FExit(program) => program.load(function, btf),
+        Program::FEntry(program) => uninterrupted(|| program.load(function, btf)),
+        Program::FExit(program) => uninterrupted(|| program.load(function, btf)),
         _ => Err(ProgramError::UnexpectedProgramType),
     }
 }
