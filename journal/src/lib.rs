@@ -227,7 +227,7 @@ impl Journal {
         if records.is_empty() {
             return Ok(self.durable()..self.durable());
         }
-        self.open.queue.append(records, Room::Common).await
+        self.open.queue.append(records, Room::Common, None).await
     }
 
     /// As [`Self::append`], for records that may also use the reserve.
@@ -235,7 +235,23 @@ impl Journal {
         if records.is_empty() {
             return Ok(self.durable()..self.durable());
         }
-        self.open.queue.append(records, Room::Reserve).await
+        self.open.queue.append(records, Room::Reserve, None).await
+    }
+
+    /// As [`Self::append`], or [`Self::append_urgent`]. `told` is called with the sequences when the
+    /// records are durable and before anybody can read them, in the order of the sequences; not at all
+    /// if they are not taken. The writer waits for it, so it must be short.
+    pub async fn append_told(
+        &self,
+        records: Vec<Bytes>,
+        urgent: bool,
+        told: impl FnOnce(Range<u64>) + Send + 'static,
+    ) -> Result<Range<u64>, AppendError> {
+        if records.is_empty() {
+            return Ok(self.durable()..self.durable());
+        }
+        let room = if urgent { Room::Reserve } else { Room::Common };
+        self.open.queue.append(records, room, Some(Box::new(told))).await
     }
 
     /// As [`Self::append`], for a thread without a runtime.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     ops::Range,
     sync::{Arc, Mutex},
 };
@@ -11,16 +12,26 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{AppendError, batch::RECORD_BYTES, locked, reserve::Room};
 
+/// Told the sequences of records that are durable, before anybody can read them.
+pub(crate) type Told = Box<dyn FnOnce(Range<u64>) + Send>;
+
 /// The records of one `append`.
-#[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) records: Vec<Bytes>,
     /// What they take unpacked.
     pub(crate) bytes: usize,
     pub(crate) room: Room,
+    pub(crate) told: Option<Told>,
     pub(crate) answer: oneshot::Sender<Result<Range<u64>, AppendError>>,
     /// Their places in the queue, given back when the call is answered.
     _places: [OwnedSemaphorePermit; 2],
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, bytes, room, .. } = self;
+        write!(f, "Call {{ {} records of {bytes} bytes, {room:?} }}", records.len())
+    }
 }
 
 #[derive(Debug)]
@@ -59,6 +70,7 @@ impl Queue {
         &self,
         records: Vec<Bytes>,
         room: Room,
+        told: Option<Told>,
     ) -> Result<Range<u64>, AppendError> {
         let bytes: usize = records.iter().map(|record| RECORD_BYTES + record.len()).sum();
         if records.len() > self.records_max
@@ -79,7 +91,7 @@ impl Queue {
             if waiting.closed {
                 return Err(AppendError::Closed);
             }
-            waiting.calls.push_back(Call { records, bytes, room, answer, _places: places });
+            waiting.calls.push_back(Call { records, bytes, room, told, answer, _places: places });
         }
         self.filled.notify_one();
         // The writer answers every call it takes, unless it died.

@@ -61,7 +61,7 @@ impl Writer {
         if calls.is_empty() {
             return;
         }
-        let mut result = self.commit(&calls, Room::Common);
+        let mut result = self.commit(&mut calls, Room::Common);
         let has_reserve = self.log.options.reserve_bytes > 0;
         if result == Err(AppendError::Full) && has_reserve {
             let (urgent, others) = calls.into_iter().partition(|call| call.room == Room::Reserve);
@@ -70,7 +70,7 @@ impl Writer {
             if calls.is_empty() {
                 return;
             }
-            result = self.commit(&calls, Room::Reserve);
+            result = self.commit(&mut calls, Room::Reserve);
         }
         locked(&self.log.state).exhausted = result == Err(AppendError::Full);
         answer(calls, &result);
@@ -92,7 +92,7 @@ impl Writer {
         locked(&self.log.state).failure.is_some()
     }
 
-    fn commit(&mut self, calls: &[Call], room: Room) -> Result<Range<u64>, AppendError> {
+    fn commit(&mut self, calls: &mut [Call], room: Room) -> Result<Range<u64>, AppendError> {
         if self.failed() {
             return Err(AppendError::Failed);
         }
@@ -124,6 +124,7 @@ impl Writer {
         if room == Room::Common {
             self.log.set_full(false, "");
         }
+        tell(calls, first);
         self.log.durable.send_replace(next);
         Ok(first..next)
     }
@@ -241,6 +242,17 @@ impl Writer {
                 self.log.fail("failed to make a segment", &error);
                 Err(AppendError::Failed)
             }
+        }
+    }
+}
+
+/// Tells those who asked which sequences their records have.
+fn tell(calls: &mut [Call], mut first: u64) {
+    for call in calls {
+        let range = first..first + call.records.len() as u64;
+        first = range.end;
+        if let Some(told) = call.told.take() {
+            told(range);
         }
     }
 }

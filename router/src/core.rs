@@ -1,6 +1,7 @@
 //! Runs the pipeline: one thread reads the journal, applies every record in order, writes the
 //! decisions down and hands the notifications on. Nothing else touches the pipeline's state.
 
+mod ahead;
 mod applied;
 mod decisions;
 mod handle;
@@ -21,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::applied::Applied;
 pub use self::{
+    ahead::Appender,
     decisions::{DecisionLog, DecisionReader},
     handle::{Handle, Stopped, SubmitError},
     runner::{Core, Started, State},
 };
-pub(crate) use self::{handle::encode, runner::CURSOR as PIPELINE_CURSOR};
+pub(crate) use self::{ahead::Place, handle::encode, runner::CURSOR as PIPELINE_CURSOR};
 use crate::{live::Live, machine::Machine, metrics::CoreMetrics};
 
 /// Folder of the decision log in the data folder.
@@ -42,6 +44,8 @@ pub struct Options {
     pub snapshot_records: u64,
     /// Time after which a snapshot is due if anything was applied.
     pub snapshot_interval: Duration,
+    /// Alerts in the journal that may wait to be applied: so many urgent ones, and so many others.
+    pub backlog_records_max: usize,
     pub decisions: journal::Options,
     pub machine: Arc<dyn Machine>,
 }
@@ -97,11 +101,12 @@ pub async fn open(
     let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
     let (applied, following) = Applied::new();
     let machine = Arc::clone(&options.machine);
-    let restored =
-        runner::Core::restore(journal.clone(), options, live, metrics, stop, asked, applied);
+    let (appender, behind) = Appender::followed(journal, options.backlog_records_max);
+    let ends = (appender.clone(), behind);
+    let restored = runner::Core::restore(ends, options, live, metrics, stop, asked, applied);
     let core = restored.await?;
     let decisions = core.decision_log();
-    Ok((core, Handle::new(journal, questions, following, decisions, machine)))
+    Ok((core, Handle::new(appender, questions, following, decisions, machine)))
 }
 
 fn decisions_folder(data: &Path) -> PathBuf {

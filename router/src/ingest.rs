@@ -27,8 +27,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alert::Alert;
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use journal::{AppendError, Journal};
+use journal::AppendError;
 use prometheus::Registry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,7 +50,10 @@ pub use self::{
 use self::{
     limits::Limits, metrics::Metrics, refused::Refused, senders::Senders, sequences::Sequences,
 };
-use crate::{core, record::Record};
+use crate::{
+    core::{Appender, Place, Stopped},
+    record::Record,
+};
 
 /// Every input, by the name configurations know it by. One of those of `json` is `json/NAME`.
 const INPUTS: [&str; 5] = ["falco", "alertmanager", "webhook", "cloudevents", "json"];
@@ -74,6 +76,11 @@ pub struct IngestConfig {
     pub body_timeout: HumanDuration,
     /// Memory that the bodies of all requests may take together.
     pub bodies_bytes_max: HumanBytes,
+    /// Alerts that may wait for the pipeline, which nobody is told of before: so many that are urgent,
+    /// and so many others. Requests wait when there are more.
+    pub backlog_alerts_max: usize,
+    /// How long a request waits for the pipeline before it is answered with 503.
+    pub backlog_timeout: HumanDuration,
     /// Combinations of labels in `falcosecurity_falcosidekick_falco_events_total`; alerts beyond
     /// them are counted under `other`.
     pub series_max: usize,
@@ -107,6 +114,8 @@ impl Default for IngestConfig {
             alerts_max: 10_000,
             body_timeout: HumanDuration(Duration::from_secs(30)),
             bodies_bytes_max: HumanBytes(256 << 20),
+            backlog_alerts_max: 8192,
+            backlog_timeout: HumanDuration(Duration::from_secs(10)),
             series_max: 10_000,
             tokens: BTreeMap::new(),
             senders: BTreeMap::new(),
@@ -216,7 +225,7 @@ impl Terms {
 /// The door alerts come in by.
 #[derive(Debug)]
 pub struct Ingest {
-    journal: Journal,
+    appender: Appender,
     terms: ArcSwap<Terms>,
     /// One permit per byte of a body in memory.
     room: Arc<Semaphore>,
@@ -231,7 +240,7 @@ pub struct Ingest {
 impl Ingest {
     /// Fails when another metric has one of its metrics' names.
     pub fn new(
-        journal: Journal,
+        appender: Appender,
         config: IngestConfig,
         stamp: Stamp,
         registry: &Registry,
@@ -240,7 +249,7 @@ impl Ingest {
         let metrics = Metrics::new(registry, config.series_max)?;
         let overflow = metrics.limits_overflow.clone();
         Ok(Self {
-            journal,
+            appender,
             limits: Limits::new(Arc::clone(stamp.machine()), overflow),
             sequences: Sequences::default(),
             stamp,
@@ -252,8 +261,8 @@ impl Ingest {
         })
     }
 
-    /// Takes requests on other terms from now on. `bodies_bytes_max` and `series_max` stay as they
-    /// were at the start.
+    /// Takes requests on other terms from now on. `bodies_bytes_max`, `backlog_alerts_max` and
+    /// `series_max` stay as they were at the start.
     pub fn configure(&self, config: IngestConfig) {
         self.terms.store(Arc::new(Terms::new(config)));
     }
@@ -268,10 +277,21 @@ impl Ingest {
         self.refused.for_room()
     }
 
+    /// Waits until the pipeline is near enough for more alerts.
+    async fn place(&self, alerts: &[Alert]) -> Result<Place, Stopped> {
+        let is_urgent = is_urgent(alerts);
+        if let Some(place) = self.appender.try_place(alerts.len(), is_urgent) {
+            return Ok(place);
+        }
+        self.metrics.backlog_waits.inc();
+        self.appender.place(alerts.len(), is_urgent).await
+    }
+
     /// Takes alerts of a sender, all or none. They are durable when it returns.
     async fn append(
         &self,
         mut alerts: Vec<Alert>,
+        place: Place,
         sender: Option<&str>,
         input: &'static str,
     ) -> Result<(), AppendError> {
@@ -280,15 +300,11 @@ impl Ingest {
         }
         self.stamp.put(&mut alerts, sender).await;
         let is_urgent = is_urgent(&alerts);
-        let records: Vec<Record> =
+        let records: Arc<[Record]> =
             alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
-        let payloads: Vec<Bytes> = records.iter().map(core::encode).collect();
-        match is_urgent {
-            true => self.journal.append_urgent(payloads).await?,
-            false => self.journal.append(payloads).await?,
-        };
+        self.appender.append(Arc::clone(&records), is_urgent, Some(place)).await?;
         self.metrics.sent(sender, input, records.len());
-        for record in &records {
+        for record in &*records {
             if let Record::Alert(alert) = record {
                 self.metrics.accepted(alert);
             }

@@ -28,7 +28,7 @@ use crate::{
     alertmanager,
     api::{self, Api, types::ConfigStatus},
     config::{Config, RouterConfig},
-    core::{self, Core, Handle, SubmitError},
+    core::{self, Appender, Core, Handle, SubmitError},
     dispatch::Dispatcher,
     history::{self, HistoryConfig},
     ingest::{self, Ingest, KafkaConfig, Stamp},
@@ -116,7 +116,7 @@ pub struct Running {
 /// Hands alerts to the router without a network.
 #[derive(Clone, Debug)]
 pub struct IngestHandle {
-    journal: Journal,
+    appender: Appender,
     stamp: Stamp,
     sender: String,
 }
@@ -130,12 +130,10 @@ impl IngestHandle {
             alerts.into_iter().map(|alert| Alert { received, ..alert }).collect();
         self.stamp.put(&mut alerts, Some(&self.sender)).await;
         let is_urgent = ingest::is_urgent(&alerts);
-        let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert)));
-        let payloads = records.map(|record| core::encode(&record)).collect();
-        match is_urgent {
-            true => self.journal.append_urgent(payloads).await.map(drop),
-            false => self.journal.append(payloads).await.map(drop),
-        }
+        let place = self.appender.place(alerts.len(), is_urgent).await;
+        let place = place.map_err(|_| AppendError::Closed)?;
+        let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
+        self.appender.append(records, is_urgent, Some(place)).await.map(drop)
     }
 }
 
@@ -215,8 +213,8 @@ pub async fn start<A, R>(
         ConfigStatus::loaded(config.file.as_deref()),
         shutdown.token().clone(),
     ));
-    let journal = core_handle.journal().clone();
-    let ingest = Ingest::new(journal, router.ingest.clone(), stamp.clone(), &registry)?;
+    let appender = core_handle.appender().clone();
+    let ingest = Ingest::new(appender, router.ingest.clone(), stamp.clone(), &registry)?;
     let readiness = Readiness::default();
     let routes = api::routes(Arc::clone(&api), registry.clone(), readiness.clone(), logs)?;
     let (ingest_addr, api_addr) = (doors.ingest.addr, doors.api.addr);
@@ -276,7 +274,7 @@ impl Running {
     /// named.
     pub fn ingest(&self, sender: &str) -> IngestHandle {
         IngestHandle {
-            journal: self.core.journal().clone(),
+            appender: self.core.appender().clone(),
             stamp: self.stamp.clone(),
             sender: format!("local:{sender}"),
         }
@@ -324,7 +322,7 @@ impl Running {
         let fixed = Fixed::of(&config.router);
         if fixed != self.fixed {
             warn!(
-                "`router.listen`, `api`, `data`, `tls`, `history`, `kubernetes`, `ingest.kafka`, or the memory \
+                "`router.listen`, `api`, `data`, `tls`, `history`, `kubernetes`, `ingest.kafka`, or the bounds \
                  of `ingest` changed: this needs a restart"
             );
         }
@@ -364,6 +362,7 @@ struct Fixed {
     history: HistoryConfig,
     kubernetes: Option<KubernetesConfig>,
     bodies_bytes_max: HumanBytes,
+    backlog_alerts_max: usize,
     series_max: usize,
     kafka: BTreeMap<String, KafkaConfig>,
 }
@@ -378,6 +377,7 @@ impl Fixed {
             history: router.history,
             kubernetes: router.kubernetes.clone(),
             bodies_bytes_max: router.ingest.bodies_bytes_max,
+            backlog_alerts_max: router.ingest.backlog_alerts_max,
             series_max: router.ingest.series_max,
             kafka: router.ingest.kafka.clone(),
         }
@@ -412,6 +412,7 @@ impl Opening {
                 data: data.clone(),
                 snapshot_records: journal.snapshot_records,
                 snapshot_interval: journal.snapshot_interval.0,
+                backlog_records_max: config.router.ingest.backlog_alerts_max,
                 decisions: journal::Options {
                     segment_bytes,
                     bytes_max: decisions_bytes_max,

@@ -119,7 +119,8 @@ impl Door {
                 writer.turn();
             }
         });
-        let ingest = Ingest::new(journal.clone(), config(), Stamp::default(), &Registry::new());
+        let ingest =
+            Ingest::new(journal.clone().into(), config(), Stamp::default(), &Registry::new());
         let routes = ingest::routes(Arc::new(ingest.expect("metrics")));
         Self { runtime, routes, journal, inputs: 0 }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use journal::{AppendError, Journal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{DecisionLog, applied::Following, runner::State};
+use super::{Appender, DecisionLog, applied::Following, runner::State};
 use crate::{machine::Machine, pipeline::Decision, record::Record};
 
 /// A question, run on the core's thread.
@@ -30,7 +30,7 @@ pub enum SubmitError {
 /// Speaks to the core. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    journal: Journal,
+    appender: Appender,
     questions: mpsc::Sender<Question>,
     applied: Following,
     decisions: DecisionLog,
@@ -39,25 +39,25 @@ pub struct Handle {
 
 impl Handle {
     pub(super) fn new(
-        journal: Journal,
+        appender: Appender,
         questions: mpsc::Sender<Question>,
         applied: Following,
         decisions: DecisionLog,
         machine: Arc<dyn Machine>,
     ) -> Self {
-        Self { journal, questions, applied, decisions, machine }
+        Self { appender, questions, applied, decisions, machine }
     }
 
     /// Appends records and returns their sequences once they are durable and applied. They may use
     /// the journal's reserve: they are what the router and people do, not what senders say.
     pub async fn append(&self, records: &[Record]) -> Result<Range<u64>, SubmitError> {
-        let sequences = self.journal.append_urgent(records.iter().map(encode).collect()).await?;
+        let sequences = self.appender.append(records.into(), true, None).await?;
         self.take_effect(sequences).await
     }
 
     /// As [`Self::append`], but only where a sender's alert would find room as well.
     pub async fn append_common(&self, record: &Record) -> Result<Range<u64>, SubmitError> {
-        let sequences = self.journal.append(vec![encode(record)]).await?;
+        let sequences = self.appender.append(Arc::new([record.clone()]), false, None).await?;
         self.take_effect(sequences).await
     }
 
@@ -101,7 +101,12 @@ impl Handle {
     }
 
     pub fn journal(&self) -> &Journal {
-        &self.journal
+        self.appender.journal()
+    }
+
+    /// Returns what appends records without waiting until they take effect.
+    pub fn appender(&self) -> &Appender {
+        &self.appender
     }
 
     /// Returns the machine the core runs on.

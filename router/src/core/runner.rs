@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use alert::Alert;
 use journal::{AppendError, Cursor, Journal, ReadError, Reader};
 use service::ErrorChain;
 use tokio::{
@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    DecisionLog, OpenError, Options, Sink, applied::Applied, decisions::DecisionWriter,
-    handle::Question, snapshot, tick::Tick,
+    Appender, DecisionLog, OpenError, Options, Sink, ahead::Following, applied::Applied,
+    decisions::DecisionWriter, handle::Question, snapshot, tick::Tick,
 };
 use crate::{
     live::{Live, Tail},
@@ -67,8 +67,10 @@ impl State {
 #[derive(Debug)]
 pub struct Core {
     state: State,
-    journal: Journal,
-    reader: Reader,
+    appender: Appender,
+    following: Following,
+    /// None while what is applied was handed over: it would keep files that are deleted.
+    reader: Option<Reader>,
     cursor: Arc<Cursor>,
     decisions: DecisionWriter,
     options: Options,
@@ -119,7 +121,7 @@ impl Started {
 
 impl Core {
     pub(super) async fn restore(
-        journal: Journal,
+        (appender, following): (Appender, Following),
         options: Options,
         live: Live,
         metrics: Arc<CoreMetrics>,
@@ -127,19 +129,20 @@ impl Core {
         asked: mpsc::Receiver<Question>,
         applied: Applied,
     ) -> Result<Self, OpenError> {
+        let journal = appender.journal();
         let cursor = Arc::new(journal.cursor(CURSOR)?);
         let decisions = DecisionWriter::open(&options)?;
         let (pipeline, sequence) =
-            snapshot::restore(&journal, &*options.machine.disk(), &options.data)?;
-        let reader = journal.read(sequence)?;
+            snapshot::restore(journal, &*options.machine.disk(), &options.data)?;
         let taken = options.machine.instant();
         let snapshots = Snapshots { sequence, taken, rest: Duration::ZERO, writing: None };
         let state = State { pipeline, position: sequence, answers: VecDeque::new() };
         let effects = Vec::new();
         let mut core = Self {
             state,
-            journal,
-            reader,
+            appender,
+            following,
+            reader: None,
             cursor,
             decisions,
             options,
@@ -151,12 +154,16 @@ impl Core {
             effects,
             snapshots,
         };
-        let until = core.journal.durable();
+        let until = core.journal().durable();
         while core.state.position < until {
             core.apply_turn(None).await?;
         }
         info!(snapshot = sequence, replayed = until - sequence, "restored the router's state");
         Ok(core)
+    }
+
+    fn journal(&self) -> &Journal {
+        self.appender.journal()
     }
 
     pub(super) fn decision_log(&self) -> DecisionLog {
@@ -175,11 +182,11 @@ impl Core {
         }
         let at = self.options.machine.now();
         let record = Record::Configured { at, config: Box::new(config) };
-        let record = super::handle::encode(&record);
-        let mut appended = self.journal.append_urgent(vec![record.clone()]).await;
+        let records: Arc<[Record]> = Arc::new([record]);
+        let mut appended = self.appender.append(Arc::clone(&records), true, None).await;
         if let Err(AppendError::Full) = appended {
             self.snapshot_now(true);
-            appended = self.journal.append_urgent(vec![record]).await;
+            appended = self.appender.append(records, true, None).await;
         }
         let sequences = appended?;
         while self.state.position < sequences.end {
@@ -216,7 +223,7 @@ impl Core {
 
     async fn serve(&mut self, sink: &dyn Sink) -> Result<(), ReadError> {
         let stop = self.stop.clone();
-        let mut durable = self.journal.watch();
+        let mut durable = self.journal().watch();
         let mut tick = Tick::Idle;
         while !stop.is_cancelled() {
             self.apply_turn(Some(sink)).await?;
@@ -227,7 +234,7 @@ impl Core {
             }
             let due = self.due();
             if due.is_zero() && matches!(tick, Tick::Idle) {
-                tick = Tick::append(self.journal.clone(), Arc::clone(&self.options.machine));
+                tick = Tick::append(self.appender.clone(), Arc::clone(&self.options.machine));
             }
             // A due tick is on its way and wakes the thread as a record.
             let wait = if due.is_zero() { CLOCK_CHECK } else { due.min(CLOCK_CHECK) };
@@ -249,10 +256,18 @@ impl Core {
     async fn apply_turn(&mut self, sink: Option<&dyn Sink>) -> Result<(), ReadError> {
         let started = self.options.machine.instant();
         let mut count = 0;
-        while count < TURN_RECORDS_MAX
-            && let Some((sequence, bytes)) = self.reader.next()?
-        {
-            self.apply(sequence, &bytes, sink);
+        let durable = self.journal().durable();
+        while count < TURN_RECORDS_MAX && self.state.position < durable {
+            let sequence = self.state.position;
+            match self.following.next(sequence, durable) {
+                Some(fresh) => {
+                    self.reader = None;
+                    self.apply(sequence, fresh.as_ref(), sink);
+                }
+                None if self.apply_read(sequence, sink)? => {}
+                None => break,
+            }
+            self.state.position = sequence + 1;
             count += 1;
         }
         if count == 0 {
@@ -263,21 +278,30 @@ impl Core {
             warn!(lost, %error, "failed to write decisions down; alerts are not affected");
         }
         self.metrics.turn(count, self.options.machine.instant() - started);
+        self.following.applied(self.state.position);
         self.applied.advance(self.state.position);
         Ok(())
     }
 
-    fn apply(&mut self, sequence: u64, bytes: &Bytes, sink: Option<&dyn Sink>) {
-        self.state.position = sequence + 1;
-        let record = match serde_json::from_slice::<Record>(bytes) {
-            Ok(record) => record,
+    /// Applies a record that the journal has to be asked for; returns whether it has it.
+    fn apply_read(&mut self, sequence: u64, sink: Option<&dyn Sink>) -> Result<bool, ReadError> {
+        let reader = match self.reader.take() {
+            Some(reader) if reader.position() == sequence => reader,
+            _ => self.journal().read(sequence)?,
+        };
+        let Some((_, bytes)) = self.reader.insert(reader).next()? else { return Ok(false) };
+        match serde_json::from_slice::<Record>(&bytes) {
+            Ok(record) => self.apply(sequence, &record, sink),
             Err(error) => {
                 self.metrics.unreadable_records.inc();
                 error!(sequence, %error, "a journal record is unreadable; it is passed over");
-                return;
             }
-        };
-        self.state.pipeline.apply(sequence, &record, &mut self.effects);
+        }
+        Ok(true)
+    }
+
+    fn apply(&mut self, sequence: u64, record: &Record, sink: Option<&dyn Sink>) {
+        self.state.pipeline.apply(sequence, record, &mut self.effects);
         let submitted = !matches!(record, Record::Alert(_) | Record::Tick { .. });
         let mut answer = Vec::new();
         let mut alert = match record {
@@ -299,7 +323,7 @@ impl Core {
             } else if matches!(decision.kind, DecisionKind::Alert(_))
                 && let Some(alert) = alert.take()
             {
-                self.live.show(Tail { alert: *alert, decision });
+                self.live.show(Tail { alert: Alert::clone(alert), decision });
             }
         }
         if !answer.is_empty() {
@@ -342,7 +366,7 @@ impl Core {
         if elapsed < self.snapshots.rest {
             return;
         }
-        let stat = self.journal.stat();
+        let stat = self.journal().stat();
         let short = stat.is_short() && elapsed >= SHORT_OF_SPACE_PAUSE;
         let records = self.state.position - self.snapshots.sequence;
         let due = records >= self.options.snapshot_records

@@ -2,9 +2,9 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use journal::{AppendError, Journal};
+use journal::AppendError;
 
-use super::encode;
+use super::Appender;
 use crate::{machine::Machine, record::Record};
 
 /// Wait before a tick the journal did not take is appended again.
@@ -18,10 +18,10 @@ pub(super) enum Tick {
 
 impl Tick {
     /// Starts to append the time as it is now.
-    pub(super) fn append(journal: Journal, machine: Arc<dyn Machine>) -> Self {
-        let record = Record::Tick { now: machine.now() };
+    pub(super) fn append(appender: Appender, machine: Arc<dyn Machine>) -> Self {
+        let records = Arc::new([Record::Tick { now: machine.now() }]);
         Self::Appending(Box::pin(async move {
-            let appended = journal.append_urgent(vec![encode(&record)]).await;
+            let appended = appender.append(records, true, None).await;
             if let Err(AppendError::Full | AppendError::Failed | AppendError::TooLarge) = appended {
                 // Ingest reports the state of the journal; time stands still until it has room.
                 machine.sleep(RETRY).await;

@@ -38,15 +38,17 @@ pub(super) struct Metrics {
     /// The senders that have a counter.
     known_senders: Mutex<HashSet<String>>,
     pub(super) bytes: IntCounter,
+    pub(super) backlog_waits: IntCounter,
     pub(super) seconds: Histogram,
     requests: IntCounterVec,
     rejected: IntCounterVec,
 }
 
 /// Every reason a request is refused for.
-const REASONS: [&str; 20] = [
+const REASONS: [&str; 21] = [
     "address",
     "auth",
+    "backlog",
     "certificate",
     "encoding",
     "full",
@@ -143,6 +145,10 @@ impl Metrics {
             )?,
             known_senders: Mutex::default(),
             bytes: counter("saker_ingest_bytes_total", "Bytes of bodies as they were sent.")?,
+            backlog_waits: counter(
+                "saker_ingest_backlog_waits_total",
+                "Times alerts waited because the pipeline was as far behind as it may be.",
+            )?,
             seconds: registered(
                 registry,
                 Histogram::with_opts(seconds.buckets(SECONDS.to_vec()))?,

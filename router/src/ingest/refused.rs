@@ -4,7 +4,7 @@ use alert::{Alert, Priority};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 /// Why alerts that could be read are refused.
-const REASONS: [&str; 3] = ["full", "journal", "too_large"];
+const REASONS: [&str; 4] = ["full", "backlog", "journal", "too_large"];
 
 /// Alerts by priority, in the order of [`Priority::ALL`].
 pub(crate) type Counts = [u64; Priority::ALL.len()];

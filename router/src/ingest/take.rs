@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
+use alert::Alert;
 use axum::{
     body::Body,
     extract::Request,
@@ -24,6 +25,7 @@ use super::{
     senders::{Admission, Sender, Shown},
     sequences::Sequence,
 };
+use crate::core::Place;
 
 /// Bodies from this size on are looked at beside the runtime's own threads.
 const INLINE_BYTES_MAX: usize = 64 << 10;
@@ -115,15 +117,31 @@ impl Ingest {
         }
         let name = sender.name.as_deref();
         let counts = refused::counts(&decoded.alerts);
-        self.append(decoded.alerts, name, input.name).await.map_err(|error| {
-            let refusal = refusal(error);
-            self.refused.count(counts, refusal.reason);
-            refusal
-        })?;
+        let appended = async {
+            let place = self.place_in_time(&decoded.alerts, &terms).await?;
+            self.append(decoded.alerts, place, name, input.name).await.map_err(refusal)
+        };
+        appended.await.inspect_err(|refusal| self.refused.count(counts, refusal.reason))?;
         if let Some(sequence) = sequence {
             self.note(name, sequence, count);
         }
         decoded.invalid.map_or(Ok(count), Err)
+    }
+
+    /// Waits until the pipeline is near enough, but not for ever.
+    async fn place_in_time(&self, alerts: &[Alert], terms: &Terms) -> Result<Place, Refusal> {
+        let machine = self.stamp.machine();
+        let patience = terms.config.backlog_timeout;
+        let waited = machine.until(machine.instant() + patience.0, self.place(alerts)).await;
+        let refused = |reason, seconds, error| Refusal {
+            retry_after_seconds: Some(seconds),
+            ..Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason, error)
+        };
+        let Some(placed) = waited else {
+            let error = format!("the pipeline is behind, and did not come near within {patience}");
+            return Err(refused("backlog", 1, error));
+        };
+        placed.map_err(|stopped| refused("journal", 30, stopped.to_string()))
     }
 
     /// Returns whose rate a request is held to, if there is something left of it.

@@ -12,7 +12,7 @@ mod tolerance;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use journal::Options;
+use journal::{Journal, Options};
 use prometheus::Registry;
 use reqwest::{Client, Response, StatusCode};
 use service::{
@@ -63,8 +63,9 @@ impl Door {
         service::tls::install_crypto_provider();
         let (journal, _) = Journal::open(folder, options).unwrap();
         let registry = Registry::new();
-        let ingest =
-            Arc::new(Ingest::new(journal.clone(), config, Stamp::default(), &registry).unwrap());
+        let ingest = Arc::new(
+            Ingest::new(journal.clone().into(), config, Stamp::default(), &registry).unwrap(),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();

@@ -108,7 +108,8 @@ impl Life {
         let tap = Tap { dispatcher: Arc::clone(&dispatcher), outside: Arc::clone(&world.outside) };
         let core = tokio::spawn(async move { core.run(&tap).await });
         let stamp = Stamp::on(Arc::new(machine.clone()));
-        let ingest = Ingest::new(journal.clone(), IngestConfig::default(), stamp, &registry);
+        let ingest =
+            Ingest::new(handle.appender().clone(), IngestConfig::default(), stamp, &registry);
         let door = ingest::routes(Arc::new(ingest.expect("metrics")));
         Some(Self { journal, door, core, cursor, machine, handle, dispatcher, stop })
     }

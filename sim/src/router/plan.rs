@@ -25,6 +25,7 @@ pub(super) const OUTPUTS: [&str; 3] = ["chat", "mail", "stream"];
 pub(super) struct Plan {
     pub(super) journal: journal::Options,
     pub(super) snapshot_records: u64,
+    pub(super) backlog_records_max: usize,
     pub(super) queue_max: usize,
     pub(super) concurrency: usize,
     pub(super) retry: Retry,
@@ -54,6 +55,7 @@ impl Plan {
             }
             .reserve_percent(10),
             snapshot_records: chance.one_of([12, 40, 1000]),
+            backlog_records_max: chance.one_of([1, 8, 1000]),
             queue_max: chance.within(1..=8) as usize,
             concurrency,
             retry,
@@ -73,6 +75,7 @@ impl Plan {
             data: PathBuf::from("/data"),
             snapshot_records: self.snapshot_records,
             snapshot_interval: Duration::from_secs(60),
+            backlog_records_max: self.backlog_records_max,
             decisions: journal::Options {
                 segment_bytes: 16 << 10,
                 bytes_max: 64 << 10,

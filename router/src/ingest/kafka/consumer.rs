@@ -202,8 +202,9 @@ impl Consumer {
         loop {
             let received = worker.ingest.stamp.now();
             alerts.iter_mut().for_each(|alert| alert.received = received);
-            let appended =
-                worker.ingest.append(alerts.clone(), Some(&worker.sender), "kafka").await;
+            let place = worker.ingest.place(&alerts).await.map_err(|_| AppendError::Closed)?;
+            let sender = Some(worker.sender.as_str());
+            let appended = worker.ingest.append(alerts.clone(), place, sender, "kafka").await;
             if !matches!(appended, Err(AppendError::Full)) {
                 waiting.set(0);
                 return appended;
