@@ -8,6 +8,7 @@ mod event;
 mod extract;
 mod field;
 mod fingerprint;
+mod hex;
 mod lane;
 mod memo;
 mod notification;

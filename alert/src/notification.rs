@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alert, Fingerprint, Lane, Priority, Storm};
+use crate::{Alert, Fingerprint, Lane, Priority, Storm, hex::Hex};
 
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -15,7 +15,7 @@ macro_rules! hex_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:016x}", self.0)
+                f.write_str(Hex::<16>::of(self.0.into()).as_str())
             }
         }
 
@@ -29,7 +29,7 @@ macro_rules! hex_id {
 
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(Hex::<16>::of(self.0.into()).as_str())
             }
         }
 

@@ -20,6 +20,8 @@ use journal::{AppendError, CursorError, Journal, ReadError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(test)]
+pub(crate) use self::ahead::Following;
 use self::applied::Applied;
 pub use self::{
     ahead::Appender,

@@ -141,6 +141,10 @@ impl IngestConfig {
                 return Some((format!("tokens.{name}"), "the token is empty".to_owned(), None));
             }
         }
+        if self.backlog_alerts_max == 0 {
+            let message = "nothing could ever be accepted: at least 1 is needed".to_owned();
+            return Some(("backlog_alerts_max".to_owned(), message, None));
+        }
         let named = self.json.keys().map(|name| format!("json/{name}"));
         let inputs: Vec<String> = INPUTS.map(str::to_owned).into_iter().chain(named).collect();
         if let Some(problem) = self.mapping_problem().or_else(|| self.kafka_problem()) {

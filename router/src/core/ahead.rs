@@ -33,7 +33,7 @@ pub(crate) struct Place {
 
 /// The core's end. Dropping it says that nothing more will be applied.
 #[derive(Debug)]
-pub(super) struct Following {
+pub(crate) struct Following {
     ahead: Arc<Ahead>,
     current: Option<Handed>,
 }
@@ -79,7 +79,7 @@ impl From<Journal> for Appender {
 impl Appender {
     /// Returns both ends. So many records that are urgent may be ahead of the core, and so many that
     /// are not.
-    pub(super) fn followed(journal: Journal, records_max: usize) -> (Self, Following) {
+    pub(crate) fn followed(journal: Journal, records_max: usize) -> (Self, Following) {
         let records_max = records_max.clamp(1, u32::MAX as usize).min(Semaphore::MAX_PERMITS);
         let ahead = Arc::new(Ahead {
             common: Arc::new(Semaphore::new(records_max)),
@@ -153,7 +153,7 @@ impl Following {
     }
 
     /// Everything before this sequence is applied.
-    pub(super) fn applied(&self, sequence: u64) {
+    pub(crate) fn applied(&self, sequence: u64) {
         let places = {
             let mut between = self.ahead.between();
             let ends = between.places.iter().take_while(|(end, _)| *end <= sequence).count();
@@ -220,5 +220,100 @@ impl Ahead {
 impl Handed {
     fn end(&self) -> u64 {
         self.first + self.records.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn ticks(seconds: Range<i64>) -> Arc<[Record]> {
+        seconds
+            .map(|second| Record::Tick { now: Timestamp::from_second(second).unwrap() })
+            .collect()
+    }
+
+    fn ends(records_max: usize) -> (TempDir, Appender, Following) {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(folder.path(), journal::Options::default()).unwrap();
+        let (appender, following) = Appender::followed(journal, records_max);
+        (folder, appender, following)
+    }
+
+    async fn append(appender: &Appender, seconds: Range<i64>) -> Range<u64> {
+        let records = ticks(seconds);
+        let place = appender.place(records.len(), false).await.unwrap();
+        appender.append(records, false, Some(place)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_appended_is_handed_over_in_order_and_only_once_durable() {
+        let (_folder, appender, mut following) = ends(100);
+        append(&appender, 0..3).await;
+        append(&appender, 3..4).await;
+        let mut second = |sequence, durable| {
+            let fresh = following.next(sequence, durable)?;
+            let Record::Tick { now } = fresh.as_ref() else { panic!() };
+            Some(now.as_second())
+        };
+        assert_eq!(second(0, 0), None);
+        assert_eq!([0, 1, 2, 3].map(|at| second(at, 4)), [0, 1, 2, 3].map(Some));
+        assert_eq!(second(4, 4), None);
+        // What others wrote is not handed over, and those after it are.
+        appender.journal().append(vec![encode(&ticks(4..5)[0])]).await.unwrap();
+        append(&appender, 5..7).await;
+        assert_eq!([4, 5, 6].map(|at| second(at, 7)), [None, Some(5), Some(6)]);
+        // What was read from the journal meanwhile is passed over.
+        append(&appender, 7..9).await;
+        append(&appender, 9..10).await;
+        assert_eq!([8, 9].map(|at| second(at, 10)), [Some(8), Some(9)]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_be_handed_over_takes_bounded_memory() {
+        let (_folder, appender, mut following) = ends(1000);
+        let record = ticks(0..1);
+        let bytes = HANDED_BYTES_MAX / 2;
+        let ahead = appender.ahead.as_ref().unwrap();
+        for first in 0..3 {
+            ahead.hand_over(Handed { first, records: Arc::clone(&record), bytes }, first + 1, None);
+        }
+        let handed = [0, 1, 2].map(|sequence| following.next(sequence, 3).is_some());
+        assert_eq!(handed, [true, true, false]);
+        assert_eq!(ahead.between().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_place_is_free_again_when_all_before_its_end_is_applied() {
+        let (_folder, appender, following) = ends(4);
+        append(&appender, 0..3).await;
+        assert!(appender.try_place(2, false).is_none());
+        assert!(appender.try_place(2, true).is_some(), "urgent ones have their own");
+        assert!(appender.try_place(1, false).is_some(), "a place is free when nobody used it");
+        following.applied(2);
+        assert!(appender.try_place(2, false).is_none());
+        following.applied(3);
+        // More than there can be take all there are.
+        let all = appender.try_place(100, false).unwrap();
+        assert!(appender.try_place(1, false).is_none());
+        drop(all);
+        append(&appender, 3..7).await;
+        let mut waits = std::pin::pin!(appender.place(1, false));
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        drop(following);
+        assert_eq!(waits.await.unwrap_err(), Stopped);
+    }
+
+    #[tokio::test]
+    async fn records_that_were_not_taken_keep_no_place() {
+        let (_folder, appender, _following) = ends(4);
+        appender.journal().clone().close();
+        let place = appender.place(4, false).await.unwrap();
+        let refused = appender.append(ticks(0..4), false, Some(place)).await;
+        assert_eq!(refused, Err(AppendError::Closed));
+        assert!(appender.try_place(4, false).is_some());
     }
 }

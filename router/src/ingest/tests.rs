@@ -60,12 +60,15 @@ impl Door {
         options: Options,
         tls: Option<Arc<Acceptor>>,
     ) -> Self {
-        service::tls::install_crypto_provider();
         let (journal, _) = Journal::open(folder, options).unwrap();
-        let registry = Registry::new();
-        let ingest = Arc::new(
-            Ingest::new(journal.clone().into(), config, Stamp::default(), &registry).unwrap(),
-        );
+        Self::to(journal.into(), config, tls).await
+    }
+
+    async fn to(appender: Appender, config: IngestConfig, tls: Option<Arc<Acceptor>>) -> Self {
+        service::tls::install_crypto_provider();
+        let (journal, registry) = (appender.journal().clone(), Registry::new());
+        let ingest = Ingest::new(appender, config, Stamp::default(), &registry).unwrap();
+        let ingest = Arc::new(ingest);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();

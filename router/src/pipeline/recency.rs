@@ -1,10 +1,16 @@
-//! Things in the order of their last use, each found by a small stable number.
+//! Things in the order of their last use, each found by a small stable number. Copies are cheap: they
+//! share what neither side changes.
+
+use std::{array, sync::Arc};
 
 const NONE: u32 = u32::MAX;
+/// Values that are copied together when one of them changes and a copy of all still shares them.
+const CHUNK: usize = 32;
 
-#[derive(Clone, Debug)]
-struct Slot<T> {
-    value: Option<T>,
+type Chunk<T> = [Option<T>; CHUNK];
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
     older: u32,
     newer: u32,
 }
@@ -12,7 +18,9 @@ struct Slot<T> {
 /// A slab with a list through it: inserting, touching and removing take constant time.
 #[derive(Clone, Debug)]
 pub(super) struct Recency<T> {
-    slots: Vec<Slot<T>>,
+    chunks: Vec<Arc<Chunk<T>>>,
+    /// One for each value there ever was at once.
+    links: Vec<Link>,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
@@ -20,38 +28,23 @@ pub(super) struct Recency<T> {
 
 impl<T> Default for Recency<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
+        Self { chunks: Vec::new(), links: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
     }
+}
+
+/// Returns the chunk of a slot, and its place there.
+fn place(slot: u32) -> (usize, usize) {
+    (slot as usize / CHUNK, slot as usize % CHUNK)
 }
 
 impl<T> Recency<T> {
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.links.len() - self.free.len()
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
-        self.slots.get(slot as usize)?.value.as_ref()
-    }
-
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.slots.get_mut(slot as usize)?.value.as_mut()
-    }
-
-    /// Inserts as the newest and returns its number, valid until it is removed.
-    pub(super) fn insert(&mut self, value: T) -> u32 {
-        let entry = Slot { value: Some(value), older: NONE, newer: NONE };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = entry;
-                slot
-            }
-            None => {
-                self.slots.push(entry);
-                (self.slots.len() - 1) as u32
-            }
-        };
-        self.link(slot);
-        slot
+        let (chunk, index) = place(slot);
+        self.chunks.get(chunk)?[index].as_ref()
     }
 
     /// Makes it the newest.
@@ -62,56 +55,82 @@ impl<T> Recency<T> {
         }
     }
 
-    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
-        let value = self.slots.get_mut(slot as usize)?.value.take()?;
-        self.unlink(slot);
-        self.free.push(slot);
-        Some(value)
-    }
-
     pub(super) fn oldest(&self) -> Option<u32> {
         (self.oldest != NONE).then_some(self.oldest)
     }
 
     /// From the oldest to the newest.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.walk(self.oldest, |slot| slot.newer)
+        self.walk(self.oldest, |link| link.newer)
     }
 
     /// From the newest to the oldest.
     pub(super) fn iter_newest(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.walk(self.newest, |slot| slot.older)
+        self.walk(self.newest, |link| link.older)
     }
 
-    fn walk(&self, first: u32, next: fn(&Slot<T>) -> u32) -> impl Iterator<Item = (u32, &T)> {
+    fn walk(&self, first: u32, next: fn(&Link) -> u32) -> impl Iterator<Item = (u32, &T)> {
         let mut at = first;
         std::iter::from_fn(move || {
-            let slot = self.slots.get(at as usize)?;
-            let here = std::mem::replace(&mut at, next(slot));
-            Some((here, slot.value.as_ref()?))
+            let here = at;
+            at = next(self.links.get(here as usize)?);
+            Some((here, self.get(here)?))
         })
     }
 
     fn link(&mut self, slot: u32) {
         let older = std::mem::replace(&mut self.newest, slot);
-        match self.slots.get_mut(older as usize) {
+        match self.links.get_mut(older as usize) {
             Some(neighbour) => neighbour.newer = slot,
             None => self.oldest = slot,
         }
-        let entry = &mut self.slots[slot as usize];
-        (entry.older, entry.newer) = (older, NONE);
+        self.links[slot as usize] = Link { older, newer: NONE };
     }
 
     fn unlink(&mut self, slot: u32) {
-        let Slot { older, newer, .. } = self.slots[slot as usize];
-        match self.slots.get_mut(older as usize) {
+        let Link { older, newer } = self.links[slot as usize];
+        match self.links.get_mut(older as usize) {
             Some(neighbour) => neighbour.newer = newer,
             None => self.oldest = newer,
         }
-        match self.slots.get_mut(newer as usize) {
+        match self.links.get_mut(newer as usize) {
             Some(neighbour) => neighbour.older = older,
             None => self.newest = older,
         }
+    }
+}
+
+impl<T: Clone> Recency<T> {
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.cell(slot)?.as_mut()
+    }
+
+    /// Inserts as the newest and returns its number, valid until it is removed.
+    pub(super) fn insert(&mut self, value: T) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            if self.links.len() == self.chunks.len() * CHUNK {
+                self.chunks.push(Arc::new(array::from_fn(|_| None)));
+            }
+            self.links.push(Link { older: NONE, newer: NONE });
+            (self.links.len() - 1) as u32
+        });
+        if let Some(cell) = self.cell(slot) {
+            *cell = Some(value);
+        }
+        self.link(slot);
+        slot
+    }
+
+    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
+        let value = self.cell(slot)?.take()?;
+        self.unlink(slot);
+        self.free.push(slot);
+        Some(value)
+    }
+
+    fn cell(&mut self, slot: u32) -> Option<&mut Option<T>> {
+        let (chunk, index) = place(slot);
+        Some(&mut Arc::make_mut(self.chunks.get_mut(chunk)?)[index])
     }
 }
 
@@ -137,5 +156,24 @@ mod tests {
             recency.remove(slot);
         }
         assert_eq!((recency.remove(a), recency.oldest(), recency.len()), (None, None, 0));
+    }
+
+    #[test]
+    fn a_copy_stays_as_it_is_whatever_happens_to_the_other() {
+        let mut recency = Recency::default();
+        for number in 0..100 {
+            recency.insert(number);
+        }
+        let copy = recency.clone();
+        recency.touch(7);
+        recency.remove(8);
+        *recency.get_mut(9).unwrap() = 900;
+        recency.insert(800);
+        let values = |of: &Recency<u32>| of.iter().map(|(_, value)| *value).collect::<Vec<_>>();
+        assert_eq!(values(&copy), (0..100).collect::<Vec<_>>());
+        let changed = (0..7).chain([900]).chain(10..100).chain([7, 800]);
+        assert_eq!(values(&recency), changed.collect::<Vec<_>>());
+        let shared = |chunk: usize| Arc::ptr_eq(&copy.chunks[chunk], &recency.chunks[chunk]);
+        assert_eq!([0, 1, 2, 3].map(shared), [false, true, true, true]);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use alert::GroupId;
 use hashbrown::HashSet;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     Heard, Pipeline, PipelineConfig,
@@ -20,6 +20,7 @@ use super::{
     group::Group,
     inhibit::Inhibitions,
     notice::Notices,
+    recency::Recency,
     rhythm::Rhythms,
     seen::Seen,
     shelf::Letter,
@@ -68,12 +69,39 @@ pub struct Frozen {
     heard: Heard,
     #[serde(skip_serializing_if = "Rhythms::is_empty")]
     rhythms: Rhythms,
-    /// With the path of each one's route.
-    groups: Vec<(Group, Arc<str>)>,
-    /// With the groups each is in, and when it was last routed there.
-    findings: Vec<(Live, Vec<(GroupId, Timestamp)>)>,
+    groups: Groups,
+    findings: Findings,
     pending: Vec<Letter>,
     dead: Vec<Letter>,
+}
+
+/// Each with the path of its route.
+#[derive(Clone, Debug)]
+struct Groups(Recency<Group>);
+
+/// Each with the groups it is in, and when it was last routed there.
+#[derive(Clone, Debug)]
+struct Findings {
+    findings: Recency<Live>,
+    groups: Recency<Group>,
+}
+
+impl Serialize for Groups {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|(_, group)| (group, &group.settings.route)))
+    }
+}
+
+impl Serialize for Findings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let joined = |membership: &Membership| {
+            Some((self.groups.get(membership.group)?.id, membership.routed))
+        };
+        let memberships =
+            |live: &Live| live.memberships.iter().filter_map(joined).collect::<Vec<_>>();
+        let findings = self.findings.iter().map(|(_, live)| (live, memberships(live)));
+        serializer.collect_seq(findings)
+    }
 }
 
 impl Frozen {
@@ -123,11 +151,6 @@ impl Pipeline {
 
     /// Returns the state as it is now. What is large is shared with it, not copied.
     pub fn freeze(&self) -> Frozen {
-        let joined = |membership: &Membership| {
-            Some((self.groups.get(membership.group)?.id, membership.routed))
-        };
-        let memberships = |live: &Live| live.memberships.iter().filter_map(joined).collect();
-        let named = |group: &Group| (group.clone(), group.settings.route.clone());
         Frozen {
             saker_pipeline: VERSION,
             config: self.config.clone(),
@@ -143,12 +166,8 @@ impl Pipeline {
             storms: self.storms.clone(),
             heard: self.heard.clone(),
             rhythms: self.rhythms.clone(),
-            groups: self.groups.iter().map(|(_, group)| named(group)).collect(),
-            findings: self
-                .findings
-                .iter()
-                .map(|(_, live)| (live.clone(), memberships(live)))
-                .collect(),
+            groups: Groups(self.groups.clone()),
+            findings: Findings { findings: self.findings.clone(), groups: self.groups.clone() },
             pending: self.pending.iter().cloned().collect(),
             dead: self.dead.iter().cloned().collect(),
         }

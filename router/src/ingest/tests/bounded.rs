@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::core::Following;
 
 fn config(ingest: Value) -> IngestConfig {
     serde_json::from_value(ingest).unwrap()
@@ -68,4 +69,47 @@ async fn what_is_missing_among_a_senders_numbers_is_counted_and_shown() {
     };
     assert_eq!((metric("lost"), metric("repeated")), (3, 1));
     assert_eq!(door.alerts().len(), 5);
+}
+
+/// A door before a pipeline that applies nothing by itself, and may be four alerts behind.
+async fn before_a_slow_pipeline(timeout: &str) -> (Door, Following) {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(folder.path(), small()).unwrap();
+    let (appender, following) = Appender::followed(journal, 4);
+    let mut door = Door::to(appender, config(json!({"backlog_timeout": timeout})), None).await;
+    door.folder = Some(folder);
+    (door, following)
+}
+
+#[tokio::test]
+async fn while_the_pipeline_is_behind_requests_are_refused_after_a_while_and_urgent_ones_are_not() {
+    let (door, _following) = before_a_slow_pipeline("50ms").await;
+    assert_eq!(door.told(format!("{ALERT}\n").repeat(3)).await, "200 accepted 3");
+    let refused = door.post(format!("{ALERT}\n").repeat(2)).await;
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let expected = r#"503 {"error":"the pipeline is behind, and did not come near within 50ms"}"#;
+    assert_eq!(told(refused).await, expected);
+    let critical = with("priority", Some(r#""Critical""#));
+    assert_eq!(door.told(critical).await, "200 accepted 1");
+    assert_eq!(door.alerts().len(), 4);
+    assert_eq!(door.metric("saker_ingest_backlog_waits_total"), 1);
+    assert_eq!(door.metric(r#"saker_ingest_rejected_total{reason="backlog"}"#), 1);
+    let refused = r#"saker_ingest_refused_alerts_total{priority="warning",reason="backlog"}"#;
+    assert_eq!(door.metric(refused), 2);
+}
+
+#[tokio::test]
+async fn requests_wait_until_the_pipeline_is_near_enough() {
+    let (door, following) = before_a_slow_pipeline("1h").await;
+    // More alerts than may wait take their turn all the same.
+    assert_eq!(door.told(format!("{ALERT}\n").repeat(6)).await, "200 accepted 6");
+    let waits = door.told(ALERT);
+    let goes_on = async {
+        while door.metric("saker_ingest_backlog_waits_total") == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(door.journal.durable(), 6);
+        following.applied(6);
+    };
+    assert_eq!(tokio::join!(waits, goes_on).0, "200 accepted 1");
 }
