@@ -1,4 +1,5 @@
-//! `POST /cloudevents`: CloudEvents 1.0 over HTTP, one by one (structured or binary) or in batches.
+//! CloudEvents 1.0, one by one (structured or binary) or in batches: over HTTP at `/cloudevents`, and as
+//! messages of Kafka.
 //!
 //! An event whose data is an alert in Falco's JSON is that alert. Of any other the type is the rule,
 //! and attributes and data are fields, unless the configuration says otherwise. Source and id name
@@ -34,10 +35,38 @@ enum Mode {
 fn read(body: &[u8], bounds: &Bounds) -> Result<Decoded, Refusal> {
     let headers = &bounds.headers;
     let mode = mode(headers)?;
-    if mode == Mode::Binary {
-        let event = Event::binary(headers, body)?;
-        return Ok(Decoded::whole(vec![alert(event, bounds, 0)?]));
+    match mode {
+        Mode::Binary => one(Event::of_request(headers, body)?, bounds),
+        _ => structured(body, mode, bounds),
     }
+}
+
+/// Reads a message of Kafka: its headers say how the event is written, or it has none of an event.
+pub(super) fn read_message(
+    headers: &[(String, Vec<u8>)],
+    value: &[u8],
+    bounds: &Bounds,
+) -> Result<Decoded, Refusal> {
+    match envelope::content_type(headers).map(media_type).as_deref() {
+        Some("application/cloudevents-batch+json") => structured(value, Mode::Batch, bounds),
+        Some(kind) if kind.starts_with("application/cloudevents") => {
+            structured(value, Mode::Structured, bounds)
+        }
+        _ if is_binary_message(headers) => one(Event::of_message(headers, value)?, bounds),
+        _ => structured(value, Mode::Structured, bounds),
+    }
+}
+
+/// Returns whether a message is an event even if it has no value.
+pub(super) fn is_binary_message(headers: &[(String, Vec<u8>)]) -> bool {
+    headers.iter().any(|(name, _)| name == "ce_specversion")
+}
+
+fn one(event: Event, bounds: &Bounds) -> Result<Decoded, Refusal> {
+    Ok(Decoded::whole(vec![alert(event, bounds, 0)?]))
+}
+
+fn structured(body: &[u8], mode: Mode, bounds: &Bounds) -> Result<Decoded, Refusal> {
     let text = decode::text(body)?;
     if text.starts_with('[') != (mode == Mode::Batch) {
         let error = "a batch is an array of events, and anything else one event";

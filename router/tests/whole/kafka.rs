@@ -9,8 +9,11 @@ use e2e::Kafka;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
 };
+use router::pipeline::ReasonKind;
+use serde_json::{Value, json};
 
 use crate::{
     crash::decided,
@@ -29,6 +32,7 @@ async fn topics_of_a_real_broker_bring_alerts() {
     every_message_is_one_alert_however_often_the_router_is_killed_or_the_topic_read(&kafka).await;
     routers_of_a_group_share_a_topic_and_one_that_goes_is_stood_in_for(&kafka).await;
     a_message_that_cannot_be_read_is_put_aside_and_the_others_are_taken(&kafka).await;
+    events_are_alerts_however_their_messages_are_written(&kafka).await;
     what_the_disk_has_no_room_for_waits_in_the_topic(&kafka).await;
 }
 
@@ -62,6 +66,17 @@ impl<'a> Topic<'a> {
 
     fn write(&self, partition: i32, payload: &[u8]) {
         let record = BaseRecord::<(), [u8]>::to(self.name).partition(partition).payload(payload);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
+    /// Writes a message with headers to the first partition.
+    fn write_with(&self, headers: &[(&str, &str)], payload: &str) {
+        let owned = OwnedHeaders::new_with_capacity(headers.len());
+        let headers = headers.iter().fold(owned, |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(*value) })
+        });
+        let record = BaseRecord::<(), str>::to(self.name).partition(0);
+        let record = record.headers(headers).payload(payload);
         self.producer.send(record).map_err(|(error, _)| error).unwrap();
     }
 
@@ -191,6 +206,54 @@ async fn a_message_that_cannot_be_read_is_put_aside_and_the_others_are_taken(kaf
         .collect();
     assert_eq!(places, BTreeSet::from([("odd", 0, 1), ("odd", 1, 1)]));
     assert!(aside.iter().any(|line| line["reason"].as_str().unwrap().contains("priority")));
+}
+
+async fn events_are_alerts_however_their_messages_are_written(kafka: &Kafka) {
+    let topic = Topic::new(kafka, "events").await;
+    let event = |id: &str, data: Value| {
+        json!({"specversion": "1.0", "id": id, "source": "/scans", "type": "org.example.found", "data": data})
+            .to_string()
+    };
+    let attributes = |id: &'static str, kind: &'static str| {
+        [("ce_specversion", "1.0"), ("ce_id", id), ("ce_source", "/scans"), ("ce_type", kind)]
+    };
+    let structured = ("content-type", "application/cloudevents+json; charset=UTF-8");
+    let json = ("content-type", "application/json");
+    // The first is written in each way, and counts once.
+    topic.write_with(&[structured], &event("1", json!({"host": "a"})));
+    topic.write_with(&[], &event("1", json!({"host": "a"})));
+    topic.write_with(
+        &[&attributes("1", "org.example.found")[..], &[json]].concat(),
+        r#"{"host":"a"}"#,
+    );
+    topic.write_with(
+        &[&attributes("2", "org.example.gone")[..], &[("ce_subject", "Größe 50%")]].concat(),
+        "",
+    );
+    topic.write_with(&[structured], &event("3", alert("In an event", "Error", "w1")));
+    topic.write_with(&[], "");
+    topic.write_with(
+        &[&attributes("4", "org.example.found")[..], &[("content-type", "text/plain")]].concat(),
+        "text",
+    );
+    topic.write_with(&[], r#"{"rule":"no event"}"#);
+    topic.producer.flush(PATIENCE).unwrap();
+    let config = topic.config("g").replace("group: g,", "group: g, format: cloudevents,");
+    let site = Site::new(&config);
+    let router = site.start();
+    topic.committed("g", 8).await;
+    let ledger = router.settled().await;
+    assert_eq!(ledger.accepted, 5, "{ledger:?}");
+    assert_eq!(ledger.suppressed.get(&ReasonKind::Redelivered), Some(&2), "{ledger:?}");
+    assert_eq!(router.stop().await, Some(0));
+    let told = site.lines("out.jsonl");
+    let told = serde_json::to_string(&told).unwrap();
+    for wanted in ["org.example.found", r#""data.host":"a""#, "Größe 50%", "In an event"] {
+        assert!(told.contains(wanted), "no {wanted} in {told}");
+    }
+    let aside = site.lines("data/quarantine/kafka-agents.ndjson");
+    assert_eq!(aside.len(), 2, "{aside:?}");
+    assert_eq!(aside[0]["headers"][1], json!(["ce_id", "4"]));
 }
 
 /// Waits until the input took so many messages with this end, or reads nothing for want of room;

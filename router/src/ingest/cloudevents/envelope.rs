@@ -23,7 +23,7 @@ pub(super) struct Event {
 
 impl Event {
     /// Reads an event whose attributes are headers and whose data is the body.
-    pub(super) fn binary(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn of_request(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
         let mut attributes = Map::new();
         for (name, value) in headers {
             let Some(name) = name.as_str().strip_prefix("ce-") else { continue };
@@ -32,6 +32,26 @@ impl Event {
             attributes.insert(name.to_owned(), text.into());
         }
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Self::binary(attributes, kind, body)
+    }
+
+    /// Reads an event whose attributes are headers of a Kafka message, in UTF-8, and whose data is its
+    /// value.
+    pub(super) fn of_message(headers: &[(String, Vec<u8>)], value: &[u8]) -> Result<Self, Refusal> {
+        let mut attributes = Map::new();
+        for (name, value) in headers {
+            let Some(name) = name.strip_prefix("ce_") else { continue };
+            let text = std::str::from_utf8(value).map_err(|_| wrong(name, "is not UTF-8"))?;
+            attributes.insert(name.to_owned(), text.into());
+        }
+        Self::binary(attributes, content_type(headers), value)
+    }
+
+    fn binary(
+        mut attributes: Map<String, Value>,
+        kind: Option<&str>,
+        body: &[u8],
+    ) -> Result<Self, Refusal> {
         let data = if body.is_empty() { None } else { Some(parsed(body, kind)?) };
         if let Some(kind) = kind {
             attributes.insert("datacontenttype".to_owned(), kind.into());
@@ -128,6 +148,12 @@ impl Event {
         let members = members.into_iter().map(|(name, value)| (format!("data.{name}"), value));
         attributes.chain(members).chain(whole.map(|data| ("data".to_owned(), data)))
     }
+}
+
+/// Returns what a Kafka message says its value is.
+pub(super) fn content_type(headers: &[(String, Vec<u8>)]) -> Option<&str> {
+    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"))?;
+    std::str::from_utf8(value).ok()
 }
 
 /// Reads data that says it is JSON, or does not say what it is.

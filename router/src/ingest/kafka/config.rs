@@ -52,6 +52,9 @@ pub enum Format {
     /// Alerts in Falco's JSON: one, an array, or one after the other.
     #[default]
     Falco,
+    /// CloudEvents, structured or binary.
+    #[serde(rename = "cloudevents")]
+    CloudEvents,
     /// JSON that is read as `router.ingest.json` says under this name.
     Json(String),
 }
@@ -112,7 +115,7 @@ impl KafkaConfig {
                 let message = format!("`router.ingest.json` has no `{}`", name.escape_debug());
                 Some(("format", message))
             }
-            Format::Falco | Format::Json(_) => None,
+            Format::Falco | Format::CloudEvents | Format::Json(_) => None,
         }
     }
 

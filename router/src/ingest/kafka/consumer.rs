@@ -18,7 +18,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{Consumer as _, ConsumerContext, StreamConsumer},
     error::KafkaError,
-    message::BorrowedMessage,
+    message::{BorrowedMessage, Headers},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -28,8 +28,8 @@ use super::{
     quarantine::{Quarantine, Unread},
 };
 use crate::ingest::{
-    Ingest, identity,
-    input::{self, Bounds, Input},
+    Ingest, cloudevents, identity,
+    input::{self, Bounds},
     json::JSON,
 };
 
@@ -62,6 +62,8 @@ struct Taken {
     partition: i32,
     offset: i64,
     millis: i64,
+    /// Empty unless the format has a use for them.
+    headers: Vec<(String, Vec<u8>)>,
     payload: Bytes,
 }
 
@@ -121,8 +123,8 @@ impl Consumer {
         loop {
             match next {
                 Ok(message) => {
-                    let taken = Taken::of(&message);
-                    bytes += taken.payload.len();
+                    let taken = Taken::of(&message, &self.worker.format);
+                    bytes += taken.bytes();
                     batch.push(taken);
                 }
                 Err(error) => {
@@ -286,15 +288,15 @@ impl Worker {
 
     fn alerts(&self, taken: &Taken) -> Result<Vec<Alert>, String> {
         // A record without a value says that its key is gone.
-        if taken.payload.is_empty() {
+        if taken.payload.is_empty() && !cloudevents::is_binary_message(&taken.headers) {
             return Ok(Vec::new());
         }
-        if taken.payload.len() > self.message_bytes_max {
+        if taken.bytes() > self.message_bytes_max {
             return Err(format!("it is larger than {} bytes", self.message_bytes_max));
         }
-        let (input, name): (&Input, _) = match &self.format {
-            Format::Falco => (&input::FALCO, None),
-            Format::Json(name) => (&JSON, Some(name.clone())),
+        let name = match &self.format {
+            Format::Json(name) => Some(name.clone()),
+            Format::Falco | Format::CloudEvents => None,
         };
         let terms = self.ingest.terms.load_full();
         let bounds = Bounds {
@@ -303,7 +305,13 @@ impl Worker {
             origin: Some(taken.identity()),
             ..Bounds::new(&terms, self.ingest.stamp.now())
         };
-        let decoded = (input.decode)(&taken.payload, &bounds);
+        let decoded = match &self.format {
+            Format::Falco => (input::FALCO.decode)(&taken.payload, &bounds),
+            Format::Json(_) => (JSON.decode)(&taken.payload, &bounds),
+            Format::CloudEvents => {
+                cloudevents::read_message(&taken.headers, &taken.payload, &bounds)
+            }
+        };
         decoded.map(|decoded| decoded.alerts).map_err(|refusal| refusal.error)
     }
 
@@ -323,14 +331,27 @@ impl Worker {
 }
 
 impl Taken {
-    fn of(message: &BorrowedMessage<'_>) -> Self {
+    fn of(message: &BorrowedMessage<'_>, format: &Format) -> Self {
+        let headers = match (format, message.headers()) {
+            (Format::CloudEvents, Some(headers)) => headers
+                .iter()
+                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+                .collect(),
+            _ => Vec::new(),
+        };
         Self {
+            headers,
             topic: message.topic().to_owned(),
             partition: message.partition(),
             offset: message.offset(),
             millis: message.timestamp().to_millis().unwrap_or_default(),
             payload: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        self.payload.len() + headers.sum::<usize>()
     }
 
     /// Returns what names this message for ever. Time and content are in it since a topic may be
@@ -353,6 +374,7 @@ impl Taken {
             partition: self.partition,
             offset: self.offset,
             reason,
+            headers: &self.headers,
             payload: &self.payload,
         }
     }

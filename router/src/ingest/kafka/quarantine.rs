@@ -13,8 +13,10 @@ use jiff::Timestamp;
 /// Folder of these files in the data folder.
 const FOLDER: &str = "quarantine";
 const FILE_BYTES_MAX: u64 = 16 << 20;
-/// What is kept of a message.
+/// What is kept of a message, and of each of its headers.
 const PAYLOAD_BYTES_MAX: usize = 64 << 10;
+const HEADER_BYTES_MAX: usize = 1 << 10;
+const HEADERS_MAX: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Quarantine {
@@ -28,6 +30,7 @@ pub(super) struct Unread<'a> {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) reason: &'a str,
+    pub(super) headers: &'a [(String, Vec<u8>)],
     pub(super) payload: &'a [u8],
 }
 
@@ -52,7 +55,15 @@ impl Quarantine {
         let mut text = Vec::new();
         for message in messages {
             let payload = String::from_utf8_lossy(message.payload).into_owned();
-            let line = serde_json::json!({
+            let kept =
+                |text: &[u8]| cut(String::from_utf8_lossy(text).into_owned(), HEADER_BYTES_MAX);
+            let headers: Vec<_> = message
+                .headers
+                .iter()
+                .take(HEADERS_MAX)
+                .map(|(name, value)| (kept(name.as_bytes()), kept(value)))
+                .collect();
+            let mut line = serde_json::json!({
                 "time": now,
                 "topic": message.topic,
                 "partition": message.partition,
@@ -60,6 +71,9 @@ impl Quarantine {
                 "reason": message.reason,
                 "payload": cut(payload, PAYLOAD_BYTES_MAX),
             });
+            if !headers.is_empty() {
+                line["headers"] = serde_json::json!(headers);
+            }
             writeln!(text, "{line}")?;
         }
         let before = file.metadata()?.len();
@@ -81,17 +95,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let quarantine = Quarantine::new(folder.path(), "agents");
         let payload = vec![0xff; 100_000];
-        let unread =
-            Unread { topic: "t", partition: 3, offset: 7, reason: "no text", payload: &payload };
-        quarantine.put(Timestamp::UNIX_EPOCH, &[unread]).unwrap();
+        let headers = [("ce_id".to_owned(), vec![b'x'; 5000])];
+        let unread = |offset, reason, payload| Unread {
+            topic: "t",
+            partition: 3,
+            offset,
+            reason,
+            headers: &headers,
+            payload,
+        };
+        quarantine.put(Timestamp::UNIX_EPOCH, &[unread(7, "no text", &payload)]).unwrap();
         let text = fs::read_to_string(quarantine.path()).unwrap();
         let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
         assert_eq!((&line["partition"], &line["offset"]), (&3.into(), &7.into()));
         assert!(line["payload"].as_str().unwrap().len() <= PAYLOAD_BYTES_MAX);
+        assert_eq!(line["headers"][0][0], "ce_id");
+        assert!(line["headers"][0][1].as_str().unwrap().len() <= HEADER_BYTES_MAX);
         fs::write(quarantine.path(), vec![b' '; FILE_BYTES_MAX as usize + 1]).unwrap();
-        let unread = Unread { topic: "t", partition: 3, offset: 8, reason: "", payload: b"" };
-        quarantine.put(Timestamp::UNIX_EPOCH, &[unread]).unwrap();
-        assert!(fs::metadata(quarantine.path()).unwrap().len() < 1000);
+        quarantine.put(Timestamp::UNIX_EPOCH, &[unread(8, "", b"")]).unwrap();
+        assert!(fs::metadata(quarantine.path()).unwrap().len() < 2000);
         assert!(quarantine.path().with_extension("ndjson.1").exists());
     }
 }
