@@ -76,14 +76,16 @@ impl Pipeline {
         effects: &mut Vec<Effect>,
     ) -> (u32, Option<Timestamp>) {
         let now = self.clock.now();
+        let tactics = self.chains.observe(|| workload(alert, facts), &alert.tags, now);
         if let Some(&slot) = self.by_fingerprint.get(&identity.fingerprint) {
             self.findings.touch(slot);
             let ended = self.go_on(slot, alert);
             if let Some(live) = self.findings.get_mut(slot) {
                 live.count += 1;
                 live.last_seen = now;
-                if alert.priority > live.priority {
-                    live.priority = alert.priority;
+                if alert.priority > live.priority || tactics > live.tactics {
+                    live.priority = live.priority.max(alert.priority);
+                    live.tactics = live.tactics.max(tactics);
                     let subject = subject(alert, live.fingerprint, live.count);
                     live.score =
                         score::score(&self.config.score, &subject, live.tactics, live.rare);
@@ -96,7 +98,7 @@ impl Pipeline {
         {
             self.evict_finding(sequence, oldest, effects);
         }
-        let live = self.open_finding(sequence, alert, facts, identity);
+        let live = self.open_finding(sequence, alert, identity, tactics);
         let place = live.place;
         let slot = self.findings.insert(live);
         self.findings_opened.insert(place, slot);
@@ -108,14 +110,9 @@ impl Pipeline {
         &mut self,
         sequence: u64,
         alert: &Alert,
-        facts: &Facts<'_>,
         identity: &Identity,
+        tactics: u8,
     ) -> Live {
-        let now = self.clock.now();
-        let place = facts.workload().unwrap_or(alert.hostname.as_str().into());
-        let workload = [facts.cluster, facts.namespace, Some(&*place)];
-        let workload = group::digest64(&workload.map(|text| text.unwrap_or_default().as_bytes()));
-        let tactics = self.chains.observe(workload, &alert.tags, now);
         let rare = !self.known.contains(identity.fingerprint.0);
         let subject = subject(alert, identity.fingerprint, 1);
         Live {
@@ -131,7 +128,7 @@ impl Pipeline {
             tactics,
             count: 1,
             first_seen: self.wall(),
-            last_seen: now,
+            last_seen: self.clock.now(),
             quiet: None,
             ends: alert.ends,
             starts: finding::start(alert),
@@ -374,6 +371,13 @@ pub(super) struct Joining<'a> {
     /// It is no new alert but stands for a finding that is hidden no longer, with so many alerts
     /// that were.
     pub(super) returns: Option<u64>,
+}
+
+/// Returns what tells the alert's workload from all others.
+fn workload(alert: &Alert, facts: &Facts<'_>) -> u64 {
+    let place = facts.workload().unwrap_or(alert.hostname.as_str().into());
+    let names = [facts.cluster, facts.namespace, Some(&*place)];
+    group::digest64(&names.map(|text| text.unwrap_or_default().as_bytes()))
 }
 
 pub(super) fn subject(alert: &Alert, fingerprint: Fingerprint, count: u64) -> Subject<'_> {

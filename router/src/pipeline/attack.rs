@@ -95,11 +95,17 @@ impl Chain {
 impl Chains {
     /// Notes the tactics an alert's tags name. Returns how many different ones its workload went
     /// through in their order within an hour; 0 when the alert names none.
-    pub(super) fn observe(&mut self, workload: u64, tags: &[String], now: Timestamp) -> u8 {
+    pub(super) fn observe(
+        &mut self,
+        workload: impl FnOnce() -> u64,
+        tags: &[String],
+        now: Timestamp,
+    ) -> u8 {
         let tactics = tactics(tags);
         if tactics == 0 {
             return 0;
         }
+        let workload = workload();
         if !self.chains.contains_key(&workload) {
             if self.order.len() >= WORKLOADS_MAX
                 && let Some(first) = self.order.pop_front()
@@ -148,7 +154,7 @@ mod tests {
     #[test]
     fn tactics_count_in_the_order_of_an_attack() {
         let mut chains = Chains::default();
-        let mut check = |names: &[&str]| chains.observe(1, &tags(names), at(0));
+        let mut check = |names: &[&str]| chains.observe(|| 1, &tags(names), at(0));
         assert_eq!(check(&["impact"]), 1);
         assert_eq!(check(&["exfiltration"]), 1, "that came before it would");
         assert_eq!(check(&["execution"]), 1);
@@ -164,19 +170,19 @@ mod tests {
     fn the_tactics_of_one_alert_are_one_step() {
         let mut chains = Chains::default();
         let all = tags(&["execution", "persistence", "privilege_escalation"]);
-        assert_eq!(chains.observe(1, &all, at(0)), 1);
-        assert_eq!(chains.observe(1, &all, at(1)), 2);
+        assert_eq!(chains.observe(|| 1, &all, at(0)), 1);
+        assert_eq!(chains.observe(|| 1, &all, at(1)), 2);
     }
 
     #[test]
     fn each_workload_has_its_own_hour() {
         let mut chains = Chains::default();
-        assert_eq!(chains.observe(1, &tags(&["execution"]), at(0)), 1);
-        assert_eq!(chains.observe(2, &tags(&["impact"]), at(2)), 1);
-        assert_eq!(chains.observe(1, &tags(&["impact"]), at(3)), 2);
-        assert_eq!(chains.observe(1, &tags(&["impact"]), at(4000)), 1);
+        assert_eq!(chains.observe(|| 1, &tags(&["execution"]), at(0)), 1);
+        assert_eq!(chains.observe(|| 2, &tags(&["impact"]), at(2)), 1);
+        assert_eq!(chains.observe(|| 1, &tags(&["impact"]), at(3)), 2);
+        assert_eq!(chains.observe(|| 1, &tags(&["impact"]), at(4000)), 1);
         for workload in 0..20_000 {
-            chains.observe(workload, &tags(&["impact"]), at(4001));
+            chains.observe(|| workload, &tags(&["impact"]), at(4001));
         }
         assert_eq!((chains.order.len(), chains.chains.len()), (WORKLOADS_MAX, WORKLOADS_MAX));
     }
@@ -187,6 +193,6 @@ mod tests {
         let mut chains: Chains = serde_json::from_str(text).unwrap();
         let again: Chains = serde_json::from_value(serde_json::to_value(&chains).unwrap()).unwrap();
         assert_eq!(again.chains, chains.chains);
-        assert_eq!(chains.observe(7, &tags(&["impact"]), at(1)), 2, "after execution");
+        assert_eq!(chains.observe(|| 7, &tags(&["impact"]), at(1)), 2, "after execution");
     }
 }

@@ -126,3 +126,31 @@ fn what_is_critical_is_urgent_whatever_its_score() {
     let run = run(config, &[("a!", 0)]);
     assert_eq!(told(&run), [("default".to_owned(), 0, Lane::Urgent)]);
 }
+
+#[test]
+fn what_goes_on_stays_a_step_of_the_attack_it_belongs_to() {
+    let config = json!({"score": {"rarity_points": 0}, "routes": [{"quiet": "1d"}]});
+    let mut run = Run::new(config);
+    let mut came = |rule: &str, tactic: &str, second: i64| {
+        let mut alert = alert("a", at(second));
+        alert.id = alert::AlertId::from_u128(run.sequence.into());
+        alert.rule = rule.to_owned();
+        alert.tags = vec![format!("mitre_{tactic}")];
+        run.record(&Record::Alert(Box::new(alert)));
+        run.effects.iter().find_map(|effect| match effect {
+            Effect::Decided(decision) => match &decision.kind {
+                DecisionKind::Alert(alert) => Some(alert.score),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    assert_eq!(came("Shell", "execution", 0), Some(40));
+    // An hour and a half later it is still going on, and the others follow.
+    assert_eq!(came("Shell", "execution", 5400), Some(40));
+    assert_eq!(came("Cron", "persistence", 5401), Some(40));
+    assert_eq!(came("Upload", "exfiltration", 5402), Some(55), "the third in order");
+    // What is part of it is raised when it comes again.
+    assert_eq!(came("Cron", "persistence", 5403), Some(55));
+    assert_eq!(came("Shell", "execution", 5404), Some(55));
+}
