@@ -97,7 +97,7 @@ struct Snapshots {
 #[derive(Clone, Copy, Debug)]
 struct Taken {
     sequence: u64,
-    /// For how long it kept a processor busy.
+    /// For how long it was written.
     took: Duration,
 }
 
@@ -411,14 +411,16 @@ impl Core {
         let cursor = Arc::clone(&self.cursor);
         move || {
             let started = machine.instant();
-            let mut bytes = Vec::new();
-            state.write(&mut bytes);
+            let written =
+                snapshot::write(&*machine.disk(), &data, sequence, |out| state.write(out));
             drop(state);
             let took = machine.instant() - started;
-            metrics.snapshot_bytes.set(i64::try_from(bytes.len()).unwrap_or(i64::MAX));
-            if let Err(error) = snapshot::write(&*machine.disk(), &data, sequence, &bytes) {
-                warn!(error = %ErrorChain(&error), "failed to write a snapshot; will try again");
-                return None;
+            match written {
+                Ok(bytes) => metrics.snapshot_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX)),
+                Err(error) => {
+                    warn!(error = %ErrorChain(&error), "failed to write a snapshot; will try again");
+                    return None;
+                }
             }
             if let Err(error) = cursor.commit(needed) {
                 warn!(error = %ErrorChain(&error), "failed to move the journal's cursor");

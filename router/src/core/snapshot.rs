@@ -4,13 +4,13 @@
 //! one, so that a damaged newest file costs time and nothing else.
 
 use std::{
-    io,
+    io::{self, BufWriter, IntoInnerError, Write},
     path::{Path, PathBuf},
 };
 
-use journal::{Access, Disk, Journal};
+use journal::{Access, Disk, DiskFile, Journal};
 use tracing::warn;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use super::OpenError;
 use crate::pipeline::Pipeline;
@@ -31,12 +31,22 @@ pub enum SnapshotError {
     Damaged(PathBuf),
 }
 
+/// Bytes of the state that are in memory while it is written.
+const BUFFER_BYTES: usize = 1 << 20;
+
 /// The state after every record before `sequence`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Snapshot {
-    pub(super) sequence: u64,
-    pub(super) state: Vec<u8>,
-    pub(super) path: PathBuf,
+struct Snapshot {
+    sequence: u64,
+    /// As it is in the file.
+    bytes: Vec<u8>,
+    path: PathBuf,
+}
+
+impl Snapshot {
+    fn state(&self) -> &[u8] {
+        &self.bytes[HEADER_BYTES..]
+    }
 }
 
 /// Returns the pipeline as it was, and the sequence of the next record to apply.
@@ -57,18 +67,19 @@ pub(super) fn restore(
         let data = data.to_owned();
         return Err(OpenError::SnapshotAhead { data, snapshot: sequence, journal: end });
     }
-    let pipeline = Pipeline::restore(&snapshot.state)
-        .map_err(|source| OpenError::Restore { path: snapshot.path, source })?;
+    let restored = Pipeline::restore(snapshot.state());
+    let pipeline = restored.map_err(|source| OpenError::Restore { path: snapshot.path, source })?;
     Ok((pipeline, sequence))
 }
 
-/// Writes a snapshot in place of the newest one, which becomes the previous one.
+/// Writes a snapshot in place of the newest one, which becomes the previous one. `state` hands the
+/// state out. Returns the file's size.
 pub(super) fn write(
     disk: &dyn Disk,
     data: &Path,
     sequence: u64,
-    state: &[u8],
-) -> Result<(), SnapshotError> {
+    state: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<u64, SnapshotError> {
     let unfinished = data.join(UNFINISHED);
     let newest = data.join(NEWEST);
     let io = |action, path: &Path| {
@@ -76,10 +87,16 @@ pub(super) fn write(
         move |source| SnapshotError::Io { action, path, source }
     };
     let file = disk.open(&unfinished, Access::Create).map_err(io("create", &unfinished))?;
-    file.write_all_at(&header(sequence, state), 0)
-        .and_then(|()| file.write_all_at(state, HEADER_BYTES as u64))
-        .and_then(|()| file.sync_all())
-        .map_err(io("write", &unfinished))?;
+    let written = || {
+        let body = Body { file: &*file, end: HEADER_BYTES as u64, sum: Xxh3Default::new() };
+        let mut body = BufWriter::with_capacity(BUFFER_BYTES, body);
+        state(&mut body)?;
+        let body = body.into_inner().map_err(IntoInnerError::into_error)?;
+        file.write_all_at(&header(sequence, body.sum.digest()), 0)?;
+        file.sync_all()?;
+        Ok(body.end)
+    };
+    let length = written().map_err(io("write", &unfinished))?;
     match disk.rename(&newest, &data.join(PREVIOUS)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(io("rename", &newest)(error));
@@ -87,15 +104,36 @@ pub(super) fn write(
         _ => {}
     }
     disk.rename(&unfinished, &newest).map_err(io("rename", &unfinished))?;
-    disk.sync_dir(data).map_err(io("sync", data))
+    disk.sync_dir(data).map_err(io("sync", data))?;
+    Ok(length)
+}
+
+/// What comes after the header.
+struct Body<'a> {
+    file: &'a dyn DiskFile,
+    end: u64,
+    sum: Xxh3Default,
+}
+
+impl Write for Body<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_all_at(bytes, self.end)?;
+        self.sum.update(bytes);
+        self.end += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Returns the newest readable snapshot, or `None` if there never was one.
-pub(super) fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Snapshot>, SnapshotError> {
+fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Snapshot>, SnapshotError> {
     let mut found = false;
     for name in [NEWEST, PREVIOUS] {
         let path = data.join(name);
-        let mut bytes = match contents(disk, &path) {
+        let bytes = match contents(disk, &path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(source) => return Err(SnapshotError::Io { action: "read", path, source }),
@@ -103,7 +141,7 @@ pub(super) fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Snapshot>, Sna
         found = true;
         match parse(&bytes) {
             Some(sequence) => {
-                return Ok(Some(Snapshot { sequence, state: bytes.split_off(HEADER_BYTES), path }));
+                return Ok(Some(Snapshot { sequence, bytes, path }));
             }
             None => warn!(file = %path.display(), "a snapshot is damaged; trying the one before"),
         }
@@ -118,11 +156,12 @@ fn contents(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn header(sequence: u64, state: &[u8]) -> [u8; HEADER_BYTES] {
+/// Returns the header of a state that has this hash.
+fn header(sequence: u64, hash: u64) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(&MAGIC);
     header[8..16].copy_from_slice(&sequence.to_le_bytes());
-    header[16..].copy_from_slice(&checksum(sequence, state).to_le_bytes());
+    header[16..].copy_from_slice(&checksum(sequence, hash).to_le_bytes());
     header
 }
 
@@ -131,11 +170,11 @@ fn parse(bytes: &[u8]) -> Option<u64> {
     let (header, state) = bytes.split_at_checked(HEADER_BYTES)?;
     let sequence = u64::from_le_bytes(header[8..16].try_into().ok()?);
     let sum = u64::from_le_bytes(header[16..].try_into().ok()?);
-    (header[..8] == MAGIC && sum == checksum(sequence, state)).then_some(sequence)
+    (header[..8] == MAGIC && sum == checksum(sequence, xxh3_64(state))).then_some(sequence)
 }
 
-fn checksum(sequence: u64, state: &[u8]) -> u64 {
-    xxh3_64(state) ^ sequence.rotate_left(32)
+fn checksum(sequence: u64, hash: u64) -> u64 {
+    hash ^ sequence.rotate_left(32)
 }
 
 #[cfg(test)]
@@ -154,10 +193,15 @@ mod tests {
     fn the_newest_whole_snapshot_is_read() {
         let data = tempfile::tempdir().unwrap();
         assert_eq!(sequence(data.path()), None);
-        write(&FileSystem, data.path(), 7, b"seven").unwrap();
-        write(&FileSystem, data.path(), 9, b"nine").unwrap();
+        let put = |sequence, state: &[u8]| {
+            let length = write(&FileSystem, data.path(), sequence, |out| out.write_all(state));
+            assert_eq!(length.unwrap(), (HEADER_BYTES + state.len()) as u64);
+        };
+        put(7, b"seven");
+        let long = vec![b'n'; 3 * BUFFER_BYTES + 1];
+        put(9, &long);
         let snapshot = read(&FileSystem, data.path()).unwrap().unwrap();
-        assert_eq!((snapshot.sequence, snapshot.state), (9, b"nine".to_vec()));
+        assert_eq!((snapshot.sequence, snapshot.state()), (9, &*long));
 
         let newest = data.path().join(NEWEST);
         let mut bytes = fs::read(&newest).unwrap();

@@ -4,7 +4,7 @@
 //! states give equal bytes: findings and groups by their last use, letters by age, silences by id.
 //! What follows from it (timers, indexes, compiled routes) is made again.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use alert::GroupId;
 use hashbrown::HashSet;
@@ -105,15 +105,16 @@ impl Serialize for Findings {
 }
 
 impl Frozen {
-    /// Appends the whole state to `out`. Equal states give equal bytes.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let result = serde_json::to_writer(out, self);
-        debug_assert!(result.is_ok(), "writing to memory: {result:?}");
+    /// Writes the whole state to `out`, in many small parts. Equal states give equal bytes.
+    pub fn write(&self, out: impl io::Write) -> io::Result<()> {
+        // A state has text keys and finite numbers only: what fails is the writing.
+        serde_json::to_writer(out, self).map_err(io::Error::from)
     }
 }
 
 #[derive(Deserialize)]
 struct Read {
+    saker_pipeline: u32,
     config: PipelineConfig,
     clock: Clock,
     totals: Totals,
@@ -146,7 +147,8 @@ struct Version {
 impl Pipeline {
     /// Appends the whole state to `out`, as [`Frozen::write`] does.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
-        self.freeze().write(out);
+        let written = self.freeze().write(out);
+        debug_assert!(written.is_ok(), "writing to memory: {written:?}");
     }
 
     /// Returns the state as it is now. What is large is shared with it, not copied.
@@ -175,11 +177,16 @@ impl Pipeline {
 
     /// Returns the pipeline a snapshot was made of; it goes on exactly as that one would have.
     pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
-        let Version { saker_pipeline: found } = serde_json::from_slice(bytes)?;
-        if found != VERSION {
-            return Err(RestoreError::Version { found });
+        let read: Read =
+            serde_json::from_slice(bytes).map_err(|error| match serde_json::from_slice(bytes) {
+                Ok(Version { saker_pipeline: found }) if found != VERSION => {
+                    RestoreError::Version { found }
+                }
+                _ => RestoreError::Read(error),
+            })?;
+        if read.saker_pipeline != VERSION {
+            return Err(RestoreError::Version { found: read.saker_pipeline });
         }
-        let read: Read = serde_json::from_slice(bytes)?;
         let mut pipeline = Self {
             config: read.config,
             clock: read.clock,
