@@ -7,6 +7,7 @@ mod decisions;
 mod handle;
 mod runner;
 mod snapshot;
+mod snapshots;
 mod tick;
 
 use std::{

@@ -8,23 +8,20 @@ use std::{
 };
 
 use alert::Alert;
-use journal::{AppendError, Cursor, Journal, ReadError, Reader};
+use journal::{AppendError, Journal, ReadError, Reader};
 use service::ErrorChain;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
     Appender, DecisionLog, OpenError, Options, Sink, ahead::Following, applied::Applied,
-    decisions::DecisionWriter, handle::Question, snapshot, tick::Tick,
+    decisions::DecisionWriter, handle::Question, snapshot, snapshots::Snapshots, tick::Tick,
 };
 use crate::{
     live::{Live, Tail},
     metrics::CoreMetrics,
-    pipeline::{Decision, DecisionKind, Effect, Frozen, Pipeline, PipelineConfig},
+    pipeline::{Decision, DecisionKind, Effect, Pipeline, PipelineConfig},
     record::Record,
 };
 
@@ -39,12 +36,6 @@ const TURN_QUESTIONS_MAX: usize = 16;
 const ANSWERS_MAX: usize = 1024;
 /// Longest sleep before the wall clock is read again: somebody may set it.
 const CLOCK_CHECK: Duration = Duration::from_secs(5);
-/// Least time between two snapshots that are only due because the journal is short of space.
-const SHORT_OF_SPACE_PAUSE: Duration = Duration::from_secs(1);
-/// A snapshot is due again only after this many times the time the last one stopped the thread,
-const SNAPSHOT_REST_FACTOR: u32 = 20;
-/// and after this many times the time it was written in aside. What came meanwhile is applied again after a kill.
-const SNAPSHOT_ASIDE_FACTOR: u32 = 4;
 
 /// What questions are asked about.
 #[derive(Debug)]
@@ -71,7 +62,6 @@ pub struct Core {
     following: Following,
     /// None while what is applied was handed over: it would keep files that are deleted.
     reader: Option<Reader>,
-    cursor: Arc<Cursor>,
     decisions: DecisionWriter,
     options: Options,
     live: Live,
@@ -81,24 +71,6 @@ pub struct Core {
     applied: Applied,
     effects: Vec<Effect>,
     snapshots: Snapshots,
-}
-
-/// When the next snapshot is due, and the one being written.
-#[derive(Debug)]
-struct Snapshots {
-    /// Of the newest one on disk.
-    sequence: u64,
-    taken: Instant,
-    rest: Duration,
-    writing: Option<oneshot::Receiver<Option<Taken>>>,
-}
-
-/// A snapshot that is on disk.
-#[derive(Clone, Copy, Debug)]
-struct Taken {
-    sequence: u64,
-    /// For how long it was written.
-    took: Duration,
 }
 
 /// A started core.
@@ -130,12 +102,11 @@ impl Core {
         applied: Applied,
     ) -> Result<Self, OpenError> {
         let journal = appender.journal();
-        let cursor = Arc::new(journal.cursor(CURSOR)?);
+        let cursor = journal.cursor(CURSOR)?;
         let decisions = DecisionWriter::open(&options)?;
         let (pipeline, sequence) =
             snapshot::restore(journal, &*options.machine.disk(), &options.data)?;
-        let taken = options.machine.instant();
-        let snapshots = Snapshots { sequence, taken, rest: Duration::ZERO, writing: None };
+        let snapshots = Snapshots::new(options.clone(), Arc::clone(&metrics), cursor, sequence);
         let state = State { pipeline, position: sequence, answers: VecDeque::new() };
         let effects = Vec::new();
         let mut core = Self {
@@ -143,7 +114,6 @@ impl Core {
             appender,
             following,
             reader: None,
-            cursor,
             decisions,
             options,
             live,
@@ -185,7 +155,7 @@ impl Core {
         let records: Arc<[Record]> = Arc::new([record]);
         let mut appended = self.appender.append(Arc::clone(&records), true, None).await;
         if let Err(AppendError::Full) = appended {
-            self.snapshot_now(true);
+            self.snapshots.take(&self.state.pipeline, self.state.position, true);
             appended = self.appender.append(records, true, None).await;
         }
         let sequences = appended?;
@@ -218,7 +188,7 @@ impl Core {
             error!(position, error = %ErrorChain(&error), "cannot read the journal: stopping");
             return;
         }
-        self.finish().await;
+        self.snapshots.finish(&self.state.pipeline, self.state.position).await;
     }
 
     async fn serve(&mut self, sink: &dyn Sink) -> Result<(), ReadError> {
@@ -228,7 +198,8 @@ impl Core {
         while !stop.is_cancelled() {
             self.apply_turn(Some(sink)).await?;
             self.answer_some();
-            self.snapshot_if_due();
+            let State { pipeline, position, .. } = &self.state;
+            self.snapshots.take_if_due(pipeline, *position, &self.appender.journal().stat());
             if *durable.borrow_and_update() > self.state.position {
                 continue;
             }
@@ -346,98 +317,6 @@ impl Core {
         let Some(deadline) = self.state.pipeline.deadline() else { return Duration::MAX };
         let wait = deadline.duration_since(self.options.machine.now());
         Duration::try_from(wait).unwrap_or(Duration::ZERO)
-    }
-
-    fn snapshot_if_due(&mut self) {
-        if let Some(writing) = &mut self.snapshots.writing {
-            match writing.try_recv() {
-                Err(oneshot::error::TryRecvError::Empty) => return,
-                Ok(Some(Taken { sequence, took })) => {
-                    self.snapshots.sequence = sequence;
-                    self.snapshots.rest = self.snapshots.rest.max(took * SNAPSHOT_ASIDE_FACTOR);
-                }
-                Ok(None) | Err(oneshot::error::TryRecvError::Closed) => {
-                    self.metrics.snapshots_failed.inc();
-                }
-            }
-            self.snapshots.writing = None;
-        }
-        let elapsed = self.options.machine.instant() - self.snapshots.taken;
-        if elapsed < self.snapshots.rest {
-            return;
-        }
-        let stat = self.journal().stat();
-        let short = stat.is_short() && elapsed >= SHORT_OF_SPACE_PAUSE;
-        let records = self.state.position - self.snapshots.sequence;
-        let due = records >= self.options.snapshot_records
-            || (records > 0 && elapsed >= self.options.snapshot_interval)
-            || (short && self.cursor.position() < self.state.position);
-        if !due {
-            return;
-        }
-        let started = self.options.machine.instant();
-        let state = self.state.pipeline.freeze();
-        self.snapshots.taken = self.options.machine.instant();
-        self.snapshots.rest = (self.snapshots.taken - started) * SNAPSHOT_REST_FACTOR;
-        let (finished, writing) = oneshot::channel();
-        let job = self.snapshot_job(state, short);
-        let work = Box::new(move || {
-            finished.send(job()).ok();
-        });
-        match self.options.machine.aside("snapshot", work) {
-            Ok(()) => self.snapshots.writing = Some(writing),
-            Err(error) => warn!(%error, "failed to start a thread that writes a snapshot"),
-        }
-    }
-
-    /// Writes a snapshot and waits for it.
-    fn snapshot_now(&mut self, short: bool) {
-        if let Some(taken) = self.snapshot_job(self.state.pipeline.freeze(), short)() {
-            self.snapshots.sequence = taken.sequence;
-        }
-    }
-
-    /// Returns what writes a snapshot, and then lets the journal delete what no snapshot needs; when
-    /// space is `short`, also what only the previous one does.
-    fn snapshot_job(
-        &self,
-        state: Frozen,
-        short: bool,
-    ) -> impl FnOnce() -> Option<Taken> + Send + use<> {
-        let (machine, data) = (Arc::clone(&self.options.machine), self.options.data.clone());
-        let metrics = Arc::clone(&self.metrics);
-        let sequence = self.state.position;
-        let needed = if short { sequence } else { self.snapshots.sequence };
-        let cursor = Arc::clone(&self.cursor);
-        move || {
-            let started = machine.instant();
-            let written =
-                snapshot::write(&*machine.disk(), &data, sequence, |out| state.write(out));
-            drop(state);
-            let took = machine.instant() - started;
-            match written {
-                Ok(bytes) => metrics.snapshot_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX)),
-                Err(error) => {
-                    warn!(error = %ErrorChain(&error), "failed to write a snapshot; will try again");
-                    return None;
-                }
-            }
-            if let Err(error) = cursor.commit(needed) {
-                warn!(error = %ErrorChain(&error), "failed to move the journal's cursor");
-            }
-            Some(Taken { sequence, took })
-        }
-    }
-
-    async fn finish(mut self) {
-        if let Some(writing) = self.snapshots.writing.take()
-            && let Ok(Some(taken)) = writing.await
-        {
-            self.snapshots.sequence = taken.sequence;
-        }
-        if self.state.position > self.snapshots.sequence {
-            self.snapshot_now(false);
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod config;
 mod consumer;
+mod message;
 mod quarantine;
 
 use std::{path::Path, sync::Arc};
