@@ -184,6 +184,9 @@ pub struct JournalConfig {
     pub snapshot_records: u64,
     /// As `snapshot_records`, in time.
     pub snapshot_interval: HumanDuration,
+    /// Time after which the next snapshot is held against what a replay of the journal comes to;
+    /// `0s`: never.
+    pub check_interval: HumanDuration,
 }
 
 impl Default for JournalConfig {
@@ -195,6 +198,7 @@ impl Default for JournalConfig {
             segment_bytes: HumanBytes(64 << 20),
             snapshot_records: 100_000,
             snapshot_interval: HumanDuration(Duration::from_secs(60)),
+            check_interval: HumanDuration(Duration::from_secs(60 * 60)),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod applied;
+mod check;
 mod decisions;
 mod handle;
 mod runner;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 #[cfg(test)]
 pub(crate) use self::ahead::Following;
 use self::applied::Applied;
+pub(crate) use self::check::Outcome as CheckOutcome;
 pub use self::{
     ahead::Appender,
     decisions::{DecisionLog, DecisionReader},
@@ -47,6 +49,8 @@ pub struct Options {
     pub snapshot_records: u64,
     /// Time after which a snapshot is due if anything was applied.
     pub snapshot_interval: Duration,
+    /// Time after which the next snapshot is held against a replay; zero: never.
+    pub check_interval: Duration,
     /// Alerts in the journal that may wait to be applied: so many urgent ones, and so many others.
     pub backlog_records_max: usize,
     pub decisions: journal::Options,

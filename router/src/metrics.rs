@@ -7,7 +7,10 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
-use crate::pipeline::{Counts, Decision, DecisionKind, NotifyReason, ReasonKind, Verdict};
+use crate::{
+    core::CheckOutcome,
+    pipeline::{Counts, Decision, DecisionKind, NotifyReason, ReasonKind, Verdict},
+};
 
 /// Bounds of a delivery attempt's duration, in seconds.
 const ATTEMPT_SECONDS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -21,6 +24,7 @@ pub struct CoreMetrics {
     pub(crate) unreadable_records: IntCounter,
     pub(crate) snapshots_failed: IntCounter,
     pub(crate) snapshot_bytes: IntGauge,
+    pub(crate) state_checks: IntCounterVec,
     records: IntCounter,
     turn_seconds: Histogram,
     routed: IntCounter,
@@ -144,6 +148,11 @@ impl CoreMetrics {
                 registry,
                 IntGauge::new("saker_core_snapshot_bytes", "Size of the newest snapshot."),
             )?,
+            state_checks: labelled(
+                "saker_core_state_checks_total",
+                "Snapshots held against a replay of the journal, by what it came to.",
+                "outcome",
+            )?,
             records: counter("saker_core_records_total", "Journal records applied.")?,
             turn_seconds: registered(
                 registry,
@@ -188,6 +197,9 @@ impl CoreMetrics {
                 "why",
             )?,
         };
+        for outcome in CheckOutcome::LABELS {
+            metrics.state_checks.with_label_values(&[outcome]);
+        }
         for reason in ReasonKind::ALL {
             metrics.suppressed.with_label_values(&[reason.name()]);
         }

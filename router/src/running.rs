@@ -412,6 +412,7 @@ impl Opening {
                 data: data.clone(),
                 snapshot_records: journal.snapshot_records,
                 snapshot_interval: journal.snapshot_interval.0,
+                check_interval: journal.check_interval.0,
                 backlog_records_max: config.router.ingest.backlog_alerts_max,
                 decisions: journal::Options {
                     segment_bytes,

@@ -127,6 +127,7 @@ fn nothing_the_router_accepted_is_lost_and_nobody_hears_of_it_twice() {
         "storms",
         "storms that ended",
         "looks at a disabled output",
+        "looks after a snapshot was checked",
     ];
     every_seed_holds(Simulation::Router, 2000, &expected);
 }

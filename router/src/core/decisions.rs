@@ -170,6 +170,7 @@ mod tests {
             data: data.path().to_owned(),
             snapshot_records: 1,
             snapshot_interval: Duration::ZERO,
+            check_interval: Duration::ZERO,
             backlog_records_max: 1,
             decisions: journal::Options::default(),
             machine: Arc::new(Local),

@@ -199,7 +199,7 @@ impl Core {
             self.apply_turn(Some(sink)).await?;
             self.answer_some();
             let State { pipeline, position, .. } = &self.state;
-            self.snapshots.take_if_due(pipeline, *position, &self.appender.journal().stat());
+            self.snapshots.take_if_due(pipeline, *position, self.appender.journal());
             if *durable.borrow_and_update() > self.state.position {
                 continue;
             }

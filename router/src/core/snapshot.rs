@@ -36,15 +36,15 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// The state after every record before `sequence`.
 #[derive(Debug, PartialEq, Eq)]
-struct Snapshot {
-    sequence: u64,
+pub(super) struct Snapshot {
+    pub(super) sequence: u64,
     /// As it is in the file.
     bytes: Vec<u8>,
     path: PathBuf,
 }
 
 impl Snapshot {
-    fn state(&self) -> &[u8] {
+    pub(super) fn state(&self) -> &[u8] {
         &self.bytes[HEADER_BYTES..]
     }
 }
@@ -149,6 +149,51 @@ fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Snapshot>, SnapshotError>
     if found { Err(SnapshotError::Damaged(data.join(NEWEST))) } else { Ok(None) }
 }
 
+/// Returns the one before the newest, if there is one.
+pub(super) fn previous(disk: &dyn Disk, data: &Path) -> Result<Option<Snapshot>, SnapshotError> {
+    let path = data.join(PREVIOUS);
+    match contents(disk, &path) {
+        Ok(bytes) => {
+            let sequence = parse(&bytes).ok_or_else(|| SnapshotError::Damaged(path.clone()))?;
+            Ok(Some(Snapshot { sequence, bytes, path }))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SnapshotError::Io { action: "read", path, source }),
+    }
+}
+
+/// What the header of a snapshot says.
+#[derive(Debug)]
+pub(super) struct Sum {
+    pub(super) sequence: u64,
+    pub(super) sum: u64,
+    /// Size of the file.
+    pub(super) bytes: u64,
+}
+
+/// Returns what the newest snapshot says of itself, if there is one.
+pub(super) fn sum(disk: &dyn Disk, data: &Path) -> Result<Option<Sum>, SnapshotError> {
+    let path = data.join(NEWEST);
+    let io = |source| SnapshotError::Io { action: "read", path: path.clone(), source };
+    let file = match disk.open(&path, Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(io)?,
+    };
+    let mut header = [0; HEADER_BYTES];
+    file.read_exact_at(&mut header, 0).map_err(io)?;
+    let (sequence, sum) = fields(&header);
+    Ok(Some(Sum { sequence, sum, bytes: file.length().map_err(io)? }))
+}
+
+/// Returns a header's sequence and checksum.
+fn fields(header: &[u8; HEADER_BYTES]) -> (u64, u64) {
+    let [_, sequence, sum] = [0, 8, 16].map(|at| {
+        let bytes = header[at..at + 8].try_into();
+        bytes.map_or(0, u64::from_le_bytes)
+    });
+    (sequence, sum)
+}
+
 fn contents(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let file = disk.open(path, Access::Read)?;
     let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
@@ -167,13 +212,13 @@ fn header(sequence: u64, hash: u64) -> [u8; HEADER_BYTES] {
 
 /// Returns the sequence of a whole and undamaged snapshot.
 fn parse(bytes: &[u8]) -> Option<u64> {
-    let (header, state) = bytes.split_at_checked(HEADER_BYTES)?;
-    let sequence = u64::from_le_bytes(header[8..16].try_into().ok()?);
-    let sum = u64::from_le_bytes(header[16..].try_into().ok()?);
+    let (header, state) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    let (sequence, sum) = fields(header);
     (header[..8] == MAGIC && sum == checksum(sequence, xxh3_64(state))).then_some(sequence)
 }
 
-fn checksum(sequence: u64, hash: u64) -> u64 {
+/// Returns the checksum of a state that has this hash.
+pub(super) fn checksum(sequence: u64, hash: u64) -> u64 {
     hash ^ sequence.rotate_left(32)
 }
 

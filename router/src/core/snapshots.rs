@@ -3,12 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use journal::{Cursor, Stat};
+use journal::{Cursor, Journal, Reader};
 use service::ErrorChain;
 use tokio::{sync::oneshot, time::Instant};
-use tracing::warn;
+use tracing::{error, warn};
 
-use super::{Options, snapshot};
+use super::{
+    Options,
+    check::{self, Outcome},
+    snapshot,
+};
 use crate::{
     metrics::CoreMetrics,
     pipeline::{Frozen, Pipeline},
@@ -32,6 +36,8 @@ pub(super) struct Snapshots {
     sequence: u64,
     taken: Instant,
     rest: Duration,
+    /// When one was last held against the journal.
+    checked: Option<Instant>,
     writing: Option<oneshot::Receiver<Option<Taken>>>,
 }
 
@@ -53,11 +59,20 @@ impl Snapshots {
     ) -> Self {
         let taken = options.machine.instant();
         let cursor = Arc::new(cursor);
-        Self { options, metrics, cursor, sequence, taken, rest: Duration::ZERO, writing: None }
+        Self {
+            options,
+            metrics,
+            cursor,
+            sequence,
+            taken,
+            rest: Duration::ZERO,
+            checked: None,
+            writing: None,
+        }
     }
 
     /// Has one written aside if it is due. `position` is the sequence of the next record to apply.
-    pub(super) fn take_if_due(&mut self, pipeline: &Pipeline, position: u64, journal: &Stat) {
+    pub(super) fn take_if_due(&mut self, pipeline: &Pipeline, position: u64, journal: &Journal) {
         if !self.is_idle() {
             return;
         }
@@ -66,7 +81,7 @@ impl Snapshots {
         if elapsed < self.rest {
             return;
         }
-        let short = journal.is_short() && elapsed >= SHORT_OF_SPACE_PAUSE;
+        let short = journal.stat().is_short() && elapsed >= SHORT_OF_SPACE_PAUSE;
         let records = position - self.sequence;
         let due = records >= self.options.snapshot_records
             || (records > 0 && elapsed >= self.options.snapshot_interval)
@@ -79,9 +94,15 @@ impl Snapshots {
         self.taken = machine.instant();
         self.rest = (self.taken - started) * REST_FACTOR;
         let (finished, writing) = oneshot::channel();
+        let records = if short { None } else { self.records_to_check(position, journal) };
+        let check = records.map(|records| self.check(records));
         let job = self.job(state, position, short);
         let work = Box::new(move || {
-            finished.send(job()).ok();
+            let taken = job();
+            if let (Some(_), Some(check)) = (taken, check) {
+                check();
+            }
+            finished.send(taken).ok();
         });
         match machine.aside("snapshot", work) {
             Ok(()) => self.writing = Some(writing),
@@ -123,6 +144,43 @@ impl Snapshots {
         }
         self.writing = None;
         true
+    }
+
+    /// Returns the records since the newest one, if the next is to be held against them.
+    fn records_to_check(&mut self, position: u64, journal: &Journal) -> Option<Reader> {
+        let (every, now) = (self.options.check_interval, self.options.machine.instant());
+        let is_due = self.checked.is_none_or(|checked| now - checked >= every);
+        let is_small = self.sequence > 0 && position - self.sequence <= check::RECORDS_MAX;
+        if every.is_zero() || !is_due || !is_small {
+            return None;
+        }
+        self.checked = Some(now);
+        journal.read(self.sequence).ok()
+    }
+
+    /// Returns what holds the newest one on disk against the one before and the records since.
+    fn check(&self, records: Reader) -> impl FnOnce() + Send + use<> {
+        let (machine, data) = (Arc::clone(&self.options.machine), self.options.data.clone());
+        let metrics = Arc::clone(&self.metrics);
+        move || {
+            let from = records.position();
+            let label = match check::replay(&*machine.disk(), &data, records) {
+                Ok(outcome) => {
+                    if outcome == Outcome::Differs {
+                        error!(
+                            from,
+                            "a replay of the journal comes to another state: a start will, too"
+                        );
+                    }
+                    outcome.label()
+                }
+                Err(error) => {
+                    warn!(from, error = %ErrorChain(&error), "failed to check a snapshot");
+                    Outcome::FAILED
+                }
+            };
+            metrics.state_checks.with_label_values(&[label]).inc();
+        }
     }
 
     /// Returns what writes one, and then lets the journal delete what none needs; when space is

@@ -466,6 +466,7 @@ mod tests {
             data: data.path().to_owned(),
             snapshot_records: 1,
             snapshot_interval: Duration::from_secs(60),
+            check_interval: Duration::ZERO,
             backlog_records_max: 1000,
             decisions: journal::Options::default(),
             machine: Arc::new(Local),

@@ -10,7 +10,7 @@ use journal::Journal;
 use router::{api::types::Decision, pipeline::DecisionKind};
 
 use crate::{
-    harness::{Router, Site, alert, id},
+    harness::{Router, Site, alert, eventually, id},
     receiver::{Answer, Receiver},
 };
 
@@ -88,6 +88,37 @@ routes: [{{ group_by: [rule, k8s.pod.name], group_wait: 20ms, group_interval: 1s
         }
     }
     eprintln!("{} acknowledged, {duplicates} delivered twice", acknowledged.len());
+}
+
+/// What the core took from memory and what the journal holds come to the same state.
+#[tokio::test]
+async fn a_running_router_holds_its_state_against_its_journal() {
+    let site = Site::new("outputs: { log: { file: { path: DIR/out.jsonl } } }\n")
+        .with("SAKER_ROUTER__JOURNAL__SNAPSHOT_RECORDS", "30")
+        .with("SAKER_ROUTER__JOURNAL__CHECK_INTERVAL", "1ms");
+    let router = site.start();
+    let mut number = 0;
+    let metrics = eventually("the state was checked twice", async || {
+        let alerts: Vec<_> = (0..40)
+            .map(|_| {
+                number += 1;
+                alert(&format!("rule {}", number % 7), "Warning", &format!("w{}", number % 11))
+            })
+            .collect();
+        assert_eq!(router.send(&alerts).await, 200);
+        let metrics = router.metrics().await;
+        let same = metrics.lines().find_map(|line| {
+            line.strip_prefix("saker_core_state_checks_total{outcome=\"same\"} ")?
+                .parse::<u64>()
+                .ok()
+        });
+        (same? >= 2).then_some(metrics)
+    })
+    .await;
+    for outcome in ["differs", "failed"] {
+        let none = format!("saker_core_state_checks_total{{outcome=\"{outcome}\"}} 0\n");
+        assert!(metrics.contains(&none), "{metrics}");
+    }
 }
 
 async fn send_until_killed(

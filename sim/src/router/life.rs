@@ -1,7 +1,7 @@
 //! One life of the router's process, put together as `router::start` does it, without sockets and
 //! threads.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use alert::{Notification, NotificationId};
 use jiff::Timestamp;
@@ -41,6 +41,7 @@ pub(super) struct Life {
     machine: Shared,
     handle: Handle,
     dispatcher: Arc<Dispatcher>,
+    registry: Registry,
     stop: CancellationToken,
 }
 
@@ -111,7 +112,7 @@ impl Life {
         let ingest =
             Ingest::new(handle.appender().clone(), IngestConfig::default(), stamp, &registry);
         let door = ingest::routes(Arc::new(ingest.expect("metrics")));
-        Some(Self { journal, door, core, cursor, machine, handle, dispatcher, stop })
+        Some(Self { journal, door, core, cursor, machine, handle, dispatcher, registry, stop })
     }
 
     /// Comes to the state the journal describes. Panics when the files are refused: only a disk that
@@ -180,7 +181,24 @@ impl Life {
         assert!(counts.pending <= limits.pending_max as u64, "{counts:?}");
         assert!(counts.dead_letters <= limits.dead_letters_max as u64, "{counts:?}");
         assert!(counts.timers <= 2 * counts.groups + 2 * counts.findings + 40, "{counts:?}");
+        let checks = self.state_checks();
+        assert_eq!(checks.get("differs"), Some(&0), "a replay comes to another state");
+        if checks.get("same").is_some_and(|same| *same > 0) {
+            worth_counting.push("looks after a snapshot was checked");
+        }
         worth_counting
+    }
+
+    /// Returns how the router's own checks of its state ended.
+    fn state_checks(&self) -> BTreeMap<String, u64> {
+        let families = self.registry.gather();
+        let checks =
+            families.iter().filter(|family| family.name() == "saker_core_state_checks_total");
+        let ends = checks.flat_map(|family| family.get_metric()).map(|metric| {
+            let end = metric.get_label().first().map(|label| label.value().to_owned());
+            (end.unwrap_or_default(), metric.get_counter().get_value() as u64)
+        });
+        ends.collect()
     }
 
     /// The log that `explain` reads says what was decided, each decision once, in their order; some

@@ -75,6 +75,7 @@ impl Plan {
             data: PathBuf::from("/data"),
             snapshot_records: self.snapshot_records,
             snapshot_interval: Duration::from_secs(60),
+            check_interval: Duration::from_millis(1),
             backlog_records_max: self.backlog_records_max,
             decisions: journal::Options {
                 segment_bytes: 16 << 10,
