@@ -1,6 +1,10 @@
 //! What the journal promises while nothing goes wrong.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use journal::{AppendError, CursorError, Journal, OpenError, Options, ReadError};
@@ -122,6 +126,27 @@ async fn concurrent_appenders_share_commits_and_each_call_stays_together() {
     let stat = journal.stat();
     assert!(stat.commits < 32 * 50, "{} commits for {} calls", stat.commits, 32 * 50);
     assert_eq!((stat.queue_records, stat.queue_bytes), (0, 0));
+}
+
+#[tokio::test]
+async fn who_asks_is_told_the_sequences_in_their_order_before_anybody_can_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    let told = Arc::new(Mutex::new(Vec::<(std::ops::Range<u64>, u64)>::new()));
+    let append = async |records: std::ops::Range<u64>, urgent| {
+        let records = records.map(record).collect();
+        let (told, durable) = (Arc::clone(&told), journal.watch());
+        let note = move |range| told.lock().unwrap().push((range, *durable.borrow()));
+        journal.append_told(records, urgent, note).await
+    };
+    let calls = tokio::join!(append(0..3, false), append(3..4, true), append(4..9, false));
+    let ranges = [calls.0.unwrap(), calls.1.unwrap(), calls.2.unwrap()];
+    let heard = told.lock().unwrap().clone();
+    assert_eq!(heard.iter().map(|(range, _)| range.clone()).collect::<Vec<_>>(), ranges);
+    assert!(heard.iter().all(|(range, durable)| *durable <= range.start), "{heard:?}");
+    journal.clone().close();
+    assert_eq!(append(9..10, false).await, Err(AppendError::Closed));
+    assert_eq!(told.lock().unwrap().len(), 3, "what is not taken has no sequence");
 }
 
 #[test]

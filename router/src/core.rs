@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(test)]
-pub(crate) use self::ahead::Following;
+pub(crate) use self::ahead::CoreEnd;
 use self::applied::Applied;
 pub(crate) use self::check::Outcome as CheckOutcome;
 pub use self::{

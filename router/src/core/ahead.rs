@@ -31,9 +31,9 @@ pub(crate) struct Place {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// The core's end. Dropping it says that nothing more will be applied.
+/// Where the core takes what was appended. Dropping it says that nothing more will be applied.
 #[derive(Debug)]
-pub(crate) struct Following {
+pub(crate) struct CoreEnd {
     ahead: Arc<Ahead>,
     current: Option<Handed>,
 }
@@ -79,7 +79,7 @@ impl From<Journal> for Appender {
 impl Appender {
     /// Returns both ends. So many records that are urgent may be ahead of the core, and so many that
     /// are not.
-    pub(crate) fn followed(journal: Journal, records_max: usize) -> (Self, Following) {
+    pub(crate) fn followed(journal: Journal, records_max: usize) -> (Self, CoreEnd) {
         let records_max = records_max.clamp(1, u32::MAX as usize).min(Semaphore::MAX_PERMITS);
         let ahead = Arc::new(Ahead {
             common: Arc::new(Semaphore::new(records_max)),
@@ -87,7 +87,7 @@ impl Appender {
             records_max,
             between: Mutex::default(),
         });
-        (Self { journal, ahead: Some(Arc::clone(&ahead)) }, Following { ahead, current: None })
+        (Self { journal, ahead: Some(Arc::clone(&ahead)) }, CoreEnd { ahead, current: None })
     }
 
     pub(crate) fn journal(&self) -> &Journal {
@@ -138,7 +138,7 @@ impl Appender {
     }
 }
 
-impl Following {
+impl CoreEnd {
     /// Returns the record with this sequence, if it was handed over and is `durable`.
     pub(super) fn next(&mut self, sequence: u64, durable: u64) -> Option<Fresh> {
         if sequence >= durable {
@@ -164,7 +164,7 @@ impl Following {
     }
 }
 
-impl Drop for Following {
+impl Drop for CoreEnd {
     fn drop(&mut self) {
         self.ahead.common.close();
         self.ahead.urgent.close();
@@ -236,11 +236,11 @@ mod tests {
             .collect()
     }
 
-    fn ends(records_max: usize) -> (TempDir, Appender, Following) {
+    fn ends(records_max: usize) -> (TempDir, Appender, CoreEnd) {
         let folder = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(folder.path(), journal::Options::default()).unwrap();
-        let (appender, following) = Appender::followed(journal, records_max);
-        (folder, appender, following)
+        let (appender, core_end) = Appender::followed(journal, records_max);
+        (folder, appender, core_end)
     }
 
     async fn append(appender: &Appender, seconds: Range<i64>) -> Range<u64> {
@@ -251,11 +251,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_appended_is_handed_over_in_order_and_only_once_durable() {
-        let (_folder, appender, mut following) = ends(100);
+        let (_folder, appender, mut core_end) = ends(100);
         append(&appender, 0..3).await;
         append(&appender, 3..4).await;
         let mut second = |sequence, durable| {
-            let fresh = following.next(sequence, durable)?;
+            let fresh = core_end.next(sequence, durable)?;
             let Record::Tick { now } = fresh.as_ref() else { panic!() };
             Some(now.as_second())
         };
@@ -274,28 +274,28 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_to_be_handed_over_takes_bounded_memory() {
-        let (_folder, appender, mut following) = ends(1000);
+        let (_folder, appender, mut core_end) = ends(1000);
         let record = ticks(0..1);
         let bytes = HANDED_BYTES_MAX / 2;
         let ahead = appender.ahead.as_ref().unwrap();
         for first in 0..3 {
             ahead.hand_over(Handed { first, records: Arc::clone(&record), bytes }, first + 1, None);
         }
-        let handed = [0, 1, 2].map(|sequence| following.next(sequence, 3).is_some());
+        let handed = [0, 1, 2].map(|sequence| core_end.next(sequence, 3).is_some());
         assert_eq!(handed, [true, true, false]);
         assert_eq!(ahead.between().bytes, 0);
     }
 
     #[tokio::test]
     async fn a_place_is_free_again_when_all_before_its_end_is_applied() {
-        let (_folder, appender, following) = ends(4);
+        let (_folder, appender, core_end) = ends(4);
         append(&appender, 0..3).await;
         assert!(appender.try_place(2, false).is_none());
         assert!(appender.try_place(2, true).is_some(), "urgent ones have their own");
         assert!(appender.try_place(1, false).is_some(), "a place is free when nobody used it");
-        following.applied(2);
+        core_end.applied(2);
         assert!(appender.try_place(2, false).is_none());
-        following.applied(3);
+        core_end.applied(3);
         // More than there can be take all there are.
         let all = appender.try_place(100, false).unwrap();
         assert!(appender.try_place(1, false).is_none());
@@ -303,7 +303,7 @@ mod tests {
         append(&appender, 3..7).await;
         let mut waits = std::pin::pin!(appender.place(1, false));
         assert!(futures_util::poll!(&mut waits).is_pending());
-        drop(following);
+        drop(core_end);
         assert_eq!(waits.await.unwrap_err(), Stopped);
     }
 

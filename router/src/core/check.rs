@@ -15,8 +15,8 @@ use crate::{
     record::Record,
 };
 
-/// What a check does not look at: it takes as long as the start would that it is about, and the
-/// memory of a second state.
+/// More records, or a larger state, are not checked: a check takes as long as a start, and the memory of
+/// a second state.
 pub(super) const RECORDS_MAX: u64 = 250_000;
 const BYTES_MAX: u64 = 64 << 20;
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Appender, DecisionLog, OpenError, Options, Sink, ahead::Following, applied::Applied,
+    Appender, DecisionLog, OpenError, Options, Sink, ahead::CoreEnd, applied::Applied,
     decisions::DecisionWriter, handle::Question, snapshot, snapshots::Snapshots, tick::Tick,
 };
 use crate::{
@@ -59,7 +59,7 @@ impl State {
 pub struct Core {
     state: State,
     appender: Appender,
-    following: Following,
+    handed: CoreEnd,
     /// None while what is applied was handed over: it would keep files that are deleted.
     reader: Option<Reader>,
     decisions: DecisionWriter,
@@ -93,7 +93,7 @@ impl Started {
 
 impl Core {
     pub(super) async fn restore(
-        (appender, following): (Appender, Following),
+        (appender, handed): (Appender, CoreEnd),
         options: Options,
         live: Live,
         metrics: Arc<CoreMetrics>,
@@ -112,7 +112,7 @@ impl Core {
         let mut core = Self {
             state,
             appender,
-            following,
+            handed,
             reader: None,
             decisions,
             options,
@@ -230,7 +230,7 @@ impl Core {
         let durable = self.journal().durable();
         while count < TURN_RECORDS_MAX && self.state.position < durable {
             let sequence = self.state.position;
-            match self.following.next(sequence, durable) {
+            match self.handed.next(sequence, durable) {
                 Some(fresh) => {
                     self.reader = None;
                     self.apply(sequence, fresh.as_ref(), sink);
@@ -249,7 +249,7 @@ impl Core {
             warn!(lost, %error, "failed to write decisions down; alerts are not affected");
         }
         self.metrics.turn(count, self.options.machine.instant() - started);
-        self.following.applied(self.state.position);
+        self.handed.applied(self.state.position);
         self.applied.advance(self.state.position);
         Ok(())
     }

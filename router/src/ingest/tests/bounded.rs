@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::core::Following;
+use crate::core::CoreEnd;
 
 fn config(ingest: Value) -> IngestConfig {
     serde_json::from_value(ingest).unwrap()
@@ -72,13 +72,13 @@ async fn what_is_missing_among_a_senders_numbers_is_counted_and_shown() {
 }
 
 /// A door before a pipeline that applies nothing by itself, and may be four alerts behind.
-async fn before_a_slow_pipeline(timeout: &str) -> (Door, Following) {
+async fn before_a_slow_pipeline(timeout: &str) -> (Door, CoreEnd) {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = Journal::open(folder.path(), small()).unwrap();
-    let (appender, following) = Appender::followed(journal, 4);
+    let (appender, core_end) = Appender::followed(journal, 4);
     let mut door = Door::to(appender, config(json!({"backlog_timeout": timeout})), None).await;
     door.folder = Some(folder);
-    (door, following)
+    (door, core_end)
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn while_the_pipeline_is_behind_requests_are_refused_after_a_while_and_urg
 
 #[tokio::test]
 async fn requests_wait_until_the_pipeline_is_near_enough() {
-    let (door, following) = before_a_slow_pipeline("1h").await;
+    let (door, core_end) = before_a_slow_pipeline("1h").await;
     // More alerts than may wait take their turn all the same.
     assert_eq!(door.told(format!("{ALERT}\n").repeat(6)).await, "200 accepted 6");
     let waits = door.told(ALERT);
@@ -109,7 +109,7 @@ async fn requests_wait_until_the_pipeline_is_near_enough() {
             tokio::task::yield_now().await;
         }
         assert_eq!(door.journal.durable(), 6);
-        following.applied(6);
+        core_end.applied(6);
     };
     assert_eq!(tokio::join!(waits, goes_on).0, "200 accepted 1");
 }
