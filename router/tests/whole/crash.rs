@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How often the router is killed; `SAKER_KILL_ROUNDS` asks for more.
-const ROUNDS: u32 = 50;
+const ROUNDS: u32 = 200;
 const SENDERS: usize = 3;
 
 /// A receiver that hangs, fails and takes, by the number of the request.
