@@ -122,7 +122,8 @@ pub struct IngestHandle {
 }
 
 impl IngestHandle {
-    /// Takes alerts; they are durable when this returns.
+    /// Takes alerts; they are durable when this returns. Waits while the pipeline is as far behind as
+    /// it may be.
     pub async fn append(&self, alerts: Vec<Alert>) -> Result<(), AppendError> {
         // As for those that come over the network: the pipeline's clock must not follow the sender's.
         let received = service::clock::now();
