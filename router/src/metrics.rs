@@ -197,8 +197,8 @@ impl CoreMetrics {
                 "why",
             )?,
         };
-        for outcome in CheckOutcome::LABELS {
-            metrics.state_checks.with_label_values(&[outcome]);
+        for outcome in CheckOutcome::ALL {
+            metrics.state_checks.with_label_values(&[outcome.label()]);
         }
         for reason in ReasonKind::ALL {
             metrics.suppressed.with_label_values(&[reason.name()]);

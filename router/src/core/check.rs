@@ -28,15 +28,21 @@ pub(crate) enum Outcome {
     Differs,
     /// There are no two snapshots to compare, or they are too large.
     Skipped,
+    /// It could not be done.
+    Failed,
 }
 
 impl Outcome {
-    /// The label of a check that could not be done.
-    pub(crate) const FAILED: &str = "failed";
-    pub(crate) const LABELS: [&str; 4] = ["same", "differs", "skipped", Self::FAILED];
+    pub(crate) const ALL: [Self; 4] = [Self::Same, Self::Differs, Self::Skipped, Self::Failed];
 
+    /// Returns the metric's label.
     pub(crate) fn label(self) -> &'static str {
-        Self::LABELS[self as usize]
+        match self {
+            Self::Same => "same",
+            Self::Differs => "differs",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
     }
 }
 
@@ -64,7 +70,8 @@ pub(super) fn replay(
     if newest.bytes > BYTES_MAX {
         return Ok(Outcome::Skipped);
     }
-    let Some(previous) = snapshot::previous(disk, data)? else { return Ok(Outcome::Skipped) };
+    let previous = snapshot::previous(disk, data, BYTES_MAX)?;
+    let Some(previous) = previous else { return Ok(Outcome::Skipped) };
     if records.position() != previous.sequence {
         return Ok(Outcome::Skipped);
     }

@@ -149,17 +149,21 @@ fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Snapshot>, SnapshotError>
     if found { Err(SnapshotError::Damaged(data.join(NEWEST))) } else { Ok(None) }
 }
 
-/// Returns the one before the newest, if there is one.
-pub(super) fn previous(disk: &dyn Disk, data: &Path) -> Result<Option<Snapshot>, SnapshotError> {
+/// Returns the one before the newest, if there is one and it is not larger than so.
+pub(super) fn previous(
+    disk: &dyn Disk,
+    data: &Path,
+    bytes_max: u64,
+) -> Result<Option<Snapshot>, SnapshotError> {
     let path = data.join(PREVIOUS);
-    match contents(disk, &path) {
-        Ok(bytes) => {
-            let sequence = parse(&bytes).ok_or_else(|| SnapshotError::Damaged(path.clone()))?;
-            Ok(Some(Snapshot { sequence, bytes, path }))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(SnapshotError::Io { action: "read", path, source }),
+    if sum_of(disk, &path)?.is_none_or(|sum| sum.bytes > bytes_max) {
+        return Ok(None);
     }
+    let read = contents(disk, &path);
+    let bytes =
+        read.map_err(|source| SnapshotError::Io { action: "read", path: path.clone(), source })?;
+    let Some(sequence) = parse(&bytes) else { return Err(SnapshotError::Damaged(path)) };
+    Ok(Some(Snapshot { sequence, bytes, path }))
 }
 
 /// What the header of a snapshot says.
@@ -173,9 +177,12 @@ pub(super) struct Sum {
 
 /// Returns what the newest snapshot says of itself, if there is one.
 pub(super) fn sum(disk: &dyn Disk, data: &Path) -> Result<Option<Sum>, SnapshotError> {
-    let path = data.join(NEWEST);
-    let io = |source| SnapshotError::Io { action: "read", path: path.clone(), source };
-    let file = match disk.open(&path, Access::Read) {
+    sum_of(disk, &data.join(NEWEST))
+}
+
+fn sum_of(disk: &dyn Disk, path: &Path) -> Result<Option<Sum>, SnapshotError> {
+    let io = |source| SnapshotError::Io { action: "read", path: path.to_owned(), source };
+    let file = match disk.open(path, Access::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(io)?,
     };
@@ -247,6 +254,9 @@ mod tests {
         put(9, &long);
         let snapshot = read(&FileSystem, data.path()).unwrap().unwrap();
         assert_eq!((snapshot.sequence, snapshot.state()), (9, &*long));
+        let before = |bytes_max| previous(&FileSystem, data.path(), bytes_max).unwrap();
+        assert_eq!(before(1000).map(|snapshot| snapshot.sequence), Some(7));
+        assert_eq!(before(HEADER_BYTES as u64), None, "it is larger");
 
         let newest = data.path().join(NEWEST);
         let mut bytes = fs::read(&newest).unwrap();

@@ -1,7 +1,8 @@
 //! Remembers the most recent ids, in bounded memory.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt::Write};
 
+use alert::Fingerprint;
 use hashbrown::HashSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -50,11 +51,9 @@ impl Seen {
 /// As one text of 32 hex digits per id: an array of numbers would be several times larger.
 impl Serialize for Seen {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(self.order.len() * 32);
-        for byte in self.order.iter().flat_map(|id| id.to_be_bytes()) {
-            text.push(DIGITS[usize::from(byte >> 4)].into());
-            text.push(DIGITS[usize::from(byte & 15)].into());
+        for id in &self.order {
+            write!(text, "{}", Fingerprint(*id)).map_err(serde::ser::Error::custom)?;
         }
         (self.max, text).serialize(serializer)
     }
