@@ -3,8 +3,6 @@
 //! The only crate that sees raw kernel bytes. `include/event.h` is the agreement between both sides;
 //! [`layout`] is its mirror, [`Record`] reads one record without copying and never panics.
 
-#![forbid(unsafe_code)]
-
 pub mod call;
 pub mod enforce;
 pub mod filter;
@@ -15,10 +13,12 @@ pub mod needs;
 mod number;
 pub mod program;
 mod record;
+mod ring;
 pub mod trampoline;
 pub mod types;
 
 pub use record::{Body, Malformed, Record, lasting, texts};
+pub use ring::Ring;
 
 /// The compiled object of all hooks, for the loader. Aligned as ELF readers want it.
 pub static OBJECT: &[u8] = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/probe.o"))).0;

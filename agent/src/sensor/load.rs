@@ -5,7 +5,7 @@ use std::io;
 use alert::EventKind;
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, ArrayOfMaps, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, ArrayOfMaps, Map, MapData, MapError, PerCpuArray, ProgramArray},
 };
 use probe::{
     layout::{Counters, Kind},
@@ -14,14 +14,15 @@ use probe::{
 };
 
 use super::{
-    SensorError, SensorOptions, filter::FilterControl, known::KnownFiles, types::KernelTypes,
+    SensorError, SensorOptions, filter::FilterControl, known::KnownFiles, ring::OpenRing,
+    types::KernelTypes,
 };
 
 /// The loaded object, none of its programs attached yet.
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
-    pub(super) prio: RingBuf<MapData>,
-    pub(super) bulk: RingBuf<MapData>,
+    pub(super) prio: OpenRing,
+    pub(super) bulk: OpenRing,
     pub(super) counters: PerCpuArray<MapData, Counters>,
     pub(super) families: ProgramArray<MapData>,
     pub(super) filter: FilterControl,
@@ -98,8 +99,8 @@ pub(super) fn load(
         .load(&prepared.object)
         .map_err(load_error)?;
     Ok(Loaded {
-        prio: take(&mut ebpf, map::PRIO, RingBuf::try_from)?,
-        bulk: take(&mut ebpf, map::BULK, RingBuf::try_from)?,
+        prio: take(&mut ebpf, map::PRIO, OpenRing::try_from)?,
+        bulk: take(&mut ebpf, map::BULK, OpenRing::try_from)?,
         counters: take(&mut ebpf, map::COUNTERS, PerCpuArray::try_from)?,
         families: take(&mut ebpf, map::FAMILIES, ProgramArray::try_from)?,
         filter: FilterControl::new(
@@ -128,7 +129,7 @@ pub(super) fn probe_kinds(kinds: &[EventKind]) -> Vec<Kind> {
 fn take<T>(
     ebpf: &mut Ebpf,
     name: &'static str,
-    convert: impl FnOnce(aya::maps::Map) -> Result<T, MapError>,
+    convert: impl FnOnce(Map) -> Result<T, MapError>,
 ) -> Result<T, SensorError> {
     let map = ebpf.take_map(name).ok_or(SensorError::Object(name))?;
     convert(map).map_err(|source| SensorError::Map { map: name, source: Box::new(source) })

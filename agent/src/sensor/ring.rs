@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use aya::maps::{MapData, RingBuf};
-use probe::Record;
+use aya::maps::{Map, MapData, MapError};
+use probe::{Record, Ring};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     time::{ClockId, clock_gettime},
@@ -34,10 +34,27 @@ pub(super) struct Drained {
     pub(super) until_ns: u64,
 }
 
+/// A ring with its map: programs that are yet to be loaded refer to it by its descriptor.
+pub(super) struct OpenRing {
+    ring: Ring,
+    map: MapData,
+}
+
+impl TryFrom<Map> for OpenRing {
+    type Error = MapError;
+
+    fn try_from(map: Map) -> Result<Self, MapError> {
+        let Map::RingBuf(map) = map else { return Err(MapError::ElementNotFound) };
+        let bytes = map.info()?.max_entries();
+        let ring = Ring::map(map.fd().as_fd(), bytes as usize)?;
+        Ok(Self { ring, map })
+    }
+}
+
 /// Both rings.
 pub(super) struct Rings {
-    prio: RingBuf<MapData>,
-    bulk: RingBuf<MapData>,
+    prio: OpenRing,
+    bulk: OpenRing,
     batch: Batch,
     held: VecDeque<(u64, Box<[u8]>)>,
 }
@@ -51,8 +68,8 @@ pub(super) struct Taken {
 }
 
 impl Rings {
-    pub(super) fn new(prio: RingBuf<MapData>, bulk: RingBuf<MapData>) -> Self {
-        Self { prio, bulk, batch: Batch::default(), held: VecDeque::new() }
+    pub(super) const fn new(prio: OpenRing, bulk: OpenRing) -> Self {
+        Self { prio, bulk, batch: Batch::new(), held: VecDeque::new() }
     }
 
     /// Waits at most `timeout` for a record, or until `other` is readable. Returns at once if one is
@@ -60,7 +77,7 @@ impl Rings {
     pub(super) fn wait(&self, timeout: Duration, other: Option<BorrowedFd<'_>>) {
         let timeout =
             Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
-        let [prio, bulk] = [self.prio.as_fd(), self.bulk.as_fd()];
+        let [prio, bulk] = [&self.prio, &self.bulk].map(|ring| ring.map.fd().as_fd());
         let mut descriptors = [prio, bulk, other.unwrap_or(bulk)]
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         // An interrupted wait is a short one: the caller looks into the rings either way.
@@ -78,22 +95,20 @@ impl Rings {
     pub(super) fn take(&mut self) -> Taken {
         let began_ns = boot_ns();
         self.batch.clear();
-        let mut emptied = true;
-        while let Some(item) = self.bulk.next() {
-            self.batch.push(&item);
-            if self.batch.is_full() {
-                emptied = false;
-                break;
-            }
-        }
+        let emptied = self.bulk.ring.take(|parts| {
+            self.batch.push(parts);
+            !self.batch.is_full()
+        });
         let mut records = self.batch.index.len();
         let mut held_bytes: usize = self.held.iter().map(|(_, record)| record.len()).sum();
-        while held_bytes < HELD_BYTES_MAX {
-            let Some(item) = self.prio.next() else { break };
-            let time_ns = Record::time_ns(&item).unwrap_or(0);
-            held_bytes += item.len();
-            self.held.push_back((time_ns, item.as_ref().into()));
-            records += 1;
+        if held_bytes < HELD_BYTES_MAX {
+            self.prio.ring.take(|parts| {
+                let record = parts.concat().into_boxed_slice();
+                held_bytes += record.len();
+                self.held.push_back((Record::time_ns(&record).unwrap_or(0), record));
+                records += 1;
+                held_bytes < HELD_BYTES_MAX
+            });
         }
         Taken { records, began_ns, emptied }
     }
@@ -130,7 +145,6 @@ fn release(
 }
 
 /// Copies of records, so that the ring is free again before they are worked on.
-#[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
     index: Vec<Entry>,
@@ -143,6 +157,10 @@ struct Entry {
 }
 
 impl Batch {
+    const fn new() -> Self {
+        Self { bytes: Vec::new(), index: Vec::new() }
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.index.clear();
@@ -152,10 +170,10 @@ impl Batch {
         self.index.len() >= BATCH_RECORDS_MAX || self.bytes.len() >= BATCH_BYTES_MAX
     }
 
-    fn push(&mut self, record: &[u8]) {
+    fn push(&mut self, record: [&[u8]; 2]) {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(record);
-        let time_ns = Record::time_ns(record).unwrap_or(0);
+        record.into_iter().for_each(|part| self.bytes.extend_from_slice(part));
+        let time_ns = Record::time_ns(&self.bytes[start..]).unwrap_or(0);
         self.index.push(Entry { time_ns, start, end: self.bytes.len() });
     }
 
