@@ -205,6 +205,10 @@ fn number() -> impl Strategy<Value = i64> {
             15,
             16,
             22,
+            0o644,
+            0o2755,
+            0o4755,
+            0o104_755,
             -1,
             -2,
             -13,
@@ -569,6 +573,34 @@ fn a_call_is_kept_for_its_user_its_result_and_its_numbers_together() {
         (event(EventKind::Socket, 0, 3, socket(2)), false),
     ] {
         assert_eq!(keeps(&filter, &event), kept, "{event:#?}");
+    }
+}
+
+#[test]
+fn a_mode_is_told_by_the_bits_above_its_permissions() {
+    let filter = filter(&[
+        "evt.type = fchmod and evt.rawres = 0 and evt.arg.mode contains S_ISUID",
+        "evt.type = fchmod and user.uid != 0 and evt.arg.mode contains S_ISVTX",
+    ]);
+    let event = |mode, uid: u32| {
+        let process = Arc::new(Process { uid, ..sample::process("a", None) });
+        let values = [None, None, Some(ParameterValue::Number(mode))].into();
+        let detail = Detail::Call(Call { values, descriptor: None });
+        Event { result: 0, ..sample::event(EventKind::Fchmod, process, detail) }
+    };
+    for (mode, uid, kept) in [
+        (0o755, 0, false),
+        (0, 0, false),
+        (0o7777, 0, true),
+        (0o4000, 0, true),
+        (0o3777, 0, false),
+        (0o3777, 1, true),
+        (0o2777, 1, false),
+        // Nobody says what more bits stand for.
+        (0o10_000, 0, true),
+        (0o14_755, 0, true),
+    ] {
+        assert_eq!(keeps(&filter, &event(mode, uid)), kept, "{mode:o} {uid}");
     }
 }
 

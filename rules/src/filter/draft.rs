@@ -346,7 +346,10 @@ fn arguments(conditions: &Conditions<'_>) -> Vec<(u8, RangeRules)> {
     let numbers = kind.parameters().iter().enumerate().filter(|(_, given)| {
         matches!(
             given.kind,
-            ParameterKind::Choice(_) | ParameterKind::Signed | ParameterKind::Unsigned
+            ParameterKind::Choice(_)
+                | ParameterKind::Mode
+                | ParameterKind::Signed
+                | ParameterKind::Unsigned
         )
     });
     let blank = conditions.blank();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use alert::{Event, Field, ParameterKind, Type, error_number};
+use alert::{Event, Field, ParameterKind, Type, error_number, mode_bit};
 
 use super::{
     Mask,
@@ -20,6 +20,12 @@ pub const RANGES_MAX: usize = 32;
 
 /// The last error that has a name.
 const ERRNO_MAX: i64 = 133;
+
+/// The first number that is more than permissions, setuid, setgid and sticky bit.
+const MODE_END: i64 = 0o10000;
+/// The lowest of the bits above permissions. Ranges tell these apart: below `MODE_END` a bit is the
+/// same between two multiples of it.
+const SPECIAL_BIT_MIN: i64 = 0o1000;
 
 /// What is possible by the value of one number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +89,7 @@ impl Number<'_> {
         let mut possible =
             conditions.possible(events.len(), &asked, &|predicate, machine, class| {
                 let whole = match firsts.get(class) {
-                    Some(first) => single(class) || is_steady(predicate, *first),
+                    Some(first) => single(class) || is_steady(predicate, conditions, *first),
                     None => true,
                 };
                 let answer = whole.then(|| holds(predicate, machine, &events[class]))?;
@@ -132,6 +138,11 @@ fn add_boundaries(predicate: &Predicate, conditions: &Conditions<'_>, firsts: &m
             ParameterKind::Errno if !is_comparison(&predicate.test) => {
                 firsts.extend(-ERRNO_MAX..=0);
             }
+            ParameterKind::Mode => {
+                if let Some(bit) = special_bit(&predicate.test) {
+                    firsts.extend((0..=MODE_END / bit).map(|turn| turn * bit));
+                }
+            }
             ParameterKind::Choice(table) => {
                 table.iter().for_each(|(_, number)| add_number((*number).into(), &mut add));
             }
@@ -139,6 +150,12 @@ fn add_boundaries(predicate: &Predicate, conditions: &Conditions<'_>, firsts: &m
         },
         _ => {}
     }
+}
+
+/// Returns the bit that a mode is asked for, if it is one above permissions.
+fn special_bit(test: &Test) -> Option<i64> {
+    let Test::Text(Operator::Contains, name) = test else { return None };
+    mode_bit(name).map(i64::from).filter(|bit| *bit >= SPECIAL_BIT_MIN)
 }
 
 /// Returns whether whole values are asked for, each of which is a boundary.
@@ -174,12 +191,16 @@ fn literals(test: &Test, visit: &mut dyn FnMut(&Literal)) {
 }
 
 /// Returns whether the answer is the same for all values of a range, which begins with `first`.
-fn is_steady(predicate: &Predicate, first: i64) -> bool {
-    let Term::Leaf(Leaf::Event(field, _)) = &predicate.term else { return false };
+fn is_steady(predicate: &Predicate, conditions: &Conditions<'_>, first: i64) -> bool {
+    let Term::Leaf(Leaf::Event(field, argument)) = &predicate.term else { return false };
     let is_number = matches!(field.value_type(), Type::Signed | Type::Unsigned | Type::Port);
     match field {
         Field::EvtRes if first >= 0 => true,
         Field::EvtFailed | Field::EvtCountError => true,
+        Field::EvtArg if special_bit(&predicate.test).is_some() => {
+            let given = parameter(conditions.kind, argument).map(|(_, given)| given.kind);
+            matches!(given, Some(ParameterKind::Mode)) && (0..MODE_END).contains(&first)
+        }
         _ => {
             is_comparison(&predicate.test)
                 || (is_number && matches!(predicate.test, Test::Order(..)))
