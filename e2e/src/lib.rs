@@ -37,7 +37,7 @@ pub use kernel::{Guest, Kernel, Report, Step};
 pub use port::Port;
 pub use process::Process;
 pub use prometheus::{Alertmanager, Prometheus};
-pub use saker::{Agent, Responder, Router, program};
+pub use saker::{Agent, Responder, Router, program, test_program};
 pub use schemathesis::Schemathesis;
 pub use slack::{Message as SlackMessage, Slack};
 pub use smtp::{Mail, Smtp};

@@ -1,6 +1,7 @@
 //! Saker's own programs, as an operator starts them.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -265,4 +266,22 @@ pub fn program(name: &str) -> PathBuf {
         program.display()
     );
     program
+}
+
+/// Returns the path of another test program of the workspace, which is built beside this one.
+#[track_caller]
+pub fn test_program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.parent().expect("a folder of tests");
+    // some_test-0123: of those that were built with other settings, the newest is the current one.
+    let is_it = |path: &Path| {
+        let of = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
+        of.rsplit_once('-').is_some_and(|(of, hash)| of == name && !hash.contains('.'))
+    };
+    let programs = fs::read_dir(folder).expect("the folder of tests").flatten().map(|it| it.path());
+    let built = |path: &PathBuf| fs::metadata(path).and_then(|data| data.modified()).ok();
+    let newest = programs.filter(|path| is_it(path)).max_by_key(built);
+    newest.unwrap_or_else(|| {
+        panic!("no test program {name} in {}: `make test` builds all", folder.display())
+    })
 }

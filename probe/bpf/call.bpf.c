@@ -1,6 +1,6 @@
 /* Every system call without a program of its own: a table says what its arguments are. */
 #include "argument.h"
-#include "filter_call.h"
+#include "filter_record.h"
 
 /* By kind. */
 const volatile struct saker_plan saker_plans[SAKER_KINDS_MAX + 1];
@@ -97,7 +97,7 @@ static __always_inline int end_call(struct pt_regs *regs, long result)
 		put_descriptor(s, 0, result);
 	if (flags & SAKER_PLAN_MOVED && result >= 0)
 		put_path(s, SAKER_FIELD_CWD, &task->fs->pwd);
-	send(s, &bulk, kind);
+	end_told(s, kind);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* Opening files. */
 #include "descriptor.h"
+#include "filter_record.h"
 
 /* Linux adds O_LARGEFILE to what 64-bit programs ask for, and passes over a mode nobody needs. */
 static __always_inline void fill_how(struct saker_open *e, u32 flags, u32 create_mode)
@@ -61,7 +62,7 @@ static __always_inline int tell_open(struct pt_regs *regs, const struct call *ca
 		how.mode = d;
 	}
 	fill_open(s, file, directory, (void *)path, how.flags, how.mode);
-	send(s, &bulk, kind);
+	end_opened(s, kind);
 	return 0;
 }
 

@@ -4,7 +4,6 @@
  * left, and kept whenever something about it could not be read. */
 #pragma once
 #include "path.h"
-#include "../include/filter.h"
 
 #define O_PATH 010000000
 #define O_CREAT 0100
@@ -144,7 +143,10 @@ static __always_inline u64 descriptor_of(u32 mode)
 /* Narrows by how a file was opened, and what it is: `descriptor` is absent if it failed. */
 static __always_inline void narrow_by_open(struct sieve *sieve, u32 flags, u32 mode, u64 descriptor)
 {
-	narrow(sieve, &sieve->program->flags[open_row(flags, mode) & (SAKER_FILTER_ROWS - 1)]);
+	u64 row = open_row(flags, mode);
+	/* By hand: the compiler knows the bound, and 6.1 does not. */
+	asm volatile("%0 &= %1" : "+r"(row) : "i"(SAKER_FILTER_ROWS - 1));
+	narrow(sieve, &sieve->program->flags[row]);
 	if (descriptor < SAKER_DESCRIPTORS)
 		narrow(sieve, &sieve->program->descriptor[descriptor]);
 }
@@ -153,52 +155,47 @@ static __always_inline void narrow_by_open(struct sieve *sieve, u32 flags, u32 m
 struct reading {
 	struct saker_filter *filter;
 	const u8 *text;         /* PATH_BYTES can be read there */
-	u64 end;                /* of the path, in the text */
-	struct saker_mask found;
-	u32 number;             /* of the program */
-	u32 as_typed;           /* it is read for what was typed: nothing is folded */
-	u32 state;
-	u16 skip;               /* names that a `..` takes back */
-	u8 folding;             /* `.`, `..` and empty names are to be folded */
-	u8 dots;                /* of a name that may turn out to be `.` or `..` */
-	u8 in_name;             /* 1: in a name that counts; 2: in one that is skipped */
-	u8 fed;
+	struct progress *so_far;
 };
 
 static __always_inline void found(struct reading *r, u64 output)
 {
-	u64 number = r->number & (SAKER_FILTER_PATH_PROGRAMS - 1);
-	struct saker_mask *mask = r->as_typed ? r->filter->typed[number] : r->filter->outputs[number];
+	u64 number = r->so_far->number & (SAKER_FILTER_PATH_PROGRAMS - 1);
+	struct saker_mask *mask = r->so_far->as_typed ? r->filter->typed[number] : r->filter->outputs[number];
 	mask += output & (SAKER_FILTER_OUTPUTS - 1);
-	r->found.groups[0] |= mask->groups[0];
-	r->found.groups[1] |= mask->groups[1];
+	r->so_far->found.groups[0] |= mask->groups[0];
+	r->so_far->found.groups[1] |= mask->groups[1];
 }
 
 static __always_inline u64 next_entry(struct saker_filter *filter, u64 state, u8 byte)
 {
 	u64 class = filter->classes[byte] & ((1 << SAKER_FILTER_CLASS_BITS) - 1);
-	return filter->next[state << SAKER_FILTER_CLASS_BITS | class];
+	u64 place = state << SAKER_FILTER_CLASS_BITS | class;
+	/* 6.1 loses the bounds of what is joined. */
+	asm volatile("%0 &= %1" : "+r"(place) : "i"((SAKER_FILTER_STATES << SAKER_FILTER_CLASS_BITS) - 1));
+	return filter->next[place];
 }
 
 static __always_inline void feed(struct reading *r, u8 byte)
 {
-	u64 entry = next_entry(r->filter, r->state & (SAKER_FILTER_STATES - 1), byte);
-	r->state = entry & (SAKER_FILTER_STATES - 1);
-	r->fed = 1;
+	u64 entry = next_entry(r->filter, r->so_far->state & (SAKER_FILTER_STATES - 1), byte);
+	u64 state = entry & (SAKER_FILTER_STATES - 1);
+	r->so_far->state = state;
+	r->so_far->fed = 1;
 	if (entry & 0x8000)
-		found(r, r->filter->hit[r->state]);
+		found(r, r->filter->hit[state]);
 }
 
 /* Between two names, coming from the later one. */
 static __always_inline void feed_slash(struct reading *r)
 {
-	if (r->in_name == 1)
+	if (r->so_far->in_name == 1)
 		feed(r, '/');
-	else if (r->in_name == 2)
-		r->skip--;
-	else if (r->dots == 2)
-		r->skip++;
-	r->in_name = r->dots = 0;
+	else if (r->so_far->in_name == 2)
+		r->so_far->skip--;
+	else if (r->so_far->dots == 2)
+		r->so_far->skip++;
+	r->so_far->in_name = r->so_far->dots = 0;
 }
 
 /* Takes in a byte of a path as typed, so that what is fed is the folded path. */
@@ -208,25 +205,25 @@ static __always_inline void feed_typed(struct reading *r, u8 byte)
 		feed_slash(r);
 		return;
 	}
-	if (!r->in_name) {
-		if (byte == '.' && r->dots < 2) {
-			r->dots++;
+	if (!r->so_far->in_name) {
+		if (byte == '.' && r->so_far->dots < 2) {
+			r->so_far->dots++;
 			return;
 		}
-		r->in_name = r->skip ? 2 : 1;
-		if (r->in_name == 1 && r->dots > 0)
+		r->so_far->in_name = r->so_far->skip ? 2 : 1;
+		if (r->so_far->in_name == 1 && r->so_far->dots > 0)
 			feed(r, '.');
-		if (r->in_name == 1 && r->dots > 1)
+		if (r->so_far->in_name == 1 && r->so_far->dots > 1)
 			feed(r, '.');
 	}
-	if (r->in_name == 1)
+	if (r->so_far->in_name == 1)
 		feed(r, byte);
 }
 
 static long fold_callback(u32 index, void *context)
 {
 	struct reading *r = context;
-	feed_typed(r, r->text[(r->end - 1 - index) & (PATH_BYTES - 1)]);
+	feed_typed(r, r->text[(r->so_far->end - 1 - index) & (PATH_BYTES - 1)]);
 	return 0;
 }
 
@@ -236,7 +233,7 @@ static long feed_callback(u32 index, void *context)
 	struct reading *r = context;
 	struct saker_filter *filter = r->filter;
 	const u8 *text = r->text;
-	u64 left = r->end - index * FEED_BYTES, state = r->state & (SAKER_FILTER_STATES - 1);
+	u64 left = r->so_far->end - index * FEED_BYTES, state = r->so_far->state & (SAKER_FILTER_STATES - 1);
 #pragma unroll
 	for (u32 i = 0; i < FEED_BYTES; i++) {
 		if (i >= left)
@@ -246,37 +243,38 @@ static long feed_callback(u32 index, void *context)
 		if (entry & 0x8000)
 			found(r, filter->hit[state]);
 	}
-	r->state = state;
-	r->fed = 1;
+	r->so_far->state = state;
+	r->so_far->fed = 1;
 	return 0;
 }
 
 static __always_inline void read_text(struct reading *r, u64 length)
 {
-	r->end = length;
-	if (r->folding)
+	r->so_far->end = length;
+	if (r->so_far->folding)
 		bpf_loop(length, fold_callback, r, 0);
 	else
 		bpf_loop((length + FEED_BYTES - 1) / FEED_BYTES, feed_callback, r, 0);
 }
 
 static __always_inline void begin_reading(struct reading *r, const struct sieve *sieve,
-					  const u8 *text, u32 folding)
+					  struct progress *so_far, const u8 *text, u32 folding)
 {
-	__builtin_memset(r, 0, sizeof(*r));
+	__builtin_memset(so_far, 0, sizeof(*so_far));
+	so_far->number = sieve->number;
+	so_far->folding = folding;
 	r->filter = sieve->filter;
-	r->number = sieve->number;
 	r->text = text;
-	r->folding = folding;
+	r->so_far = so_far;
 }
 
 /* Returns what the path adds to the groups that are possible with no path at all. */
 static __always_inline struct saker_mask end_reading(struct reading *r)
 {
-	if (r->folding && !r->fed)
+	if (r->so_far->folding && !r->so_far->fed)
 		feed(r, '/');
 	/* There is what is found before any byte is read. */
 	found(r, r->filter->hit[0]);
-	found(r, r->filter->last[r->state & (SAKER_FILTER_STATES - 1)]);
-	return r->found;
+	found(r, r->filter->last[r->so_far->state & (SAKER_FILTER_STATES - 1)]);
+	return r->so_far->found;
 }

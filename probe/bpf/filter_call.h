@@ -14,6 +14,22 @@ static __always_inline s64 value_of(u64 in_register, u8 width)
 	return in_register;
 }
 
+/* Narrows by the numbers of a call. */
+static __always_inline void narrow_by_numbers(struct sieve *sieve, long result, u32 user, const u64 *arguments)
+{
+	struct saker_filter_program *program = sieve->program;
+	if (program->dimensions & SAKER_BY_RESULT)
+		narrow_by_range(sieve, &program->result, result);
+	if (program->dimensions & SAKER_BY_USER)
+		narrow_by_range(sieve, &program->user, user);
+#pragma unroll
+	for (u32 i = 0; i < CALL_ARGUMENTS_MAX; i++) {
+		if (program->dimensions & SAKER_BY_ARGUMENT << i)
+			narrow_by_range(sieve, &program->arguments[i],
+					value_of(arguments[i], program->widths[i]));
+	}
+}
+
 /* Returns whether the filter drops this call, and counts it if so. */
 static __always_inline int drops_call(struct pt_regs *regs, const struct call *call, long result)
 {

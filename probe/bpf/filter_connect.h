@@ -127,7 +127,7 @@ static __always_inline void narrow_by_unix_path(struct sieve *sieve, struct scra
 	struct saker_mask possible = sieve->program->quiet;
 	u64 length = copy_unix_path(s);
 	CLAMP(length, UNIX_PATH_MAX);
-	begin_reading(&r, sieve, s->path, 0);
+	begin_reading(&r, sieve, &s->progress, s->path, 0);
 	read_text(&r, length);
 	join(&possible, end_reading(&r));
 	narrow(sieve, &possible);
@@ -159,16 +159,11 @@ static __noinline int unwanted_connect(struct scratch *s)
 	return empty(&sieve.left);
 }
 
-/* Ends the record of a connect: it is sent, unless no rule wants it. Kernels that know no types, before
- * 6.2, do not follow the bounds of the search either: there all are sent. */
+/* Ends the record of a connect: it is sent, unless no rule wants it. */
 static __always_inline void end_connect(struct scratch *s)
 {
-	struct saker_counters *c = counters_of(SAKER_CONNECT);
-	if (!saker_filtering || !saker_typed || !saker_generation || !unwanted_connect(s)) {
+	if (saker_filtering && saker_generation && unwanted_connect(s))
+		drop(s, SAKER_CONNECT);
+	else
 		send(s, &bulk, SAKER_CONNECT);
-		return;
-	}
-	if (c)
-		c->filtered++;
-	__sync_lock_test_and_set(&s->busy, 0);
 }

@@ -27,6 +27,7 @@ struct name {
 /* What was found of opens like this one, and all that it was found from. */
 struct memo {
 	u64 generation;         /* of the tables; 0: nothing is remembered here */
+	volatile u64 turn;      /* how often it was written: who is interrupted sees that it was */
 	struct saker_mask left;
 	u64 asked;              /* flags: those asked for, and above them those of the opened file */
 	u64 modes;              /* of creation, and above it that of the inode */
@@ -56,6 +57,12 @@ struct {
 	__type(value, struct saker_known_file);
 } known_files SEC(".maps");
 
+/* A typed path that is short; what lies behind it is of no meaning. */
+struct typed_path {
+	u64 words[TYPED_WORDS];
+	u64 length;
+};
+
 /* Where the paths of what is learnt are put together. What is in map memory verifiers forget: they
  * look at what follows once, and not once for each number of names. */
 struct texts {
@@ -63,6 +70,9 @@ struct texts {
 	u8 typed[PATH_BYTES];
 	volatile u64 length;    /* of the path */
 	volatile u64 below_base; /* of it */
+	struct progress progress;
+	struct typed_path asked; /* for which the stack has no room */
+	u64 busy;               /* somebody learns here, and may have been interrupted */
 };
 
 struct {
@@ -79,6 +89,7 @@ struct opening {
 	long result;
 	const void *typed;
 	u32 flags, mode;
+	u64 file;               /* where it has no descriptor yet; else 0 */
 };
 
 static __always_inline u64 inline_name(void)
@@ -112,6 +123,12 @@ static __always_inline struct file *typed_file(struct task_struct *task, u64 des
 	void *slot = (void *)table->fd + descriptor * sizeof(void *);
 	return TYPED(struct vm_area_struct, slot - bpf_core_field_offset(struct vm_area_struct, vm_file))
 		->vm_file;
+}
+
+/* Returns the file that was opened. One that is looked up anew may be another. */
+static __always_inline struct file *opened_file(struct task_struct *task, const struct opening *o)
+{
+	return o->file ? TYPED(struct file, (void *)o->file) : typed_file(task, o->result);
 }
 
 /* A walk from a file to the root of the task, over mounts. */
@@ -304,13 +321,13 @@ static __always_inline u64 compare_typed(const struct memo *m, const u8 *text)
 /* Returns what is found in the text that was typed: as it is, or as the full path it stands for. One
  * `reading` serves all texts, since the stack has room for little more. */
 static __always_inline struct saker_mask read_memo_typed(const struct memo *m, const struct sieve *sieve,
-							 const struct texts *t, struct reading *r,
+							 struct texts *t, struct reading *r,
 							 u32 as_typed)
 {
 	u64 length = m->typed_length;
 	CLAMP(length, 8 * TYPED_WORDS);
-	begin_reading(r, sieve, t->typed, !as_typed);
-	r->as_typed = as_typed;
+	begin_reading(r, sieve, &t->progress, t->typed, !as_typed);
+	t->progress.as_typed = as_typed;
 	read_text(r, length);
 	return end_reading(r);
 }
@@ -326,7 +343,7 @@ static __always_inline int narrow_by_paths(const struct memo *m, struct sieve *s
 		write_names(m, t);
 		u64 length = t->length;
 		CLAMP(length, NAMES_MAX * 48);
-		begin_reading(r, sieve, t->path, 0);
+		begin_reading(r, sieve, &t->progress, t->path, 0);
 		read_text(r, length);
 		join(&possible, end_reading(r));
 		u64 typed_at = length - m->typed_length;
@@ -362,12 +379,6 @@ static __always_inline int narrow_by_texts(const struct memo *m, struct sieve *s
 	}
 	return 0;
 }
-
-/* A typed path that is short; what lies behind it is of no meaning. */
-struct typed_path {
-	u64 words[TYPED_WORDS];
-	u64 length;
-};
 
 /* Returns 0 if there is one. */
 static __always_inline int read_typed(struct typed_path *typed, const void *text)
@@ -469,10 +480,13 @@ static __always_inline int task_decides(const struct memo *m, struct task_struct
 	return empty(&sieve.left);
 }
 
-/* Says what is to become of an open that the memo is about, and counts it if it is dropped. */
-static __always_inline int decide(const struct memo *m, struct task_struct *task, u32 kind)
+/* Says what is to become of an open that the memo is about, and counts it if it is dropped: not by a memo
+ * that was written to since that turn. */
+static __always_inline int decide(const struct memo *m, u64 turn, struct task_struct *task, u32 kind)
 {
-	if (!empty(&m->left) && !task_decides(m, task, kind))
+	int unwanted = empty(&m->left) || task_decides(m, task, kind);
+	barrier();
+	if (!unwanted || m->turn != turn)
 		return OPEN_KEPT;
 	struct saker_counters *counters = counters_of(kind);
 	if (counters) {
@@ -484,22 +498,19 @@ static __always_inline int decide(const struct memo *m, struct task_struct *task
 
 /* Remembers an open and what it leaves possible, from the memo alone, and says whether no rule can match
  * it. A name that was changed while it was copied is of no file: hence all are compared once more. */
-__noinline int learn_open(const struct opening *o)
+static __always_inline int learn_into(struct texts *t, const struct opening *o)
 {
 	struct task_struct *task = current_task();
-	struct typed_path typed;
+	struct typed_path *typed = &t->asked;
 	struct sieve sieve;
 	struct climb c;
 	struct file *file = NULL;
 	u64 name_hash = 0;
-	u32 zero = 0;
-	/* Functions like this are verified even where nothing calls them, on Linux 6.1. */
-	if (!saker_typed || !o || !sieve_for(&sieve, o->kind) || read_typed(&typed, o->typed))
+	if (!sieve_for(&sieve, o->kind) || read_typed(typed, o->typed))
 		return OPEN_KEPT;
-	u32 relative = is_relative(&typed);
+	u32 relative = is_relative(typed);
 	if (o->result >= 0) {
-		file = typed_file(task, o->result);
-		/* It is looked up anew, and may be another. */
+		file = opened_file(task, o);
 		if (!file || is_known(file->f_inode) ||
 		    start_climb(&c, task, file, relative ? o->directory : AT_FDCWD))
 			return OPEN_KEPT;
@@ -507,18 +518,33 @@ __noinline int learn_open(const struct opening *o)
 	} else if (relative) {
 		return OPEN_KEPT;
 	}
-	struct memo *m = memo_at(&typed, name_hash);
-	struct texts *t = bpf_map_lookup_elem(&texts, &zero);
-	if (!m || !t)
+	struct memo *m = memo_at(typed, name_hash);
+	if (!m)
 		return OPEN_KEPT;
 	m->generation = 0;
-	if (fill_memo(m, &sieve, o, file, &c, &typed, t))
+	m->turn++;
+	if (fill_memo(m, &sieve, o, file, &c, typed, t))
 		return OPEN_KEPT;
 	if (file && (start_climb(&c, task, file, relative ? o->directory : AT_FDCWD) ||
 		     compare_names(m, &c, relative)))
 		return OPEN_KEPT;
 	m->generation = sieve.filter->generation;
-	return decide(m, task, o->kind);
+	return decide(m, m->turn, task, o->kind);
+}
+
+/* The same for one at a time: a trampoline can be interrupted by another task's, and by a tracepoint. */
+__noinline int learn_open(const struct opening *o)
+{
+	u32 zero = 0;
+	/* Functions like this are verified even where nothing calls them, on Linux 6.1. */
+	if (!saker_typed || !o)
+		return OPEN_KEPT;
+	struct texts *t = bpf_map_lookup_elem(&texts, &zero);
+	if (!t || __sync_lock_test_and_set(&t->busy, 1))
+		return OPEN_KEPT;
+	int learnt = learn_into(t, o);
+	__sync_lock_test_and_set(&t->busy, 0);
+	return learnt;
 }
 
 /* Returns 0 if the memo is about an open like this, but for its names. */
@@ -538,18 +564,19 @@ static __always_inline u64 compare_open(const struct memo *m, const struct typed
 	       (m->asked ^ asked) | (m->modes ^ modes);
 }
 
-/* Says whether no rule can match this open, if opens like it are remembered. Runs where it cannot be
- * interrupted by another. */
+/* Says whether no rule can match this open, if opens like it are remembered. What another task wrote
+ * meanwhile, on this processor, is not gone by. */
 __noinline int sift_open(const struct opening *o)
 {
 	struct task_struct *task = current_task();
 	struct typed_path typed;
 	struct memo *m;
+	u64 turn;
 	if (!saker_typed || !o || read_typed(&typed, o->typed))
 		return OPEN_KEPT;
 	u32 relative = is_relative(&typed);
 	if (o->result >= 0) {
-		struct file *file = typed_file(task, o->result);
+		struct file *file = opened_file(task, o);
 		struct climb c;
 		if (!file || start_climb(&c, task, file, relative ? o->directory : AT_FDCWD))
 			return OPEN_KEPT;
@@ -559,6 +586,8 @@ __noinline int sift_open(const struct opening *o)
 		m = memo_at(&typed, c.dentry->d_name.hash);
 		if (!m)
 			return OPEN_KEPT;
+		turn = m->turn;
+		barrier();
 		u64 asked = o->flags | (u64)file->f_flags << 32;
 		u64 modes = o->mode | (u64)file->f_inode->i_mode << 32;
 		if (compare_open(m, &typed, o, asked, modes) || compare_names(m, &c, relative))
@@ -567,10 +596,12 @@ __noinline int sift_open(const struct opening *o)
 		m = memo_at(&typed, 0);
 		if (!m || relative)
 			return OPEN_KEPT;
+		turn = m->turn;
+		barrier();
 		if (compare_open(m, &typed, o, o->flags, o->mode) | m->names_count)
 			return OPEN_UNKNOWN;
 	}
-	return decide(m, task, o->kind);
+	return decide(m, turn, task, o->kind);
 }
 
 static __always_inline int unwanted_open(const struct opening *o)

@@ -7,12 +7,14 @@ const volatile u8 saker_typed = 0;
 
 /* The place of a type in `CAST_TYPES` of src/program.rs. */
 struct vm_area_struct;
+struct file;
 #define CAST_TYPE(type)                       \
 	_Generic((type *)NULL,                \
 		struct task_struct *: 0,      \
 		struct vm_area_struct *: 1,   \
 		struct mount *: 2,            \
-		struct vfsmount *: 3)
+		struct vfsmount *: 3,         \
+		struct file *: 4)
 
 /* A call of bpf_rdonly_cast, a kernel function from 6.2 on, with the number of a type. The loader of the
  * agent knows no such calls, so user space puts the kernel's numbers in place of these, or 0; a call of

@@ -1,6 +1,7 @@
 /* Builds a record in per-processor memory and sends exactly its length. */
 #pragma once
 #include "mute.h"
+#include "../include/filter.h"
 #include "../include/needs.h"
 
 #define RECORD_BYTES_MAX 22528
@@ -20,10 +21,45 @@ struct walk {
 	u32 flags;
 };
 
+/* Where a text is in the record. */
+struct told {
+	u64 at;
+	u64 length;
+};
+
+/* What the filter finds in a record. In map memory verifiers forget what it is, and so look at what
+ * follows once. */
+struct findings {
+	struct told path, raw, base;
+	u64 has_path, has_base;
+	u64 at;                 /* of the next field of a call */
+	u64 descriptor_at;      /* 0: there is none */
+	u64 in_tree;            /* the path is one from a root */
+	u64 unread;             /* some path is not known */
+};
+
+/* How far a path has been read. In map memory: before 6.7 verifiers follow the callback of a loop once, so
+ * whatever they knew of this at its begin they would take to hold in every turn, and drop the rest of the
+ * code as dead. */
+struct progress {
+	u64 end;                /* of the path, in the text */
+	struct saker_mask found;
+	u32 number;             /* of the program */
+	u32 as_typed;           /* it is read for what was typed: nothing is folded */
+	u32 state;
+	u16 skip;               /* names that a `..` takes back */
+	u8 folding;             /* `.`, `..` and empty names are to be folded */
+	u8 dots;                /* of a name that may turn out to be `.` or `..` */
+	u8 in_name;             /* 1: in a name that counts; 2: in one that is skipped */
+	u8 fed;
+};
+
 struct scratch {
 	u64 busy;
 	u64 length;
 	struct walk walk;
+	struct findings found;
+	struct progress progress;
 	u8 data[RECORD_BYTES_MAX];
 	u8 path[2 * PATH_BYTES]; /* filled from the end of the first half; the second is never used */
 };
@@ -180,6 +216,15 @@ static __always_inline struct scratch *begin(u32 kind, struct task_struct *task,
 static __always_inline void *body_of(struct scratch *s)
 {
 	return s->data + sizeof(struct saker_header);
+}
+
+/* Ends a record that no rule wants. */
+static __always_inline void drop(struct scratch *s, u32 kind)
+{
+	struct saker_counters *c = counters_of(kind);
+	if (c)
+		c->filtered++;
+	__sync_lock_test_and_set(&s->busy, 0);
 }
 
 /* Hands the record to a ring. */

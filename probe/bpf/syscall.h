@@ -149,12 +149,14 @@ static __always_inline int is_open(u32 kind)
 	return kind >= SAKER_OPEN && kind <= SAKER_CREAT;
 }
 
-/* Returns whether the filter drops this open. */
-static __always_inline int drops_open(struct pt_regs *regs, const struct call *call, long result)
+/* Returns whether the filter drops this open, of `file` if that has no descriptor yet. */
+static __always_inline int drops_open(struct pt_regs *regs, const struct call *call, long result,
+				      struct file *file)
 {
 	if (!saker_filtering || !saker_typed || !saker_generation || !is_open(call->operation - 1))
 		return 0;
 	struct opening o = opening_of(regs, call, result);
+	o.file = (u64)file;
 	return unwanted_open(&o);
 }
 
@@ -164,7 +166,7 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	struct call call = call_of(regs);
 	if (!call.operation)
 		return 0;
-	if (drops_open(regs, &call, result))
+	if (drops_open(regs, &call, result, NULL))
 		return 0;
 	if (muted(call.operation - 1))
 		return 0;

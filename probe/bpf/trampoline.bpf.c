@@ -11,9 +11,11 @@ static __always_inline struct pt_regs *saved_registers(void)
 	return (void *)bpf_task_pt_regs((void *)task);
 }
 
-static __always_inline int opens_by_path(u32 kind)
+/* Returns whether the filter drops this open. A frame of its own holds what the filter looks at: Linux
+ * counts frames together, and those on the way to a path are nearly all there may be. */
+static __noinline int unwanted(struct pt_regs *regs, const struct call *call, long result, struct file *file)
 {
-	return kind == SAKER_OPEN || kind == SAKER_OPENAT || kind == SAKER_OPENAT2 || kind == SAKER_CREAT;
+	return drops_open(regs, call, result, file);
 }
 
 /* A file gets its descriptor: the last moment at which no other thread can close it or put another
@@ -24,7 +26,7 @@ int BPF_PROG(trampoline_open, u32 descriptor, struct file *file)
 	struct pt_regs *regs = saved_registers();
 	struct call call = call_of(regs);
 	u32 kind = call.operation - 1;
-	if (!call.operation || !opens_by_path(kind) || muted(kind))
+	if (!call.operation || !is_open(kind) || muted(kind) || unwanted(regs, &call, descriptor, file))
 		return 0;
 	return tell_open(regs, &call, descriptor, file);
 }
@@ -36,7 +38,8 @@ int BPF_PROG(trampoline_open_failed, s32 directory, const char *typed, struct op
 	struct pt_regs *regs = saved_registers();
 	struct call call = call_of(regs);
 	u32 kind = call.operation - 1;
-	if (result >= 0 || !call.operation || !opens_by_path(kind) || muted(kind))
+	if (result >= 0 || !call.operation || !is_open(kind) || muted(kind) ||
+	    unwanted(regs, &call, result, NULL))
 		return 0;
 	return tell_open(regs, &call, result, NULL);
 }

@@ -58,7 +58,8 @@ enum saker_dimension {
 	SAKER_BY_LOCAL_PORT = 1 << 4,
 	SAKER_BY_REMOTE_PORT = 1 << 5,
 	SAKER_BY_ADDRESS = 1 << 6,      /* of the remote end */
-	SAKER_BY_ARGUMENT = 1 << 7,     /* of the call, the first, and so on */
+	SAKER_BY_ARGUMENT = 1 << 7,     /* of the call, the first, and so on to the sixth */
+	SAKER_BY_DESCRIPTOR = 1 << 13,  /* what the descriptor of a call stands for */
 };
 
 /* What a descriptor stands for, as far as opens and connects can tell. */

@@ -251,6 +251,13 @@ impl Call {
         self.flags & plan::MOVED != 0
     }
 
+    /// Returns whether its record holds all paths and the descriptor of its event, and the event is of
+    /// nothing else.
+    pub fn tells_all(&self) -> bool {
+        // A descriptor that bpf(2) makes counts only if it is of its own sort.
+        !self.sources.is_empty() && !self.moves() && self.kind != Kind::Bpf
+    }
+
     /// Returns what the probe reads.
     pub fn plan(&self) -> Plan {
         let mut plan = Plan { flags: self.flags, ..Plan::default() };

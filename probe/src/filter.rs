@@ -29,8 +29,10 @@ pub mod dimension {
     pub const REMOTE_PORT: u64 = 1 << 5;
     /// That of the remote end.
     pub const ADDRESS: u64 = 1 << 6;
-    /// That of the call's first argument; those of the others follow.
+    /// That of the call's first argument; those of the five others follow.
     pub const ARGUMENT: u64 = 1 << 7;
+    /// What the descriptor of a call stands for.
+    pub const DESCRIPTOR: u64 = 1 << 13;
 }
 
 /// How much of a register an argument is: values of [`Program::widths`].
@@ -136,9 +138,22 @@ const WORDS: usize = size_of::<FilterTables>() / 8;
 /// The tables as the kernel is given them.
 pub type FilterWords = [u64; WORDS];
 
-/// Kinds of which the probe looks at paths.
+/// Kinds with programs of their own that look at paths.
 pub const BY_PATH: [Kind; 5] =
     [Kind::Open, Kind::OpenAt, Kind::OpenAt2, Kind::Creat, Kind::Connect];
+
+/// Calls of which most are made in everyday work: their paths are looked at first, should there not be
+/// room for those of all.
+pub const BY_PATH_FIRST: [Kind; 8] = [
+    Kind::UnlinkAt,
+    Kind::Unlink,
+    Kind::Fchmod,
+    Kind::Rename,
+    Kind::RenameAt,
+    Kind::RenameAt2,
+    Kind::MkdirAt,
+    Kind::Mkdir,
+];
 
 /// Returns tables that filter nothing.
 pub fn empty() -> Box<FilterWords> {
@@ -185,6 +200,7 @@ mod tests {
             ("SAKER_BY_REMOTE_PORT", dimension::REMOTE_PORT),
             ("SAKER_BY_ADDRESS", dimension::ADDRESS),
             ("SAKER_BY_ARGUMENT", dimension::ARGUMENT),
+            ("SAKER_BY_DESCRIPTOR", dimension::DESCRIPTOR),
             ("SAKER_WIDTH_LONG", width::LONG.into()),
             ("SAKER_WIDTH_SIGNED", width::SIGNED.into()),
             ("SAKER_WIDTH_UNSIGNED", width::UNSIGNED.into()),

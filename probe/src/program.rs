@@ -47,7 +47,7 @@ pub mod setting {
 pub const CAST_FUNCTION: &str = "bpf_rdonly_cast";
 
 /// The types it is told of.
-pub const CAST_TYPES: [&str; 4] = ["task_struct", "vm_area_struct", "mount", "vfsmount"];
+pub const CAST_TYPES: [&str; 5] = ["task_struct", "vm_area_struct", "mount", "vfsmount", "file"];
 
 /// The call in its place in the object: opcode, registers, and a number no function has.
 const CAST_CALL: u64 = 0x5a4b_ec7e_0000_2085;
@@ -257,7 +257,7 @@ mod tests {
             let chunks = object.as_chunks::<8>().0;
             chunks.iter().filter(|chunk| u64::from_le_bytes(**chunk) == instruction).count()
         };
-        let cast = Cast { function: 0x1234_5678, types: [0x111, 0x222, 0x333, 0x444] };
+        let cast = Cast { function: 0x1234_5678, types: [0x111, 0x222, 0x333, 0x444, 0x555] };
         for object in [crate::OBJECT, crate::ITERATOR] {
             let calls = count(object, CAST_CALL);
             let put = with_cast(object, Some(cast));

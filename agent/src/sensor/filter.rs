@@ -11,9 +11,9 @@ use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
 use probe::{
     call::{CALLS, Call, Source},
     filter::{
-        self, BY_PATH, FLAGS_ROWS, FilterWords, Mask, NETWORKS_MAX, NUMBER_MAX, Networks,
-        OUTPUTS_MAX, PATH_PROGRAMS_MAX, PROGRAMS_MAX, Program, RANGES_MAX, Ranges, STATES_MAX,
-        descriptor, dimension, protocol, width,
+        self, BY_PATH, BY_PATH_FIRST, FLAGS_ROWS, FilterWords, Mask, NETWORKS_MAX, NUMBER_MAX,
+        Networks, OUTPUTS_MAX, PATH_PROGRAMS_MAX, PROGRAMS_MAX, Program, RANGES_MAX, Ranges,
+        STATES_MAX, descriptor, dimension, protocol, width,
     },
     layout::Kind,
     program::map,
@@ -118,23 +118,39 @@ fn fill(words: &mut FilterWords, filter: &KernelFilter, generation: u64) {
         tables.hit[..automaton.hit.len()].copy_from_slice(&automaton.hit);
         tables.last[..automaton.last.len()].copy_from_slice(&automaton.last);
     }
-    let mut placed: Vec<(u8, Registers)> = Vec::new();
-    let by_path = BY_PATH.into_iter().filter(|_| fits).map(|kind| (kind, Registers::default()));
+    let mut placed: Vec<Placed> = Vec::new();
+    let own = BY_PATH
+        .into_iter()
+        .filter(|_| fits)
+        .map(|kind| (kind, Registers::default(), Looks { at_paths: true, at_descriptor: false }));
     // Where a process works is told whatever the rules are.
-    let calls = CALLS.iter().filter(|call| !call.moves()).map(Registers::of);
-    for (kind, registers) in by_path.chain(calls) {
+    let calls = || CALLS.iter().filter(|call| !call.moves());
+    let first = |call: &&Call| BY_PATH_FIRST.iter().position(|kind| *kind == call.kind);
+    let mut with_paths: Vec<_> = calls().filter(|call| fits && call.tells_all()).collect();
+    with_paths.sort_by_key(|call| first(call).unwrap_or(BY_PATH_FIRST.len()));
+    let of = |call: &Call, at_paths| {
+        let (kind, registers) = Registers::of(call);
+        (kind, registers, Looks { at_paths, at_descriptor: call.tells_all() })
+    };
+    let with_paths = with_paths.into_iter().map(|call| of(call, true));
+    let without = calls().map(|call| of(call, false));
+    for (kind, registers, looks) in own.chain(with_paths).chain(without) {
         let Some(number) = event_kind(kind).and_then(|kind| filter.number(kind)) else { continue };
         let from = &filter.filters()[usize::from(number)];
-        let key = (number, registers.of_asked(from));
+        let paths = looks.at_paths;
+        let needless = paths && from.path.quiet == from.all && !BY_PATH.contains(&kind);
+        if tables.of_kind[kind as usize] != 0 || needless {
+            continue;
+        }
+        let key = Placed { number, registers: registers.of_asked(from), looks };
         let place = placed.iter().position(|other| *other == key).unwrap_or(placed.len());
         if place == placed.len() {
-            let by_path = BY_PATH.contains(&kind);
-            let too_many = if by_path { PATH_PROGRAMS_MAX } else { PROGRAMS_MAX };
-            if place >= too_many || (by_path && from.path.outputs.len() > OUTPUTS_MAX) {
+            let too_many = if paths { PATH_PROGRAMS_MAX } else { PROGRAMS_MAX };
+            if place >= too_many || (paths && from.path.outputs.len() > OUTPUTS_MAX) {
                 continue;
             }
-            tables.programs[place] = program(from, &key.1, tables.programs[place]);
-            if by_path {
+            tables.programs[place] = program(from, &key, tables.programs[place]);
+            if paths {
                 put_outputs(&mut tables.outputs[place], &from.path);
                 if let Some(typed) = &from.typed {
                     put_outputs(&mut tables.typed[place], typed);
@@ -144,6 +160,23 @@ fn fill(words: &mut FilterWords, filter: &KernelFilter, generation: u64) {
         }
         tables.of_kind[kind as usize] = u8::try_from(place + 1).unwrap_or(0);
     }
+}
+
+/// What a program is made from, and by that the same as another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Placed {
+    /// That of the kind's filter.
+    number: u8,
+    registers: Registers,
+    looks: Looks,
+}
+
+/// What is looked at in the record of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looks {
+    at_paths: bool,
+    /// That of a call; others have rows of their own for it.
+    at_descriptor: bool,
 }
 
 fn put_outputs(to: &mut [Mask; OUTPUTS_MAX], from: &PathMasks) {
@@ -174,21 +207,22 @@ impl Registers {
 
 /// Returns the dimensions of one kind of event, with the registers of the parameters it asks for;
 /// `empty` is a program of zeros.
-fn program(from: &KindFilter, registers: &Registers, empty: Program) -> Program {
-    let all = from.all.0;
+fn program(from: &KindFilter, made_from: &Placed, empty: Program) -> Program {
+    let (all, looks) = (from.all.0, made_from.looks);
     let quiet_typed = from.typed.as_ref().map_or(all, |typed| typed.quiet.0);
     let quiet = from.path.quiet.0;
     let ends = (from.path.quiet | from.path.ends).0;
     let mut to = Program { all, quiet, quiet_typed, ends, ..empty };
     let mut by = |wanted: bool, dimension: u64| to.dimensions |= if wanted { dimension } else { 0 };
-    by(quiet != all, dimension::PATH);
-    by(quiet_typed != all, dimension::TYPED);
+    by(looks.at_paths && quiet != all, dimension::PATH);
+    by(looks.at_paths && quiet_typed != all, dimension::TYPED);
+    by(looks.at_descriptor && from.descriptor.is_some(), dimension::DESCRIPTOR);
     by(put_ranges(&mut to.result, from.result.as_ref(), all), dimension::RESULT);
     by(put_ranges(&mut to.user, from.user.as_ref(), all), dimension::USER);
     by(put_ranges(&mut to.local_port, from.local_port.as_ref(), all), dimension::LOCAL_PORT);
     by(put_ranges(&mut to.remote_port, from.remote_port.as_ref(), all), dimension::REMOTE_PORT);
     by(put_networks(&mut to.remote, from.remote.as_ref()), dimension::ADDRESS);
-    for ((_, ranges), register) in from.arguments.iter().zip(&registers.0) {
+    for ((_, ranges), register) in from.arguments.iter().zip(&made_from.registers.0) {
         let Some((at, width)) = *register else { continue };
         let at = usize::from(at);
         by(put_ranges(&mut to.arguments[at], Some(ranges), all), dimension::ARGUMENT << at);

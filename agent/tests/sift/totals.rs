@@ -2,15 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use alert::{Detail, Event};
-use rules::{FilterView, KernelFilter, RuleSet};
+use alert::{
+    Call, Descriptor, DescriptorKind, DescriptorUse, Detail, Event, OpenFile, ParameterValue,
+};
+use rules::{FilterView, KernelFilter, RuleSet, Sight};
 
 /// The file that is opened while its folder is renamed: two looks at its path may differ.
 const RACED: &str = "victim";
-/// Longer texts as typed, more names and longer ones are not looked at by the probe.
-const TYPED_MAX: usize = 94;
-const NAMES_MAX: usize = 16;
-const NAME_MAX: usize = 39;
+/// EBADF.
+const NO_DESCRIPTOR: i64 = -9;
 
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
@@ -66,7 +66,7 @@ fn name(event: &Event) -> String {
         return format!("{} {kind} {} {detail:?}", event.tid, event.result);
     };
     let raced = &*file.raw == RACED;
-    let paths = if raced { None } else { Some((&file.path, &file.resolved)) };
+    let paths = (!raced && !starts_nowhere(event, file)).then_some((&file.path, &file.resolved));
     format!(
         "{} {} {} {paths:?} {} {:o} {:o}",
         event.tid,
@@ -82,36 +82,71 @@ fn name(event: &Event) -> String {
 fn is_decided(filter: &KernelFilter, event: &Event) -> bool {
     let view = FilterView::of(event);
     let seen = match &event.detail {
-        Detail::Call(_) => FilterView {
-            result: view.result,
-            user: view.user,
-            arguments: view.arguments,
-            path_unread: true,
-            ..FilterView::default()
-        },
+        Detail::Call(call) => seen_of(call, event, view),
         _ => view,
     };
     // What no rule asks for is not to be watched in the first place.
     filter.of(event.kind).is_some() && !filter.keeps(event.kind, &seen)
 }
 
-/// Returns whether the probe leaves an open to user space, since its paths are not short and plain.
-fn is_in_doubt(event: &Event) -> bool {
-    let Detail::Open(file) = &event.detail else { return false };
-    if file.raw.len() > TYPED_MAX || file.raw.is_empty() || &*file.raw == RACED {
-        return true;
+/// Returns what the probe looks at of a call.
+fn seen_of<'a>(call: &Call, event: &Event, view: FilterView<'a>) -> FilterView<'a> {
+    let sockets = [
+        DescriptorKind::Ipv4,
+        DescriptorKind::Ipv6,
+        DescriptorKind::Netlink,
+        DescriptorKind::Other,
+    ];
+    let (descriptor, named) = match &call.descriptor {
+        // Of sockets and of memory files names are left to user space.
+        Some(Descriptor::Other { kind, name, .. }) => {
+            (Some(*kind), !sockets.contains(kind) && !name.starts_with("memfd:"))
+        }
+        Some(Descriptor::Socket(_)) => (None, false),
+        // Of one that is none, or gone, it says nothing.
+        None => (None, event.kind.descriptor_use() != DescriptorUse::Given),
+    };
+    let plain = [DescriptorKind::File, DescriptorKind::Directory, DescriptorKind::Pipe];
+    let is_read = |value: &ParameterValue| match value {
+        ParameterValue::Text(_) => false,
+        ParameterValue::Path { raw, .. } => {
+            !raw.is_empty() && (raw.starts_with('/') || event.result != NO_DESCRIPTOR)
+        }
+        _ => true,
+    };
+    let read = named && call.values.iter().flatten().all(is_read);
+    FilterView {
+        result: view.result,
+        user: view.user,
+        arguments: view.arguments,
+        descriptor: match descriptor.is_some_and(|kind| plain.contains(&kind)) {
+            true => view.descriptor,
+            false => Sight::Unknown,
+        },
+        paths: view.paths,
+        path_unread: !read,
+        ..FilterView::default()
     }
-    let relative = !file.raw.starts_with('/');
-    let Some(resolved) = &file.resolved else { return relative };
-    let mut names = resolved.split('/').skip(1);
-    let long = names.clone().any(|name| name.len() > NAME_MAX) || names.nth(NAMES_MAX).is_some();
-    // A folder outside of the root of a process is none of the names that are met.
-    let plain = resolved.ends_with(&format!("/{}", file.raw)) && !is_confined(event);
-    long || !resolved.starts_with('/') || (relative && !plain)
 }
 
-/// Returns whether it is a process that may have another root than its folder is in: all children of
-/// the opener are looked at as such.
+/// Returns whether the probe leaves an open to user space, since there is no path to its file.
+fn is_in_doubt(event: &Event) -> bool {
+    let Detail::Open(file) = &event.detail else { return false };
+    // A file outside of the root of a process has none.
+    let unreachable = |resolved: &str| !resolved.starts_with('/') || is_confined(event);
+    &*file.raw == RACED
+        || starts_nowhere(event, file)
+        || file.resolved.as_deref().is_some_and(unreachable)
+}
+
+/// Returns whether a path starts at a descriptor that is none: it is told from where the process works, as
+/// far as its opens told that.
+fn starts_nowhere(event: &Event, file: &OpenFile) -> bool {
+    event.result == NO_DESCRIPTOR && !file.raw.starts_with('/')
+}
+
+/// Returns whether it is a process that may have another root than the file is in: all children of the
+/// opener are looked at as such.
 fn is_confined(event: &Event) -> bool {
     event.process.ancestors().any(|ancestor| ancestor.name == event.process.name)
 }

@@ -13,6 +13,8 @@ use agent::sensor::{FilterControl, Sensor, SensorOptions, SensorStatus};
 use alert::{Event, EventKind};
 use rules::{KernelFilter, RuleSet};
 
+use crate::options;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Twins {
@@ -37,9 +39,9 @@ struct Seen {
 impl Twins {
     /// Starts both; `None` where there are no rights to, which is a failure in CI.
     pub(crate) fn start(kinds: &[EventKind], rules: &RuleSet) -> Option<Self> {
-        let plain = Twin::start(kinds, SensorOptions::default())?;
+        let plain = Twin::start(kinds, options())?;
         let filter = Some(rules.kernel_filter());
-        let filtered = Twin::start(kinds, SensorOptions { filter, ..SensorOptions::default() })?;
+        let filtered = Twin::start(kinds, SensorOptions { filter, ..options() })?;
         Some(Self { plain, filtered })
     }
 

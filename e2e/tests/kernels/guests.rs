@@ -1,10 +1,15 @@
 //! One machine per kernel, with the agent on each back end in turn while deeds are done.
 
 use std::{
-    collections::HashMap, path::PathBuf, process::Command, sync::OnceLock, thread, time::Duration,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    thread,
+    time::Duration,
 };
 
-use e2e::{Folder, Guest, Kernel, Report, program};
+use e2e::{Folder, Guest, Kernel, Report, program, test_program};
 use serde_json::json;
 
 /// How long a machine may take for everything; it is done in a third of that.
@@ -13,6 +18,8 @@ const BOUND: Duration = Duration::from_secs(480);
 /// with more of them an emulated processor is slower than the rings fill. What is lost proves nothing.
 pub(crate) const DESCRIPTOR_OPENS: usize = 500;
 const RULES: &str = include_str!("rules.yaml");
+/// Under how many random rule sets the filter is held to the reference; natively they are many.
+const FILTER_RULE_SETS: u32 = 4;
 const AGENT: &str = include_str!("agent.sh");
 
 /// What the agent may use to watch system calls.
@@ -56,7 +63,15 @@ fn boot_all() -> Option<HashMap<Kernel, Report>> {
         return None;
     }
     let folder = Folder::new("deeds");
-    let programs = ["deeds", "races"].map(|name| compile(&folder, name));
+    let here = env!("CARGO_MANIFEST_DIR");
+    let programs = [
+        format!("{here}/kernels/deeds.c"),
+        format!("{here}/kernels/races.c"),
+        format!("{here}/../agent/tests/sift/opener.c"),
+        format!("{here}/../agent/tests/sift/caller.c"),
+        format!("{here}/../agent/tests/sift/mover.c"),
+    ];
+    let programs = programs.map(|source| compile(&folder, Path::new(&source)));
     let booted = thread::scope(|scope| {
         let programs = &programs;
         let machines =
@@ -66,20 +81,36 @@ fn boot_all() -> Option<HashMap<Kernel, Report>> {
     Some(booted.into())
 }
 
-fn boot(kernel: Kernel, [deeds, races]: &[PathBuf; 2]) -> Report {
+fn boot(kernel: Kernel, [deeds, races, opener, caller, mover]: &[PathBuf; 5]) -> Report {
     let mut guest = Guest::new(kernel)
         .program("bin/saker-agent", &program("saker-agent"))
         .program("bin/deeds", deeds)
         .program("bin/races", races)
+        .program("bin/sift", &test_program("sift"))
+        .program("bin/opener", opener)
+        .program("bin/caller", caller)
+        .program("bin/mover", mover)
         .file("etc/rules.yaml", 0o644, RULES)
         .file("etc/agent.sh", 0o644, AGENT)
         .file("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\nsomeone:x:1000:1000::/:/bin/sh\n")
-        .file("etc/group", 0o644, "root:x:0:\n");
+        .file("etc/group", 0o644, "root:x:0:\n")
+        .file("etc/hostname", 0o644, "guest\n");
     for backend in Backend::ALL {
         let name = backend.name();
         guest = guest.file(&format!("etc/{name}.yaml"), 0o644, config(backend).to_string()).step(
             name,
             &format!("sh /etc/agent.sh {name} {} {DESCRIPTOR_OPENS}", backend.name_opens()),
+        );
+    }
+    for backend in Backend::ALL {
+        let name = backend.name();
+        guest = guest.step(
+            &format!("sift-{name}"),
+            &format!(
+                "export CI=true SAKER_SIFT_BACKEND={name} SAKER_SIFT_PROGRAMS=/bin \
+                 SAKER_SIFT_RULE_SETS={FILTER_RULE_SETS}\n\
+                 sift --nocapture --test-threads=1"
+            ),
         );
     }
     guest.run(BOUND)
@@ -99,13 +130,13 @@ fn config(backend: Backend) -> serde_json::Value {
     })
 }
 
-fn compile(folder: &Folder, name: &str) -> PathBuf {
-    let program = folder.join(name);
+fn compile(folder: &Folder, source: &Path) -> PathBuf {
+    let program = folder.join(source.file_stem().and_then(|name| name.to_str()).unwrap());
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let status = Command::new(compiler)
         .args(["-O1", "-static", "-no-pie", "-pthread", "-Wall", "-Werror", "-o"])
         .arg(&program)
-        .arg(format!(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/{}.c"), name))
+        .arg(source)
         .status();
     assert!(status.unwrap().success());
     program

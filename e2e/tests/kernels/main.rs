@@ -9,6 +9,7 @@
     reason = "tests panic where something is wrong and say loudly what they skip"
 )]
 
+mod filter;
 mod golden;
 mod guests;
 mod hooks;
