@@ -96,7 +96,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "Privilege configuration written",
-        ": > /etc/sudoers.d/x",
+        "mkdir -p /etc/sudoers.d; : > /etc/sudoers.d/x",
         &[("fd.name", "/etc/sudoers.d/x"), ("user.name", "root")],
     ),
     row(
