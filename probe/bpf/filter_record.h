@@ -46,8 +46,10 @@ static __always_inline const u8 *text_at(struct scratch *s, u64 at)
 }
 
 /* Returns whether two texts of the record are the same, if they are short. */
-static __always_inline int alike(struct scratch *s, u64 one_at, u64 other_at, u64 length)
+__noinline int alike(struct scratch *s, u64 one_at, u64 other_at, u64 length)
 {
+	if (!s)
+		return 0;
 	const u8 *one = text_at(s, one_at), *other = text_at(s, other_at);
 	u64 differ = 0;
 	if (length > 8 * ALIKE_WORDS)
@@ -62,10 +64,8 @@ static __always_inline int alike(struct scratch *s, u64 one_at, u64 other_at, u6
 }
 
 /* Returns whether what was typed, with where it starts, is the path of the file: then it adds nothing. */
-__noinline int typed_is_path(struct scratch *s)
+static __always_inline int typed_is_path(struct scratch *s)
 {
-	if (!s)
-		return 0;
 	const struct findings *found = &s->found;
 	const struct told *path = &found->path, *raw = &found->raw, *base = &found->base;
 	if (!found->has_path || !raw->length)
@@ -77,61 +77,83 @@ __noinline int typed_is_path(struct scratch *s)
 	       alike(s, path->at, base->at, base->length) && *text_at(s, path->at + base->length) == '/';
 }
 
-/* Takes a text of the record into a reading. */
-static __noinline void read_told(struct scratch *s, struct reading *r, u64 at, u64 length)
+/* Takes a text of the record into the reading that has begun. Returns 0 if it is read: not if the filter was
+ * taken out of force meanwhile. Another one is not put in its place before this has ended. Looked at once by
+ * verifiers, like all that is not static: there are several texts. */
+__noinline int read_told(struct scratch *s, u64 at, u64 length)
 {
+	struct sieve sieve;
+	if (!s || !sieve_for(&sieve, header_of(s)->kind))
+		return -1;
+	struct reading r = { .filter = sieve.filter, .text = s->path, .so_far = &s->progress };
 	CLAMP(length, PATH_BYTES);
 	bpf_probe_read_kernel(s->path, length, text_at(s, at));
-	r->text = s->path;
-	read_text(r, length);
+	read_text(&r, length);
+	return 0;
 }
 
-static __always_inline struct saker_mask read_told_path(struct scratch *s, const struct sieve *sieve,
-							struct reading *r, const struct told *path)
+/* Joins what a path adds. Returns 0 if it is read. */
+static __always_inline int join_path(struct scratch *s, const struct sieve *sieve, const struct told *path,
+				     struct saker_mask *possible)
 {
-	begin_reading(r, sieve, &s->progress, s->path, 0);
-	read_told(s, r, path->at, path->length);
-	return end_reading(r);
+	struct reading r;
+	begin_reading(&r, sieve, &s->progress, s->path, 0);
+	if (read_told(s, path->at, path->length))
+		return -1;
+	join(possible, end_reading(&r));
+	return 0;
 }
 
-/* Returns what the full path adds that was typed: read from its end, so what it starts at comes last. */
-static __always_inline struct saker_mask read_told_typed(struct scratch *s, const struct sieve *sieve,
-							 struct reading *r)
+/* Joins what the full path adds that was typed: read from its end, so what it starts at comes last. */
+static __always_inline int join_typed(struct scratch *s, const struct sieve *sieve, struct saker_mask *possible)
 {
 	const struct findings *found = &s->found;
-	begin_reading(r, sieve, &s->progress, s->path, 1);
-	read_told(s, r, found->raw.at, found->raw.length);
+	struct reading r;
+	begin_reading(&r, sieve, &s->progress, s->path, 1);
+	if (read_told(s, found->raw.at, found->raw.length))
+		return -1;
 	if (found->has_base) {
-		feed_slash(r);
-		read_told(s, r, found->base.at, found->base.length);
+		feed_slash(&r);
+		if (read_told(s, found->base.at, found->base.length))
+			return -1;
 	}
-	return end_reading(r);
+	join(possible, end_reading(&r));
+	return 0;
+}
+
+/* Joins what was typed adds as it is. */
+static __always_inline int join_as_typed(struct scratch *s, const struct sieve *sieve, struct saker_mask *possible)
+{
+	struct reading r;
+	begin_reading(&r, sieve, &s->progress, s->path, 0);
+	s->progress.as_typed = 1;
+	if (read_told(s, s->found.raw.at, s->found.raw.length))
+		return -1;
+	join(possible, end_reading(&r));
+	return 0;
 }
 
 /* Narrows by the texts of an open. Returns 0 if all of them are there. */
 static __always_inline int narrow_by_told(struct scratch *s, struct sieve *sieve, u32 opened)
 {
-	u64 dimensions = sieve->program->dimensions;
 	const struct findings *found = &s->found;
-	struct reading r;
+	u64 dimensions = sieve->program->dimensions;
 	find_paths(s);
 	u32 relative = *text_at(s, found->raw.at) != '/';
 	if (!found->raw.length || relative != found->has_base || found->has_path != opened)
 		return -1;
 	if (dimensions & SAKER_BY_PATH) {
 		struct saker_mask possible = sieve->program->quiet;
-		if (opened)
-			join(&possible, read_told_path(s, sieve, &r, &found->path));
-		if (!typed_is_path(s))
-			join(&possible, read_told_typed(s, sieve, &r));
+		if (opened && join_path(s, sieve, &found->path, &possible))
+			return -1;
+		if (!typed_is_path(s) && join_typed(s, sieve, &possible))
+			return -1;
 		narrow(sieve, &possible);
 	}
 	if (dimensions & SAKER_BY_TYPED && !empty(&sieve->left)) {
 		struct saker_mask possible = sieve->program->quiet_typed;
-		begin_reading(&r, sieve, &s->progress, s->path, 0);
-		s->progress.as_typed = 1;
-		read_told(s, &r, found->raw.at, found->raw.length);
-		join(&possible, end_reading(&r));
+		if (join_as_typed(s, sieve, &possible))
+			return -1;
 		narrow(sieve, &possible);
 	}
 	return 0;
@@ -186,8 +208,7 @@ static __always_inline void end_opened(struct scratch *s, u32 kind)
 }
 
 /* Looks at the next field of a call's record, and joins what its path adds. Returns 0 behind the last. */
-static __noinline int look_at_field(struct scratch *s, const struct sieve *sieve, struct reading *r,
-				    struct saker_mask *possible)
+static __noinline int look_at_field(struct scratch *s, const struct sieve *sieve, struct saker_mask *possible)
 {
 	struct findings *found = &s->found;
 	u64 at = found->at;
@@ -209,8 +230,8 @@ static __noinline int look_at_field(struct scratch *s, const struct sieve *sieve
 			told.length = 0;
 		if (first == 'm')
 			found->unread = 1;
-		if (sieve->program->dimensions & SAKER_BY_PATH)
-			join(possible, read_told_path(s, sieve, r, &told));
+		if (sieve->program->dimensions & SAKER_BY_PATH && join_path(s, sieve, &told, possible))
+			found->unread = 1;
 		break;
 	case SAKER_FIELD_RAW:
 		CLAMP(next, RECORD_BYTES_MAX - sizeof(struct saker_field));
@@ -221,8 +242,8 @@ static __noinline int look_at_field(struct scratch *s, const struct sieve *sieve
 		found->base.length = field->length;
 		if (!told.length || (first != '/') != found->has_base)
 			found->unread = 1;
-		if (sieve->program->dimensions & SAKER_BY_PATH)
-			join(possible, read_told_typed(s, sieve, r));
+		if (sieve->program->dimensions & SAKER_BY_PATH && join_typed(s, sieve, possible))
+			found->unread = 1;
 		break;
 	case SAKER_FIELD_DESCRIPTOR:
 		found->descriptor_at = told.at;
@@ -272,7 +293,6 @@ static __always_inline void narrow_by_descriptor(struct scratch *s, struct sieve
 __noinline int unwanted_call(struct scratch *s)
 {
 	struct sieve sieve;
-	struct reading r;
 	if (!s)
 		return 0;
 	struct saker_header *h = header_of(s);
@@ -287,7 +307,7 @@ __noinline int unwanted_call(struct scratch *s)
 	found->at = sizeof(struct saker_header) + sizeof(struct saker_call);
 #pragma clang loop unroll(disable)
 	for (u32 i = 0; i < CALL_FIELDS_MAX; i++) {
-		if (!look_at_field(s, &sieve, &r, &possible))
+		if (!look_at_field(s, &sieve, &possible))
 			break;
 	}
 	if (found->at < s->length)
