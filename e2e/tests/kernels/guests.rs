@@ -33,12 +33,11 @@ impl Backend {
     pub(crate) const ALL: [Self; 2] = [Self::Trampoline, Self::Syscall];
 
     /// How many files are opened under a flipping name; all of them fit into the ring. An emulated agent
-    /// takes a minute for two thousand, so they are many only where the call is not over yet. A release
-    /// build takes more: `SAKER_NAME_OPENS` says how many.
+    /// takes a minute for two thousand, so they are many only where the call is not over yet. For more:
+    /// `SAKER_NAME_OPENS=100000 cargo test --release --package e2e --test kernels`.
     pub(crate) fn name_opens(self) -> usize {
-        let asked = std::env::var("SAKER_NAME_OPENS").ok();
         match self {
-            Self::Trampoline => asked.map_or(2000, |count| count.parse().unwrap()),
+            Self::Trampoline => opens_asked().unwrap_or(2000),
             Self::Syscall => 500,
         }
     }
@@ -50,6 +49,11 @@ impl Backend {
             Self::Syscall => "syscall",
         }
     }
+}
+
+/// Returns how many files somebody wants opened under a flipping name.
+fn opens_asked() -> Option<usize> {
+    std::env::var("SAKER_NAME_OPENS").ok().map(|count| count.parse().unwrap())
 }
 
 /// Returns what each kernel's machine told, or `None` where kernels may be missing.
@@ -125,9 +129,13 @@ fn config(backend: Backend) -> serde_json::Value {
             "rules": ["/etc/rules.yaml"],
             // Everything that is off by default is on, without meaning anybody here: old verifiers
             // are to see all of the probe.
-            "sensor": { "backend": backend.name(), "mute": [{ "exe": "/no/such/program" }] },
+            "sensor": {
+                "backend": backend.name(),
+                "mute": [{ "exe": "/no/such/program" }],
+                "bulk_ring_bytes": if opens_asked().is_some() { "256MiB" } else { "4MiB" },
+            },
             "enforce": { "mode": "enforce", "rules": [{ "rule": "None", "action": "kill" }] },
-            "limits": { "rule_alerts_per_second_max": 100_000, "rule_alerts_burst_max": 100_000 },
+            "limits": { "rule_alerts_per_second_max": 1_000_000, "rule_alerts_burst_max": 1_000_000 },
         },
     })
 }
