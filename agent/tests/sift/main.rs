@@ -35,40 +35,49 @@ const OPENS: u32 = 60;
 
 #[test]
 fn what_the_kernel_drops_no_rule_can_match() {
+    let kinds = "open, openat, openat2, creat";
+    let rules = &mut |random: &mut Random, top: &str| {
+        random_rules(random, kinds, &mut |random| part(random, top))
+    };
+    let Some((totals, rule_sets)) = hold("opener", &KINDS, (RULE_SETS, OPENS), rules) else {
+        return;
+    };
+    let of_interest = totals.kept > 10 * rule_sets && totals.matched > 5 * rule_sets;
+    assert!(of_interest, "too few were of interest: {totals:?}");
+    assert!(totals.dropped * 10 > totals.droppable * 9, "it hardly filters: {totals:?}");
+}
+
+/// Holds what the kernel drops of a program's deeds to the reference, under so many rule sets and with
+/// so many deeds each; `rules_for` makes them for a folder. Returns what it counted, and under how many.
+fn hold(
+    program: &str,
+    kinds: &[EventKind],
+    (default, deeds): (u64, u32),
+    rules_for: &mut dyn FnMut(&mut Random, &str) -> Arc<RuleSet>,
+) -> Option<(Totals, usize)> {
     let folder = tempfile::tempdir().unwrap();
-    let opener = compile(folder.path(), "opener");
-    let Some(twins) = Twins::start(&KINDS, &rules("never", "fd.name = /none")) else { return };
+    let program = compile(folder.path(), program);
+    let twins = Twins::start(kinds, &rules("never", "fd.name = /none"))?;
     let mut totals = Totals::default();
-    let rule_sets = rule_sets(RULE_SETS);
+    let rule_sets = asked("RULE_SETS").map_or(default, |count| count.parse().unwrap());
     for seed in 0..rule_sets {
         let top = folder.path().join(format!("{seed}"));
         fs::create_dir(&top).unwrap();
-        let mut random = Random(seed + 1);
-        let kinds = "open, openat, openat2, creat";
-        let rules =
-            random_rules(&mut random, kinds, &mut |random| part(random, top.to_str().unwrap()));
+        let rules = rules_for(&mut Random(seed + 1), top.to_str().unwrap());
         twins.put(rules.kernel_filter());
-        let pid = run(&opener, &top, seed, OPENS);
+        let pid = run(&program, &top, seed, deeds);
         let (plain, filtered) = twins.events_of(pid);
         totals.compare(&rules, &plain, &filtered, seed);
         fs::remove_dir_all(&top).unwrap();
     }
     assert_eq!(twins.lost(), 0, "events were lost, nothing can be compared");
     eprintln!("{totals:?}");
-    let rule_sets = usize::try_from(rule_sets).unwrap();
-    let of_interest = totals.kept > 10 * rule_sets && totals.matched > 5 * rule_sets;
-    assert!(of_interest, "too few were of interest: {totals:?}");
-    assert!(totals.dropped * 10 > totals.droppable * 6, "it hardly filters: {totals:?}");
+    Some((totals, usize::try_from(rule_sets).unwrap()))
 }
 
 /// Returns what is set for a run on another kernel.
 fn asked(name: &str) -> Option<String> {
     std::env::var(format!("SAKER_SIFT_{name}")).ok()
-}
-
-/// Returns how many rule sets are to be tried.
-fn rule_sets(default: u64) -> u64 {
-    asked("RULE_SETS").map_or(default, |count| count.parse().unwrap())
 }
 
 /// Returns options of a sensor that uses the asked for back end.

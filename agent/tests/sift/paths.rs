@@ -1,12 +1,8 @@
 //! The same of calls that are told by their paths or by what a descriptor stands for.
 
-use std::fs;
-
 use alert::EventKind;
 
-use crate::{
-    compile, random::Random, random_rules, rule_sets, rules, run, totals::Totals, twins::Twins,
-};
+use crate::{hold, random::Random, random_rules};
 
 const RULE_SETS: u64 = 80;
 const CALLS: u32 = 60;
@@ -38,27 +34,13 @@ const ABOUT: [(&str, &[&str]); 7] = [
 
 #[test]
 fn what_is_dropped_of_calls_with_paths_is_all_that_no_rule_can_match_and_no_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let mover = compile(folder.path(), "mover");
-    let never = rules("never", "fd.name = /none");
-    let Some(twins) = Twins::start(&KINDS, &never) else { return };
-    let mut totals = Totals::default();
-    let rule_sets = rule_sets(RULE_SETS);
-    for seed in 0..rule_sets {
-        let top = folder.path().join(format!("{seed}"));
-        fs::create_dir(&top).unwrap();
-        let mut random = Random(seed + 1);
+    let rules = &mut |random: &mut Random, top: &str| {
         let (kinds, paths) = ABOUT[random.below(ABOUT.len())];
-        let path = top.to_str().unwrap();
-        let rules = random_rules(&mut random, kinds, &mut |random| part(random, paths, path));
-        twins.put(rules.kernel_filter());
-        let pid = run(&mover, &top, seed, CALLS);
-        let (plain, filtered) = twins.events_of(pid);
-        totals.compare(&rules, &plain, &filtered, seed);
-    }
-    assert_eq!(twins.lost(), 0, "events were lost, nothing can be compared");
-    eprintln!("{totals:?}");
-    let rule_sets = usize::try_from(rule_sets).unwrap();
+        random_rules(random, kinds, &mut |random| part(random, paths, top))
+    };
+    let Some((totals, rule_sets)) = hold("mover", &KINDS, (RULE_SETS, CALLS), rules) else {
+        return;
+    };
     let of_interest = totals.kept > 2 * rule_sets && totals.matched > 2 * rule_sets;
     assert!(of_interest, "too few were of interest: {totals:?}");
     assert!(totals.dropped > 4 * rule_sets, "it hardly filters: {totals:?}");
